@@ -1,0 +1,1 @@
+"""The carer's door: HTTP, live socket and the web application."""

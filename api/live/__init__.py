@@ -1,0 +1,1 @@
+"""The live hub (no I/O) and its socket."""

@@ -1,0 +1,1 @@
+"""Signal mathematics, models, training and evaluation: one folder a capability."""

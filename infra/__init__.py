@@ -1,0 +1,1 @@
+"""Settings, adapters, embedded services, command line and wiring."""

@@ -1,0 +1,1 @@
+"""Load, audit and micro-benchmarks: figures printed by commands."""

@@ -1,0 +1,1 @@
+"""Adapters to PostgreSQL and TimescaleDB, and the migrations."""

@@ -1,0 +1,1 @@
+"""The device's door: sessions, admission, framing and the gateway."""

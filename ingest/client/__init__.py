@@ -1,0 +1,1 @@
+"""The device half: a client library, replay of recordings and the simulator."""

@@ -1,0 +1,1 @@
+"""What crosses a wall: data, topics, protocols, units. Imports nothing of ours."""

@@ -1,0 +1,128 @@
+"""The device socket's messages, `pulsera.device.v1`: what a device may say and what it is answered.
+
+Inbound structs describe a well-formed message exactly, plausible ranges included, so that one decode both reads and
+checks it in C; a message that does not fit is taken apart reading by reading by the session to name what is wrong.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from schemas.vitals import BY_NAME, HRV_WINDOW_PLAUSIBLE_S, IBI_MOST, IBI_PLAUSIBLE_MS, NAMES
+
+SUBPROTOCOL_JSON: Final = "pulsera.device.v1+json"
+SUBPROTOCOL_MSGPACK: Final = "pulsera.device.v1+msgpack"
+TOKEN_SUBPROTOCOL_PREFIX: Final = "pulsera.token."  # noqa: S105 - the name of a header's part, no secret
+
+CLOSE_BAD_MESSAGE: Final = 4400
+CLOSE_REVOKED: Final = 4401
+CLOSE_NO_HELLO: Final = 4408
+CLOSE_REPLACED: Final = 4409
+CLOSE_TOO_BIG: Final = 4413
+CLOSE_RATE: Final = 4429
+CLOSE_DRAINING: Final = 4503
+
+NOT_BUILT_YET: Final = ("location", "video", "trace", "event")
+"""Types that the protocol names and this gateway refuses with `not_supported`."""
+
+Source = Literal["watch", "phone", "rppg", "manual"]
+Origin = Literal["live", "replay", "simulated"]
+Time = Annotated[datetime, Meta(tz=True)] | int | float
+"""RFC 3339 text with an offset, or Unix milliseconds."""
+
+
+class Hello(Struct, tag="hello", tag_field="type", frozen=True, kw_only=True):
+    """The first message of a connection; `boot` is new whenever `seq` restarts at 1."""
+
+    boot: UUID
+    clock: Time
+    model: str = ""
+    firmware: str = ""
+    origin: Origin = "live"
+
+
+_Fraction = Annotated[float, Meta(ge=0, le=1)]
+_Beat = Annotated[float, Meta(ge=IBI_PLAUSIBLE_MS[0], le=IBI_PLAUSIBLE_MS[1])]
+
+_COMMON: Final[list[tuple[str, Any, Any]]] = [
+    ("source", Source, "watch"),
+    ("worn", bool | None, None),
+    ("quality", _Fraction | None, None),
+    ("injected", bool, False),
+    ("hrv_window_s", Annotated[float, Meta(ge=HRV_WINDOW_PLAUSIBLE_S[0], le=HRV_WINDOW_PLAUSIBLE_S[1])] | None, None),
+    ("ibi", Annotated[list[_Beat], Meta(max_length=IBI_MOST)] | None, None),
+]
+_VITALS: Final[list[tuple[str, Any, Any]]] = [
+    (name, Annotated[float, Meta(ge=BY_NAME[name].plausible[0], le=BY_NAME[name].plausible[1])] | None, None)
+    for name in NAMES
+]
+
+Reading = msgspec.defstruct(
+    "Reading",
+    [("time", Time), *_COMMON, *_VITALS],
+    kw_only=True,
+    frozen=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    module=__name__,
+    namespace={"__doc__": "One reading that breaks no rule: a time and any subset of vitals, each within its range."},
+)
+
+
+class Readings(Struct, tag="readings", tag_field="type", frozen=True, kw_only=True):
+    """Up to 500 readings of one device; absent or null is "not measured", never 0."""
+
+    seq: Annotated[int, Meta(ge=0)]
+    readings: list[Reading]  # type: ignore[valid-type]  # made from the registry at import
+
+
+class Rejected(Struct, frozen=True, omit_defaults=True):
+    """What of a message was not taken: which reading, which field, why. It must not be sent again."""
+
+    index: int
+    field: str
+    code: str
+    detail: str = ""
+
+
+class Welcome(Struct, tag="welcome", tag_field="type", frozen=True, kw_only=True):
+    """Answer to `hello`; `acked` is a hint, possibly 0."""
+
+    session: UUID
+    wearer: UUID
+    acked: int
+    limits: dict[str, int]
+    server_time: int
+
+
+class Ack(Struct, tag="ack", tag_field="type", frozen=True):
+    """Every message from the connection's base to `seq` is handled; all that was admitted from it is durable."""
+
+    seq: int
+
+
+class Nack(Struct, tag="nack", tag_field="type", frozen=True):
+    """Parts of one message that were refused."""
+
+    seq: int
+    rejected: list[Rejected]
+
+
+class Throttle(Struct, tag="throttle", tag_field="type", frozen=True):
+    """The gateway has stopped reading this socket for a while."""
+
+    retry_after_ms: int
+
+
+class Error(Struct, tag="error", tag_field="type", frozen=True, omit_defaults=True):
+    """A message was refused whole."""
+
+    code: str
+    detail: str = ""
+    seq: int | None = None
+
+
+Answer = Welcome | Ack | Nack | Throttle | Error

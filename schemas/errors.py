@@ -1,0 +1,81 @@
+"""The exceptions of Pulsera, drawn as a tree.
+
+PulseraError
+├── SetupError             something on this computer is missing or in the way; carries the next step
+├── ContractError          data breaks a contract: trying again gives the same answer
+│   ├── FrameError         bytes are not a frame that we know how to read
+│   └── RegistryVersionError   a frame was written by a newer registry than this reader knows
+├── PassingError           the world is away for a while: try again with what is in hand
+│   ├── BrokerAwayError
+│   └── DatabaseAwayError
+├── StaleOwnerError        somebody else moved the state on: drop ours and restore
+├── LogMismatchError       the state belongs to another log: stop, a person decides
+└── AccessError            whoever calls may not see or do this
+    ├── UnauthenticatedError
+    ├── ForbiddenError
+    └── UnknownSubjectError
+"""
+
+
+class PulseraError(Exception):
+    """Every error that Pulsera raises on purpose is one of these."""
+
+
+class SetupError(PulseraError):
+    """Something on this computer is missing or in the way."""
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.next_step}".strip()
+
+
+class ContractError(PulseraError):
+    """Data breaks a contract; a retry cannot help."""
+
+
+class FrameError(ContractError):
+    """Bytes are not a frame that this reader knows."""
+
+
+class RegistryVersionError(PulseraError):
+    """A frame needs a newer registry of vitals than this process has: the reader stops and says so."""
+
+
+class PassingError(PulseraError):
+    """The world is away for a while; the same call may work later."""
+
+
+class BrokerAwayError(PassingError):
+    """Kafka did not take or give a record in time."""
+
+
+class DatabaseAwayError(PassingError):
+    """The database did not answer, or could not take the write now."""
+
+
+class StaleOwnerError(PulseraError):
+    """The saved offset is not the one this owner knows: another owner has moved it on."""
+
+
+class LogMismatchError(PulseraError):
+    """The saved state belongs to another Kafka cluster, or lies beyond the end of the log."""
+
+
+class AccessError(PulseraError):
+    """The caller may not see or do this."""
+
+
+class UnauthenticatedError(AccessError):
+    """There is no valid token."""
+
+
+class ForbiddenError(AccessError):
+    """The caller is known, and has no grant for this."""
+
+
+class UnknownSubjectError(AccessError):
+    """There is no such subject, or none that the caller may know of."""

@@ -1,0 +1,200 @@
+"""The frame of readings: the unit of work on `readings.v1`.
+
+One record is one Arrow IPC stream, schema included, with one record batch, so that any language can read the topic.
+Columns are only ever added, nullable, and read by name; a frame names the registry version it was written with.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.errors import FrameError, RegistryVersionError
+from schemas.vitals import NAMES, ORIGINS, REGISTRY_VERSION
+
+MAX_FRAME_BYTES: Final = 262_144
+MAX_READINGS_PER_MESSAGE: Final = 500
+
+_KIND: Final = b"pulsera.readings"
+_ID: Final = pa.dictionary(pa.int32(), pa.binary(16))
+_TIME: Final = pa.timestamp("us", tz="UTC")
+
+_IDENTITY_FIELDS: Final = [
+    pa.field("wearer", _ID, nullable=False),
+    pa.field("stream_id", pa.int64(), nullable=False),
+    pa.field("device_number", pa.int32(), nullable=False),
+    pa.field("boot", _ID, nullable=False),
+    pa.field("seq", pa.int64(), nullable=False),
+    pa.field("time", _TIME, nullable=False),
+    pa.field("utc_offset_min", pa.int16()),
+    pa.field("received", _TIME, nullable=False),
+    pa.field("clock_offset_ms", pa.int32(), nullable=False),
+    pa.field("cell", pa.uint64()),
+    pa.field("origin", pa.int8(), nullable=False),
+    pa.field("injected", pa.bool_(), nullable=False),
+    pa.field("backfill", pa.bool_(), nullable=False),
+    pa.field("quality", pa.float32()),
+    pa.field("worn", pa.bool_()),
+    pa.field("firmware", pa.dictionary(pa.int32(), pa.string())),
+]
+_VITAL_FIELDS: Final = [pa.field(name, pa.float32()) for name in NAMES]
+_BEAT_FIELDS: Final = [pa.field("hrv_window_s", pa.float32()), pa.field("ibi", pa.list_(pa.float32()))]
+
+FRAME_SCHEMA: Final = pa.schema(
+    [*_IDENTITY_FIELDS, *_VITAL_FIELDS, *_BEAT_FIELDS],
+    metadata={b"kind": _KIND, b"registry_version": str(REGISTRY_VERSION).encode()},
+)
+"""Columns of a frame. `time` is as the device sent it, cut to ms; `received` is the gateway's clock;
+`clock_offset_ms` is server minus device clock at `hello`; `cell` an H3 index of resolution 8;
+`origin` the index into `schemas.vitals.ORIGINS`. A vital that was not measured is null, never 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A decoded frame: one record batch with exactly the columns of `FRAME_SCHEMA`, vitals as NaN where null."""
+
+    batch: pa.RecordBatch
+
+    @property
+    def rows(self) -> int:
+        """Number of readings; 0 is a heartbeat."""
+        return int(self.batch.num_rows)
+
+    def floats(self, name: str) -> npt.NDArray[np.float32]:
+        """Return a float column, shape (rows,), NaN where there is no value."""
+        column = self.batch.column(name)
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float32)
+
+    def integers(self, name: str) -> npt.NDArray[np.int64]:
+        """Return an integer or time column as int64, shape (rows,); times are microseconds since 1970 UTC."""
+        column = self.batch.column(name)
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.int64())
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    def booleans(self, name: str) -> npt.NDArray[np.bool_]:
+        """Return a boolean column, shape (rows,); null counts as False (see `known` to tell them apart)."""
+        return np.asarray(pc.fill_null(self.batch.column(name), False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+    def known(self, name: str) -> npt.NDArray[np.bool_]:
+        """Return where a column holds a value, shape (rows,)."""
+        return np.asarray(pc.is_valid(self.batch.column(name)).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+    def ids(self, name: str) -> tuple[list[bytes], npt.NDArray[np.int32]]:
+        """Return the distinct 16-byte ids of a dictionary column and each row's index into them."""
+        column = self.batch.column(name)
+        return column.dictionary.to_pylist(), np.asarray(column.indices.to_numpy(zero_copy_only=False), dtype=np.int32)
+
+
+def encode(batch: pa.RecordBatch) -> bytes:
+    """Return one Arrow IPC stream that holds the batch.
+
+    Raises:
+        FrameError: The batch does not have the columns of `FRAME_SCHEMA`.
+    """
+    if not batch.schema.equals(FRAME_SCHEMA):
+        raise FrameError("A frame must have exactly the columns of FRAME_SCHEMA, in order.")
+    return _stream(batch.replace_schema_metadata(FRAME_SCHEMA.metadata))
+
+
+def decode(data: bytes) -> Frame:
+    """Return the frame in `data`, its columns brought to `FRAME_SCHEMA` by name; unknown columns are left out.
+
+    Raises:
+        FrameError: The bytes are no readable frame, or a column has another type.
+        RegistryVersionError: The frame was written with a newer registry than this process knows.
+    """
+    batch = read_stream(data, kind=_KIND, registry_version=REGISTRY_VERSION)
+    frame = Frame(conform(batch, FRAME_SCHEMA))
+    _check_values(frame)
+    return frame
+
+
+def heartbeat() -> bytes:
+    """Return the empty frame that a gateway appends to a partition it left silent."""
+    return _HEARTBEAT
+
+
+def _check_values(frame: Frame) -> None:
+    if frame.rows == 0:
+        return
+    origin = frame.integers("origin")
+    if origin.min() < 0 or origin.max() >= len(ORIGINS):
+        raise FrameError("A frame names an origin that is not in the table of origins.")
+    for name in NAMES:
+        if np.isinf(frame.floats(name)).any():
+            raise FrameError(f"The column {name} holds an infinite value.")
+
+
+def _stream(batch: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def write_stream(batch: pa.RecordBatch) -> bytes:
+    """Return one Arrow IPC stream with this batch and its schema's metadata."""
+    return _stream(batch)
+
+
+def read_stream(data: bytes, *, kind: bytes, registry_version: int) -> pa.RecordBatch:
+    """Return the single record batch of an Arrow IPC stream whose metadata name `kind`.
+
+    Raises:
+        FrameError: Not an Arrow stream, another kind, or not exactly one batch.
+        RegistryVersionError: Written with a registry newer than `registry_version`.
+    """
+    try:
+        reader = pa.ipc.open_stream(pa.py_buffer(data))
+        batches = list(reader)
+        for batch in batches:
+            batch.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
+        raise FrameError(f"The bytes are not an Arrow stream: {type(error).__name__}.") from error
+    metadata = reader.schema.metadata or {}
+    if metadata.get(b"kind") != kind:
+        raise FrameError(f"The stream is not of the kind {kind.decode()}.")
+    written = metadata.get(b"registry_version", b"")
+    if not written.isdigit():
+        raise FrameError("The frame does not name its registry version.")
+    if int(written) > registry_version:
+        raise RegistryVersionError(
+            f"A frame was written with registry version {written.decode()}, this process knows {registry_version}: "
+            "upgrade readers before writers."
+        )
+    if len(batches) != 1:
+        raise FrameError(f"A frame holds one record batch, this one holds {len(batches)}.")
+    return batches[0].replace_schema_metadata(metadata)
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return the batch with exactly the columns of `schema`: by name, absent nullable ones null.
+
+    Raises:
+        FrameError: A required column is absent or holds nulls, or a column has another type.
+    """
+    columns = []
+    for field in schema:
+        index = batch.schema.get_field_index(field.name)
+        if index < 0:
+            if not field.nullable:
+                raise FrameError(f"The column {field.name} is missing.")
+            columns.append(pa.nulls(batch.num_rows, field.type))
+            continue
+        column = batch.column(index)
+        if not column.type.equals(field.type):
+            raise FrameError(f"The column {field.name} has the type {column.type}, expected {field.type}.")
+        if not field.nullable and column.null_count:
+            raise FrameError(f"The column {field.name} holds nulls.")
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+_HEARTBEAT: Final = encode(
+    pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in FRAME_SCHEMA], schema=FRAME_SCHEMA)
+)

@@ -1,0 +1,1 @@
+"""Which operators run on which topics: one readable list a family."""

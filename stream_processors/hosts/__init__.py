@@ -1,0 +1,1 @@
+"""Thin shells that feed records to a family and keep its promises."""

@@ -1,0 +1,1 @@
+"""Pure, vectorised, engine-free steps over frames."""

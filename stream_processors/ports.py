@@ -1,0 +1,194 @@
+"""What a host hands a family, what a family gives a host, and what both need from the world."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One record of a topic, as the log holds it; `append_ms` is the log's append time."""
+
+    topic: str
+    partition: int
+    offset: int
+    append_ms: int
+    key: bytes | None
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emission:
+    """One record to append."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one record led to: records to append, and the receipts (ms since 1970) of the readings now processed."""
+
+    emissions: Sequence[Emission]
+    received_ms: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetMove:
+    """The next offset of a partition moves from `expected` to `next`; the write is void if it is not `expected`.
+
+    `expected` is None where no row exists yet. `clock_ms` is the largest append time up to `next`.
+    """
+
+    topic: str
+    partition: int
+    expected: int | None
+    next: int
+    clock_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedState:
+    """The saved state of one partition of one family; `blob` is None for families whose rows are their state."""
+
+    family: str
+    topic: str
+    partition: int
+    cluster_id: str
+    next_offset: int
+    clock_ms: int
+    version: str
+    blob: bytes | None
+
+
+class PartitionState(Protocol):
+    """The operators' state of one partition: no I/O, no clock but the records' append times."""
+
+    def step(self, record: Record) -> Step:
+        """Handle one record.
+
+        Raises:
+            ContractError: The record is unreadable; raised before any change of state.
+        """
+        ...
+
+    def snapshot(self) -> bytes:
+        """Return the state as bytes; `open` with them continues exactly where this state stands."""
+        ...
+
+
+class StatefulFamily(Protocol):
+    """A family whose state is computed from the log alone."""
+
+    name: str
+    topic: str
+    version: str
+
+    def open(self, partition: int, blob: bytes | None) -> PartitionState:
+        """Return the state of a partition: fresh, or from a snapshot of the same version."""
+        ...
+
+
+class SinkFamily(Protocol):
+    """A family whose work is a transaction: rows and offsets together."""
+
+    name: str
+    topics: tuple[str, ...]
+    version: str
+
+    def read(self, record: Record) -> Any:
+        """Decode and check one record.
+
+        Raises:
+            ContractError: The record is unreadable.
+        """
+        ...
+
+    async def write(self, items: Sequence[tuple[Record, Any]], moves: Sequence[OffsetMove]) -> None:
+        """Write what was read, in the log's order, and move the offsets, in one transaction.
+
+        Raises:
+            PassingError: Try again with the same arguments.
+            StaleOwnerError: An offset was not the expected one; nothing was written.
+            ContractError: The database will never take these rows; nothing was written.
+        """
+        ...
+
+    async def settle(self, partitions: Collection[int]) -> None:
+        """Do what follows a commit (publish an outbox); called after writes and after an assignment.
+
+        Raises:
+            PassingError: Try again.
+        """
+        ...
+
+
+class Publisher(Protocol):
+    """Appends records and waits until they are durable."""
+
+    async def publish(self, emissions: Sequence[Emission]) -> None:
+        """Append all, in order within a partition, and return when every one is acknowledged by all replicas.
+
+        Raises:
+            PassingError: Not all are known to be durable; publishing all again is allowed.
+            ContractError: The broker will never take one of them (too large).
+        """
+        ...
+
+
+class LogReader(Protocol):
+    """Reads a partition beside the consumer group, to supply gaps."""
+
+    async def cluster_id(self) -> str:
+        """Return the id of the Kafka cluster."""
+        ...
+
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return the first offset that the log holds and the one after its last."""
+        ...
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[Sequence[Record]]:
+        """Yield the records with start <= offset < end, in order; offsets that the log no longer holds are left out."""
+        ...
+
+
+class StateStore(Protocol):
+    """Keeps `processor_state`."""
+
+    async def load(self, family: str, topic: str, partition: int) -> SavedState | None:
+        """Return the saved row.
+
+        Raises:
+            PassingError: The database is away.
+        """
+        ...
+
+    async def save(self, state: SavedState, *, expected: int | None) -> None:
+        """Replace the row if its next offset is still `expected` (None: there is no row).
+
+        Raises:
+            StaleOwnerError: It is not.
+            PassingError: The database is away.
+        """
+        ...
+
+
+class Meter(Protocol):
+    """Counts what happens; names stand in the table of `infra.metrics`."""
+
+    def observe(self, name: str, seconds: npt.NDArray[np.float64] | float) -> None:
+        """Add one or many durations to the histogram `name`."""
+        ...
+
+    def count(self, name: str, amount: int = 1, **labels: str) -> None:
+        """Add to the counter `name`."""
+        ...
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set the gauge `name`."""
+        ...
