@@ -1,0 +1,1 @@
+"""The only place that joins ports and adapters: what runs in each process of Pulsera."""
