@@ -1,0 +1,53 @@
+# Pulsera: the verbs. `make run` and `make test` are all that a newcomer needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup run test unit check format bench lock clean
+
+help: ## say what the verbs do
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pulsera needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: requirements-test.lock $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	@touch $@
+
+setup: $(VENV)/.run ## make .venv and install what running needs
+
+run: $(VENV)/.run ## start everything on this computer, with a real recording
+	$(BIN)/pulsera up --demo
+
+test: $(VENV)/.test ## run the whole suite: real Kafka, real PostgreSQL, real browser
+	$(BIN)/python -m pytest
+
+unit: $(VENV)/.test ## run the tests without services
+	$(BIN)/python -m pytest tests/unit tests/properties tests/architecture
+
+check: $(VENV)/.test ## lint, format, types, walls
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test ## bring the code into the house's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.run ## print the figures of docs/performance.md
+	$(BIN)/pulsera bench path --rate 10000 --connections 1000 --seconds 30
+
+lock: ## renew the locked requirements (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra build -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra build --extra test -c requirements.lock -o requirements-test.lock
+
+clean: ## remove the environment, caches and the demo's data
+	rm -rf $(VENV) .pulsera build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
