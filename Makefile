@@ -46,8 +46,8 @@ bench: $(VENV)/.run ## print the figures of docs/performance.md
 	$(BIN)/pulsera bench path --rate 10000 --connections 1000 --seconds 30
 
 lock: ## renew the locked requirements (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra build -o requirements.lock
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra build --extra test -c requirements.lock -o requirements-test.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra test -c requirements.lock -o requirements-test.lock
 
 clean: ## remove the environment, caches and the demo's data
 	rm -rf $(VENV) .pulsera build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -77,7 +77,8 @@ class Frame:
 
     def booleans(self, name: str) -> npt.NDArray[np.bool_]:
         """Return a boolean column, shape (rows,); null counts as False (see `known` to tell them apart)."""
-        return np.asarray(pc.fill_null(self.batch.column(name), fill_value=False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+        column = pc.fill_null(self.batch.column(name), fill_value=False)
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
     def known(self, name: str) -> npt.NDArray[np.bool_]:
         """Return where a column holds a value, shape (rows,)."""
