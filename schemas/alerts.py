@@ -111,12 +111,12 @@ def alert_id(episode: UUID) -> UUID:
     return uuid5(ALERT_NAMESPACE, str(episode))
 
 
-def encode_change(alert: Alert, *, time: str) -> bytes:
-    """Return the CloudEvents record of an alert's newest state."""
+def encode_change(alert: Alert, *, time: str, change: EventKind = "updated") -> bytes:
+    """Return the CloudEvents record of an alert's newest state; `change` is what led to it."""
     event = AlertChange(
         id=f"{alert.alert_id}:{alert.revision}",
         source="pulsera/care",
-        type=f"pulsera.alert.{alert.events[-1].kind if alert.events else 'raised'}",
+        type=f"pulsera.alert.{change}",
         subject=alert.subject.key,
         time=time,
         data=alert,

@@ -14,7 +14,9 @@ CREATE TABLE alerts (
     onset timestamptz NOT NULL,
     raised timestamptz NOT NULL,
     cleared timestamptz,
-    state jsonb NOT NULL
+    state jsonb NOT NULL,
+    -- Per writer, the revision of the episode that this alert last took in.
+    episode_revisions jsonb NOT NULL DEFAULT '{}'
 );
 CREATE UNIQUE INDEX alerts_one_uncleared ON alerts (subject, kind) WHERE condition = 'active';
 CREATE INDEX alerts_wearer ON alerts (wearer_id, raised DESC, alert_id);
@@ -32,6 +34,7 @@ CREATE TABLE alert_events (
     command_id uuid,
     PRIMARY KEY (alert_id, number)
 );
+CREATE UNIQUE INDEX alert_events_command ON alert_events (command_id) WHERE command_id IS NOT NULL;
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'alert_events is append-only';
@@ -39,6 +42,8 @@ END
 $$;
 CREATE TRIGGER alert_events_append_only BEFORE UPDATE OR DELETE ON alert_events
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER alert_events_keep_all BEFORE TRUNCATE ON alert_events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE command_results (
     command_id uuid PRIMARY KEY,
@@ -58,3 +63,7 @@ CREATE TABLE outbox (
     published_at timestamptz
 );
 CREATE INDEX outbox_waiting ON outbox (partition, outbox_id) WHERE published_at IS NULL;
+CREATE INDEX outbox_published ON outbox (published_at) WHERE published_at IS NOT NULL;
+
+-- Alert revisions are this number x 2^32 and what follows; restoring a backup raises it, so that revisions still rise.
+INSERT INTO system (key, value) VALUES ('care_generation', '1');
