@@ -1,11 +1,15 @@
 """What a host hands a family, what a family gives a host, and what both need from the world."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
+
+from schemas.alerts import AlertEvent, Command
+from stream_processors.operators.care import Answer, Moment, Tracked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,4 +195,80 @@ class Meter(Protocol):
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set the gauge `name`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CareQuestion:
+    """What a batch of episodes and commands is about: the keys of its subjects, and the ids that it names."""
+
+    subjects: Collection[str]
+    alert_ids: Collection[UUID]
+    command_ids: Collection[UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CareBook:
+    """What is known once the subjects are locked.
+
+    Attributes:
+        moment: The database's clock and the generation of revisions.
+        alerts: The alerts asked for, and every uncleared one of the subjects.
+        answered: Which of the commands have their answer already.
+    """
+
+    moment: Moment
+    alerts: Mapping[UUID, Tracked]
+    answered: Collection[UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """One line to append to an alert's history; numbers start at 1."""
+
+    alert_id: UUID
+    number: int
+    event: AlertEvent
+    command_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CareEntries:
+    """What a batch writes: the newest state of each changed alert, its history, answers, and records to publish."""
+
+    alerts: Sequence[Tracked]
+    history: Sequence[HistoryLine]
+    answers: Sequence[tuple[Command, Answer]]
+    outbox: Sequence[Emission]
+
+
+class CareStore(Protocol):
+    """Keeps alerts, their history, the answers to commands, and what waits to be published."""
+
+    async def transact(
+        self, question: CareQuestion, moves: Sequence[OffsetMove], decide: Callable[[CareBook], CareEntries]
+    ) -> None:
+        """Lock the subjects, `decide` on what is known of them, write its entries, move the offsets: all or nothing.
+
+        Raises:
+            PassingError: Nothing is known to be written; the same call may work later.
+            StaleOwnerError: An offset was not the expected one; nothing was written.
+            ContractError: The database will never take these rows; nothing was written.
+        """
+        ...
+
+    async def waiting(self, partitions: Collection[int], most: int) -> Sequence[tuple[int, Emission]]:
+        """Return the first `most` unpublished records of these partitions with their numbers, in order.
+
+        Raises:
+            PassingError: The database is away.
+        """
+        ...
+
+    async def mark_published(self, numbers: Sequence[int]) -> None:
+        """Mark records as published, and remove those published more than a day ago.
+
+        Raises:
+            PassingError: The database is away.
+        """
         ...
