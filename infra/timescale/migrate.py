@@ -1,0 +1,220 @@
+"""Plain SQL migrations, forward only: applied under a lock, each in a transaction, each remembered by its checksum."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import asyncpg
+import structlog
+
+from infra.kafka.topics import Durability, create_topics
+from infra.timescale.pool import database_errors, open_pool
+from schemas.errors import LogMismatchError, SetupError
+from schemas.topics import PARTITIONS
+
+_LOG = structlog.get_logger(__name__)
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_LOCK: Final = 7_305_210_471_942_001
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+_APPLIED: Final = "SELECT version, name, sha256 FROM schema_migrations ORDER BY version"
+_REMEMBER: Final = "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One file of SQL; `sha256` is of its text with plain line feeds, so that a checkout's settings do not matter."""
+
+    version: int
+    name: str
+    sha256: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """One line of the table of applied migrations."""
+
+    version: int
+    name: str
+    sha256: str
+
+
+class MigrationSettings(Protocol):
+    """What a migration needs to know."""
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
+        ...
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """Where Kafka is."""
+        ...
+
+    @property
+    def kafka_replication(self) -> int:
+        """How many brokers keep a copy of each record."""
+        ...
+
+    @property
+    def durable(self) -> bool:
+        """Is every record written to disk before it is confirmed?"""
+        ...
+
+
+async def migrate(settings: MigrationSettings) -> None:
+    """Bring the database to the newest schema, make the topics, and tie the two to each other.
+
+    Raises:
+        SetupError: The database or a topic is in the way; the message carries the next step.
+        LogMismatchError: The database belongs to another Kafka cluster.
+        PassingError: Kafka or the database went away meanwhile; migrating again goes on where it stopped.
+    """
+    pool = await open_pool(settings.database_url, size=2, application_name="pulsera migrate")
+    try:
+        await apply_migrations(pool)
+        durability = Durability(replication=settings.kafka_replication, flush=settings.durable)
+        cluster_id, _ = await create_topics(settings.kafka_bootstrap, durability)
+        await remember_log(pool, cluster_id=cluster_id)
+    finally:
+        await pool.close()
+
+
+def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
+    """Return the migrations of a folder in order.
+
+    Raises:
+        SetupError: A file is not named NNNN_name.sql, or the numbers do not run 1, 2, 3, ...
+    """
+    migrations = []
+    for path in sorted(folder.glob("*.sql")):
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            raise SetupError(f"{path.name} is not named NNNN_name.sql.")
+        sql = path.read_text(encoding="utf-8")
+        digest = hashlib.sha256(sql.encode()).hexdigest()
+        migrations.append(Migration(version=int(match[1]), name=path.stem, sha256=digest, sql=sql))
+    if [migration.version for migration in migrations] != list(range(1, len(migrations) + 1)):
+        raise SetupError("The migrations are not numbered 0001, 0002, 0003, ... without a gap or a repeat.")
+    return migrations
+
+
+def pending(known: Sequence[Migration], applied: Sequence[Applied]) -> Sequence[Migration]:
+    """Return the migrations that a database still lacks.
+
+    Raises:
+        SetupError: The database is newer than this code, or an applied file was changed since.
+    """
+    if len(applied) > len(known):
+        raise SetupError(
+            f"The database has schema {applied[-1].version} ({applied[-1].name}), this code knows {len(known)}.",
+            next_step="Start the release that migrated it, or a newer one.",
+        )
+    for ours, theirs in zip(known, applied, strict=False):
+        if (ours.version, ours.sha256) != (theirs.version, theirs.sha256):
+            raise SetupError(
+                f"The migration {theirs.name} was changed after it was applied to this database.",
+                next_step="Put the file back and write a new migration.",
+            )
+    return known[len(applied) :]
+
+
+async def apply_migrations(pool: asyncpg.Pool, folder: Path = MIGRATIONS) -> int:
+    """Bring the database to the newest schema and return how many migrations that took.
+
+    Raises:
+        SetupError: The database is newer than this code, or an applied file was changed since.
+        DatabaseAwayError: Try again; what was applied stays.
+    """
+    known = read_migrations(folder)
+    with database_errors():
+        async with pool.acquire() as connection:
+            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=600)
+            try:
+                await connection.execute(_TABLE)
+                todo = pending(known, await _applied(connection))
+                for migration in todo:
+                    async with connection.transaction():
+                        await connection.execute(migration.sql, timeout=3600)
+                        await connection.execute(_REMEMBER, migration.version, migration.name, migration.sha256)
+                    _LOG.info("applied a migration", name=migration.name)
+            finally:
+                await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    return len(todo)
+
+
+async def check_schema_version(pool: asyncpg.Pool, folder: Path = MIGRATIONS) -> None:
+    """Return if the database has exactly the schema of this code; every process asks at its start.
+
+    Raises:
+        SetupError: It is older, newer, or another; the message carries the next step.
+        DatabaseAwayError: Try again.
+    """
+    known = read_migrations(folder)
+    with database_errors():
+        async with pool.acquire() as connection:
+            if await connection.fetchval("SELECT to_regclass('schema_migrations') IS NULL"):
+                raise SetupError("The database is empty.", next_step="Run `pulsera migrate`.")
+            todo = pending(known, await _applied(connection))
+    if todo:
+        raise SetupError(
+            f"The database lacks {len(todo)} migrations, first {todo[0].name}.", next_step="Run `pulsera migrate`."
+        )
+
+
+async def remember_log(pool: asyncpg.Pool, *, cluster_id: str, partitions: int = PARTITIONS) -> None:
+    """Record at the first migrate which log this database belongs to; later, check that it is still that one.
+
+    Raises:
+        LogMismatchError: Another cluster, or another number of partitions.
+        DatabaseAwayError: Try again.
+    """
+    rows = [("kafka_cluster_id", cluster_id), ("partitions", str(partitions))]
+    with database_errors():
+        await pool.executemany("INSERT INTO system (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING", rows)
+    await check_log(pool, cluster_id=cluster_id, partitions=partitions)
+
+
+async def check_log(pool: asyncpg.Pool, *, cluster_id: str, partitions: int = PARTITIONS) -> None:
+    """Return if this database belongs to this log; every process that reads or writes the log asks at its start.
+
+    Raises:
+        LogMismatchError: Another cluster, or another number of partitions.
+        SetupError: Nothing is recorded yet.
+        DatabaseAwayError: Try again.
+    """
+    with database_errors():
+        rows = await pool.fetch("SELECT key, value FROM system WHERE key IN ('kafka_cluster_id', 'partitions')")
+    recorded = {row["key"]: row["value"] for row in rows}
+    if len(recorded) < 2:  # noqa: PLR2004 - the two keys above
+        raise SetupError("The database does not say which log it belongs to.", next_step="Run `pulsera migrate`.")
+    if recorded["kafka_cluster_id"] != cluster_id:
+        raise LogMismatchError(
+            f"This database belongs to the Kafka cluster {recorded['kafka_cluster_id']}, the one that answers is "
+            f"{cluster_id}: saved offsets mean nothing there. Point Pulsera at the cluster it was used with, or start "
+            "with an empty database."
+        )
+    if recorded["partitions"] != str(partitions):
+        raise LogMismatchError(
+            f"This database was filled from topics with {recorded['partitions']} partitions, this release uses "
+            f"{partitions}: wearers would change partition. Start the release that made it."
+        )
+
+
+async def _applied(connection: asyncpg.pool.PoolConnectionProxy) -> list[Applied]:
+    rows = await connection.fetch(_APPLIED)
+    return [Applied(version=row["version"], name=row["name"], sha256=row["sha256"]) for row in rows]
