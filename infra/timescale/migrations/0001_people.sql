@@ -64,7 +64,7 @@ CREATE INDEX grants_user ON grants (user_id);
 
 -- One number that moves with every change of who may see what: gateway and API poll it instead of whole tables.
 CREATE TABLE access_version (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     version bigint NOT NULL
 );
 INSERT INTO access_version (version) VALUES (1);

@@ -1,0 +1,186 @@
+"""Readings, scores and episodes in the database: one transaction with the offsets, repeats change nothing.
+
+Rows arrive by COPY in a table that only this session sees and that every commit empties; one INSERT a table merges
+them. Losing the newest commits in a crash of the server would lose rows and offsets together, and the log still has
+both, so these transactions do not wait for the disk (`synchronous_commit = off`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+import asyncpg
+import msgspec
+import pyarrow as pa
+
+from infra.timescale.copy_stream import copy_stream
+from infra.timescale.partitions import Partitions
+from infra.timescale.pool import database_errors
+from infra.timescale.state import move_offsets
+from schemas.episodes import Episode
+from schemas.errors import DatabaseAwayError
+from schemas.frame import FRAME_SCHEMA, Frame
+from schemas.scores import SCORE_SCHEMA
+from stream_processors.families.storage import SeriesBatch
+from stream_processors.operators.merge import MARKS
+from stream_processors.ports import OffsetMove
+
+_Connection = asyncpg.pool.PoolConnectionProxy
+_ON_LOOP_ROWS: Final = 500
+"""Building the stream of more rows would hold the loop for over 5 ms, so it happens in a thread."""
+_PIECE_BYTES: Final = 262_144
+
+_NOT_STORED: Final = frozenset({"device_number", "boot", "seq"})
+"""Columns of the wire alone: the stream id holds the device, and a connection's count means nothing later."""
+
+
+class SeriesTable:
+    """One table that frames are merged into, and its statements; names come from our schemas, never from input."""
+
+    def __init__(self, name: str, schema: pa.Schema, *, key: tuple[str, ...], merge: Callable[[pa.Field], str]) -> None:
+        """`key` names columns of the frame; `merge` gives the value of a column on conflict, from `old` and `new`."""
+        fields = [field for field in schema if field.name not in _NOT_STORED]
+        rest = [field for field in fields if field.name not in key]
+        self.name = name
+        self.time_column = key[1]
+        self.frame_columns = tuple(field.name for field in fields)
+        self.columns = tuple(_stored_name(column) for column in self.frame_columns)
+        self.incoming = f"incoming_{name}"
+        merged = {field.name: merge(field) for field in rest}
+        changing = {column: value for column, value in merged.items() if value}
+        listed = ", ".join(self.columns)
+        self.create = (
+            f"CREATE TEMPORARY TABLE {self.incoming} ON COMMIT DELETE ROWS "
+            f"AS SELECT {listed} FROM {name} WITH NO DATA"  # noqa: S608  (names come from our schemas)
+        )
+        self.insert = (
+            f"INSERT INTO {name} AS old ({listed}) SELECT {listed} FROM {self.incoming} "  # noqa: S608  (as above)
+            f"ON CONFLICT ({', '.join(_stored_name(column) for column in key)}) DO UPDATE SET "
+            + ", ".join(f"{column} = {value}" for column, value in changing.items())
+            + " WHERE ("
+            + ", ".join(f"old.{column}" for column in changing)
+            + ") IS DISTINCT FROM ("
+            + ", ".join(changing.values())
+            + ")"
+        )
+
+
+def _stored_name(column: str) -> str:
+    return "wearer_id" if column == "wearer" else column
+
+
+def _first_value(field: pa.Field) -> str:
+    """Return how a stored reading takes in another of its identity: as `merge_readings` does within a batch."""
+    if field.name in MARKS:
+        return f"greatest(old.{field.name}, excluded.{field.name})"
+    return f"coalesce(old.{field.name}, excluded.{field.name})" if field.nullable else ""
+
+
+def _last_value(field: pa.Field) -> str:
+    return f"excluded.{field.name}"
+
+
+READINGS: Final = SeriesTable("readings", FRAME_SCHEMA, key=("wearer", "time", "stream_id"), merge=_first_value)
+SCORES: Final = SeriesTable("scores", SCORE_SCHEMA, key=("wearer", "bin"), merge=_last_value)
+
+_UPSERT_EPISODE: Final = """
+INSERT INTO episodes AS old (episode_id, writer, revision, subject, wearer_id, condition, type, phase, tier, onset,
+    changed, ended, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, to_timestamp($10::float8 / 1000), to_timestamp($11::float8 / 1000),
+    to_timestamp($12::float8 / 1000), $13)
+ON CONFLICT (episode_id, writer) DO UPDATE SET revision = excluded.revision, phase = excluded.phase,
+    tier = excluded.tier, onset = excluded.onset, changed = excluded.changed, ended = excluded.ended,
+    state = excluded.state
+WHERE excluded.revision > old.revision
+"""
+
+
+class TimescaleSeries:
+    """The `SeriesStore` of the storage family, in TimescaleDB or plain PostgreSQL."""
+
+    def __init__(self, pool: asyncpg.Pool, *, family: str, version: str, cluster_id: str) -> None:
+        """`cluster_id` names the Kafka cluster whose offsets are moved."""
+        self._pool = pool
+        self._family = family
+        self._version = version
+        self._cluster_id = cluster_id
+        self._partitions = Partitions(pool)
+
+    async def write(self, batch: SeriesBatch, moves: Sequence[OffsetMove]) -> None:
+        """Store the batch and move the offsets in one transaction; what is stored already stays untouched.
+
+        Raises:
+            DatabaseAwayError: Try again with the same arguments.
+            StaleOwnerError: An offset was not the expected one; nothing was written.
+            ContractError: The database will never take these rows; nothing was written.
+        """
+        parts = [(table, rows) for table, rows in ((READINGS, batch.readings), (SCORES, batch.scores)) if rows.rows]
+        streams = [(table, await _stream(table, rows)) for table, rows in parts]
+        for table, rows in parts:
+            await self._partitions.ensure(table.name, rows.integers(table.time_column))
+        with database_errors():
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("SET LOCAL synchronous_commit = off")
+                # First the offsets: a stale owner is turned away before it writes, and two owners cannot interleave.
+                await move_offsets(
+                    connection,
+                    family=self._family,
+                    version=self._version,
+                    cluster_id=self._cluster_id,
+                    moves=moves,
+                )
+                for table, stream in streams:
+                    await self._merge_in(connection, table, stream)
+                if batch.episodes:
+                    await connection.executemany(_UPSERT_EPISODE, [_episode_row(one) for one in batch.episodes])
+
+    async def upkeep(self, *, oldest_us: int, newest_us: int) -> None:
+        """Make the partitions up to `newest_us`, and drop those that ended before `oldest_us`.
+
+        Raises:
+            DatabaseAwayError: Try again.
+        """
+        for table in (READINGS, SCORES):
+            await self._partitions.keep(table.name, oldest_us=oldest_us, newest_us=newest_us)
+
+    async def _merge_in(self, connection: _Connection, table: SeriesTable, stream: bytes) -> None:
+        if await connection.fetchval("SELECT to_regclass($1) IS NULL", f"pg_temp.{table.incoming}"):
+            await connection.execute(table.create)
+        await connection.copy_to_table(
+            table.incoming, schema_name="pg_temp", source=_pieces(stream), columns=table.columns, format="binary"
+        )
+        try:
+            await connection.execute(table.insert)
+        except asyncpg.CheckViolationError as error:
+            # The tables have no checks of their own: a partition that we made is gone (a restored database).
+            self._partitions.forget(table.name)
+            raise DatabaseAwayError(f"A partition of {table.name} is gone; the next try makes it again.") from error
+
+
+async def _stream(table: SeriesTable, rows: Frame) -> bytes:
+    if rows.rows <= _ON_LOOP_ROWS:
+        return copy_stream(rows.batch, table.frame_columns)
+    return await asyncio.to_thread(copy_stream, rows.batch, table.frame_columns)
+
+
+async def _pieces(stream: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(stream), _PIECE_BYTES):
+        yield stream[start : start + _PIECE_BYTES]
+
+
+def _episode_row(episode: Episode) -> tuple[object, ...]:
+    return (
+        episode.episode_id,
+        episode.writer,
+        episode.revision,
+        episode.subject.key,
+        episode.subject.wearer,
+        episode.condition,
+        episode.type,
+        episode.phase,
+        episode.tier,
+        episode.onset_ms,
+        episode.changed_ms,
+        episode.ended_ms,
+        msgspec.json.encode(episode).decode(),
+    )

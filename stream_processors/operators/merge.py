@@ -1,0 +1,110 @@
+"""What storage makes of several records before it writes: one row an identity, in the order of the primary key.
+
+A merged frame is a frame again, and merging is associative: any split of the log into batches ends in the same rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.episodes import Episode
+from schemas.frame import FRAME_SCHEMA, Frame
+from schemas.scores import SCORE_SCHEMA
+
+MARKS: Final = ("origin", "injected")
+"""Columns where the highest value wins: what is replayed, simulated or injected in any part stays marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Rows in key order with ties in log order, and where each key begins in that order."""
+
+    order: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+
+    @property
+    def distinct(self) -> bool:
+        return self.starts.size == self.order.size
+
+
+def merge_readings(frames: Sequence[Frame]) -> Frame:
+    """Return one reading an identity (wearer, time, stream), sorted so, from frames in the log's order.
+
+    A nullable column takes its first value that is not null (NaN counts as null), `MARKS` the highest,
+    any other column the first.
+    """
+    batch = _joined(frames, FRAME_SCHEMA)
+    groups = _groups(batch, ("wearer", "time", "stream_id"))
+    if groups.distinct:
+        return Frame(batch.take(pa.array(groups.order)))
+    ordered = Frame(batch.take(pa.array(groups.order)))
+    columns = [_merged(ordered, field, groups.starts) for field in FRAME_SCHEMA]
+    return Frame(pa.RecordBatch.from_arrays(columns, schema=FRAME_SCHEMA))
+
+
+def merge_scores(frames: Sequence[Frame]) -> Frame:
+    """Return one score a (wearer, bin), sorted so; of repeats, which the same log makes equal, the last."""
+    batch = _joined(frames, SCORE_SCHEMA)
+    groups = _groups(batch, ("wearer", "bin"))
+    last = np.append(groups.starts[1:], groups.order.size) - 1 if groups.order.size else groups.starts
+    return Frame(batch.take(pa.array(groups.order[last])))
+
+
+def newest_episodes(episodes: Iterable[Episode]) -> list[Episode]:
+    """Return each (episode, writer) at its highest revision, sorted by both; of equal revisions the first."""
+    newest: dict[tuple[UUID, str], Episode] = {}
+    for episode in episodes:
+        key = (episode.episode_id, episode.writer)
+        held = newest.get(key)
+        if held is None or episode.revision > held.revision:
+            newest[key] = episode
+    return [newest[key] for key in sorted(newest)]
+
+
+def _joined(frames: Sequence[Frame], schema: pa.Schema) -> pa.RecordBatch:
+    filled = [frame.batch for frame in frames if frame.rows]
+    if not filled:
+        return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+    if len(filled) == 1:
+        return filled[0]
+    return pa.Table.from_batches(filled, schema=schema).unify_dictionaries().combine_chunks().to_batches()[0]
+
+
+def _groups(batch: pa.RecordBatch, keys: tuple[str, ...]) -> _Groups:
+    columns = [_sortable(batch.column(key)) for key in keys]
+    # lexsort is stable and takes its first key last: rows of one identity keep the log's order.
+    order = np.lexsort(columns[::-1]).astype(np.int64, copy=False)
+    begins = np.zeros(order.size, dtype=np.bool_)
+    begins[:1] = True
+    for column in columns:
+        ordered = column[order]
+        begins[1:] |= ordered[1:] != ordered[:-1]
+    return _Groups(order, np.flatnonzero(begins))
+
+
+def _sortable(column: pa.Array) -> npt.NDArray[np.int64]:
+    if not pa.types.is_dictionary(column.type):
+        return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+    # Bytes compare as PostgreSQL compares uuids; a dictionary may name one id twice, so ranks come from its values.
+    ids = np.array(column.dictionary.to_pylist(), dtype="S16")
+    _, rank = np.unique(ids, return_inverse=True)
+    index = np.asarray(column.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+    return np.asarray(rank, dtype=np.int64)[index]
+
+
+def _merged(ordered: Frame, field: pa.Field, starts: npt.NDArray[np.int64]) -> pa.Array:
+    column = ordered.batch.column(field.name)
+    if field.name in MARKS:
+        highest = np.maximum.reduceat(column.to_numpy(zero_copy_only=False), starts)
+        return pa.array(highest, field.type)
+    if not field.nullable:
+        return column.take(pa.array(starts))
+    known = ~np.isnan(ordered.floats(field.name)) if pa.types.is_floating(field.type) else ordered.known(field.name)
+    absent = known.size
+    first = np.minimum.reduceat(np.where(known, np.arange(absent, dtype=np.int64), absent), starts)
+    return column.take(pa.array(first, mask=first == absent))
