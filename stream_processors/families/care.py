@@ -35,7 +35,7 @@ class CareFamily:
     """Turns episodes and commands into alerts through a store, and publishes what changed."""
 
     name = "care"
-    topics = (topics.EPISODES.name, topics.COMMANDS.name)
+    topics: tuple[str, ...] = (topics.EPISODES.name, topics.COMMANDS.name)
     version = "1"
 
     def __init__(self, store: CareStore, publisher: Publisher) -> None:
