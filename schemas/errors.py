@@ -3,12 +3,14 @@
 PulseraError
 ├── SetupError             something on this computer is missing or in the way; carries the next step
 ├── ContractError          data breaks a contract: trying again gives the same answer
+│   ├── RecordingError     files are not a recording that we know how to replay
 │   ├── FrameError         bytes are not a frame that we know how to read
 │   └── RegistryVersionError   a frame was written by a newer registry than this reader knows
 ├── PassingError           the world is away for a while: try again with what is in hand
 │   ├── BrokerAwayError
 │   └── DatabaseAwayError
 ├── StaleOwnerError        somebody else moved the state on: drop ours and restore
+├── DeviceStoppedError     a gateway will take no more from this device until a person has done something
 ├── LogMismatchError       the state belongs to another log: stop, a person decides
 └── AccessError            whoever calls may not see or do this
     ├── UnauthenticatedError
@@ -41,6 +43,10 @@ class FrameError(ContractError):
     """Bytes are not a frame that this reader knows."""
 
 
+class RecordingError(ContractError):
+    """Files are not a recording in a layout that this client knows."""
+
+
 class RegistryVersionError(PulseraError):
     """A frame needs a newer registry of vitals than this process has: the reader stops and says so."""
 
@@ -59,6 +65,10 @@ class DatabaseAwayError(PassingError):
 
 class StaleOwnerError(PulseraError):
     """The saved offset is not the one this owner knows: another owner has moved it on."""
+
+
+class DeviceStoppedError(PulseraError):
+    """A gateway will take no more from this device until a person has done what the message says."""
 
 
 class LogMismatchError(PulseraError):
