@@ -1,0 +1,81 @@
+// One alert: what, how far from expected, since when, who is on it, and the two answers.
+import { h } from "../vendor/preact.js";
+import { useRef, useState } from "../vendor/hooks.js";
+import htm from "../vendor/htm.js";
+import { answer, isOpen, now, wearers } from "../store/data.js";
+import { T, age, clock, evidenceRows } from "../text.js";
+import { Marks, Priority } from "./badge.js";
+
+const html = htm.bind(h);
+
+function responseText(alert) {
+  const by = (kind) => alert.events.findLast((event) => event.kind === kind)?.by_name ?? "somebody";
+  if (alert.response === "acknowledged") return T.response.acknowledged(by("acknowledged"));
+  if (alert.response === "resolved") return T.response.resolved(by("resolved"));
+  return T.response[alert.response];
+}
+
+export function AlertCard({ alert, details = false }) {
+  const [open, setOpen] = useState(details);
+  const [busy, setBusy] = useState("");
+  const [said, setSaid] = useState("");
+  const dialog = useRef(null);
+  const wearer = wearers.value.get(alert.subject.wearer);
+  const zone = wearer?.timezone;
+  const onset = Date.parse(alert.onset);
+  const fresh = now.value - Date.parse(alert.raised ?? alert.onset) < 5000;
+  const act = async (name, body) => {
+    setBusy(name);
+    setSaid("");
+    try {
+      setSaid((await answer(alert.alert_id, name, body)) ? "" : T.pending);
+    } catch (error) {
+      setSaid(T.failed(error.message));
+    }
+    setBusy("");
+  };
+  const resolve = (event) => {
+    event.preventDefault();
+    const form = new FormData(event.target);
+    dialog.current.close();
+    act("resolve", { outcome: form.get("outcome"), note: form.get("note") || undefined });
+  };
+  const answered = alert.response === "acknowledged" || alert.response === "resolved";
+  return html`<article class="card alert ${alert.priority} ${fresh ? "fresh" : ""}" data-alert=${alert.alert_id} data-kind=${alert.kind} tabindex="0" aria-label=${`${T.priority[alert.priority]} ${alert.title} ${wearer?.name ?? ""}`}>
+    <div class="row between centre">
+      <div class="row centre"><${Priority} level=${alert.priority} /><h3>${wearer ? html`<a href="/app/wearers/${alert.subject.wearer}">${wearer.name}</a>` : alert.subject.zone ?? ""}</h3></div>
+      <span class="quiet small" title=${new Date(onset).toLocaleString()}>${age(onset, now.value, zone)}</span>
+    </div>
+    <div class="row centre"><b>${alert.title}</b><${Marks} injected=${alert.evidence.injected} origin=${alert.evidence.origin} /></div>
+    <p class="reason" data-reason>${alert.reason}</p>
+    <div class="row small"><span data-response=${alert.response}>${responseText(alert)}</span>
+      ${alert.condition === "cleared" && html`<span class="quiet" data-cleared>${T.cleared[alert.cleared_reason] ?? alert.cleared_reason} (${clock(Date.parse(alert.cleared), zone, now.value)})</span>`}</div>
+    ${open && html`<${Evidence} alert=${alert} zone=${zone} />`}
+    <div class="acts">
+      ${isOpen(alert) && !answered && html`<button class="main" data-act="acknowledge" disabled=${!!busy} onClick=${() => act("acknowledge", {})}>${T.act.acknowledge}</button>`}
+      ${isOpen(alert) && html`<button data-act="resolve" disabled=${!!busy} onClick=${() => dialog.current.showModal()}>${T.act.resolve}</button>`}
+      <button class="plain" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? T.act.hide : T.act.why}</button>
+    </div>
+    <p role="status" class=${said ? "small" : "unseen"}>${said}</p>
+    <dialog ref=${dialog} aria-label=${T.act.resolve}>
+      <form onSubmit=${resolve}>
+        <p>${T.resolveHelp(alert.title, wearer?.name ?? "")}</p>
+        <label for="outcome-${alert.alert_id}">${T.act.outcome}</label>
+        <select id="outcome-${alert.alert_id}" name="outcome">${Object.entries(T.outcome).map(([key, words]) => html`<option value=${key}>${words}</option>`)}</select>
+        <label for="note-${alert.alert_id}">${T.act.note}</label>
+        <textarea id="note-${alert.alert_id}" name="note" rows="2" maxlength="500"></textarea>
+        <div class="acts"><button class="main" data-act="resolve-confirm">${T.act.resolve}</button><button type="button" class="plain" onClick=${() => dialog.current.close()}>${T.act.cancel}</button></div>
+      </form>
+    </dialog>
+  </article>`;
+}
+
+function Evidence({ alert, zone }) {
+  return html`<div data-evidence>
+    <table class="facts"><tbody>
+      <tr><th scope="row">Began</th><td>${clock(Date.parse(alert.onset), zone, now.value)}</td></tr>
+      ${evidenceRows(alert.evidence).map(([label, text]) => html`<tr><th scope="row">${label}</th><td>${text}</td></tr>`)}
+    </tbody></table>
+    <ol class="timeline">${alert.events.map((event) => html`<li>${clock(Date.parse(event.at), zone, now.value)} ${T.event[event.kind] ?? event.kind}${event.by_name ? `, ${event.by_name}` : ""}${event.outcome ? `: ${T.outcome[event.outcome] ?? event.outcome}` : ""}${event.note ? `: ${event.note}` : ""}</li>`)}</ol>
+  </div>`;
+}

@@ -1,0 +1,112 @@
+// Every word that the application says, in one place, ready for translation.
+
+export const VITALS = {
+  heart_rate: { label: "Heart rate", unit: "/min", decimals: 0, range: [30, 200] },
+  spo2: { label: "Oxygen saturation", unit: "%", decimals: 0, range: [70, 100] },
+  respiratory_rate: { label: "Respiratory rate", unit: "/min", decimals: 0, range: [4, 40] },
+  skin_temperature: { label: "Skin temperature", unit: "°C", decimals: 1, range: [20, 42] },
+  body_temperature: { label: "Body temperature", unit: "°C", decimals: 1, range: [34, 42] },
+  hrv_rmssd: { label: "HRV (RMSSD)", unit: "ms", decimals: 0, range: [0, 200] },
+  hrv_sdnn: { label: "HRV (SDNN)", unit: "ms", decimals: 0, range: [0, 200] },
+  motion: { label: "Motion", unit: "g", decimals: 2, range: [0, 1] },
+  acceleration: { label: "Acceleration", unit: "g", decimals: 2, range: [0, 2] },
+  steps: { label: "Steps", unit: "", decimals: 0, range: [0, 200] },
+};
+/** Vitals that a card shows, most telling first. */
+export const CARD_VITALS = ["heart_rate", "spo2", "respiratory_rate", "skin_temperature"];
+
+export const T = {
+  name: "Pulsera",
+  notDevice: "Pulsera is not a medical device. It does not replace a doctor, a nurse or an emergency call.",
+  nav: { home: "Home", wearers: "Wearers", alerts: "Alerts" },
+  skip: "Skip to content",
+  link: {
+    live: "live", connecting: "connecting", reconnecting: "reconnecting", offline: "offline",
+    stale: (age) => `Not connected: what you see was true ${age}. Trying again by itself.`,
+  },
+  priority: { high: "HIGH", medium: "MEDIUM", low: "LOW" },
+  state: { well: "Well", watch: "Watch", alert: "Alert", nodata: "No data", notworn: "Not worn" },
+  response: {
+    unseen: "Nobody has seen this yet", seen: "Seen", acknowledged: (who) => `${who} is on it`, resolved: (who) => `Resolved by ${who}`,
+  },
+  cleared: {
+    recovered: "Back within limits", data_ended: "Data ended before it recovered", superseded: "Replaced by a newer one",
+  },
+  outcome: {
+    person_well: "Person is well", helped: "Helped on site", called: "Called for help", false_alarm: "Nothing was wrong", device: "Device or sensor",
+  },
+  event: {
+    onset: "Began", raised: "Alert raised", updated: "Updated", cleared: "Condition ended", seen: "Seen", acknowledged: "I am on it",
+    resolved: "Resolved", refused: "Refused",
+  },
+  act: { acknowledge: "I am on it", resolve: "Resolve", cancel: "Cancel", why: "Evidence", hide: "Hide evidence", note: "Note (optional)", outcome: "What was it?" },
+  resolveHelp: (title, who) => `This closes the alert “${title}” for ${who} for everyone. It does not change what is measured.`,
+  mark: { injected: "injected", simulated: "simulated", replay: "recording" },
+  signIn: {
+    title: "Sign in", token: "Access token", go: "Sign in", busy: "Signing in",
+    help: "Open the one-time link that `pulsera up` printed, or paste an access token.", used: "This link was used or is too old. Ask for a new one, or paste a token.",
+  },
+  empty: {
+    wearers: "No wearer yet. Make one and a device, then send a reading:",
+    noAlerts: "No open alerts.", noHistory: "No alerts yet.", noReadings: "Nothing was measured in this range.",
+    forbidden: "You have no grant for this.",
+  },
+  alertsOpen: "Open", alertsHistory: "History", wearers: "Wearers", signOut: "Sign out", devices: "Devices", episodes: "Episodes",
+  range: { 600: "10 min", 1800: "30 min", 3600: "1 h", 10800: "3 h", 86400: "24 h" },
+  legend: { measured: "measured", injected: "injected", band: "expected (± 2 scales)", episode: "episode", gap: "a gap is a gap: nothing was measured" },
+  keys: "Keys: j and k move between alerts, a answers “I am on it”, ? shows this.",
+  truncated: "Only the newest part of this range is drawn.",
+  failed: (what) => `That did not work: ${what}`,
+  pending: "Sent. Not recorded yet; it will show here when it is.",
+};
+
+const EVIDENCE = [
+  ["observed", "Observed"], ["extreme", "Furthest"], ["expected", "Expected"], ["scale", "Usual spread (±)"], ["threshold", "Limit"], ["z", "Standard deviations off"],
+  ["duration_s", "Lasted"], ["context", "Context"], ["data_quality", "Data quality"], ["quality_note", "About the quality"], ["sources", "Measured by"], ["bins", "Bins of 5 s that agree"],
+  ["baseline_age_s", "Rest behind the usual value"], ["gap_s", "Silence"], ["clock_offset_ms", "Clock offset"], ["rule", "Rule"], ["model", "Model"], ["origin", "Origin"],
+];
+
+/** Turn an alert's evidence into rows of [label, text]; what is absent is not shown as normal. */
+export function evidenceRows(evidence) {
+  const unit = VITALS[evidence.vital]?.unit ?? evidence.unit ?? "";
+  const number = (v) => (Number.isFinite(v) ? String(Math.round(v * 10) / 10) : String(v));
+  const rows = [];
+  for (const [key, label] of EVIDENCE) {
+    const value = evidence[key];
+    if (value === undefined || value === null || value === "" || (Array.isArray(value) && !value.length)) continue;
+    let text;
+    if (["observed", "extreme", "expected", "scale"].includes(key)) text = `${number(value)} ${unit}`;
+    else if (key === "threshold") text = `${number(value)} ${evidence.threshold_unit === "z" ? "standard deviations" : unit}`;
+    else if (key.endsWith("_s")) text = span(value);
+    else if (key === "clock_offset_ms") text = span(Math.abs(value) / 1000) + (value < 0 ? " ahead" : " behind");
+    else if (Array.isArray(value)) text = value.join(", ");
+    else text = typeof value === "number" ? number(value) : String(value);
+    rows.push([label, text]);
+  }
+  return rows;
+}
+
+/** Say a length of time: "4 s", "2 min 05 s", "3 h 10 min". */
+export function span(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return s % 60 ? `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s` : `${s / 60} min`;
+  return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
+}
+
+/** Say how old something is: relative under an hour, clock time after, in the wearer's zone. */
+export function age(atMs, nowMs, timezone) {
+  const seconds = (nowMs - atMs) / 1000;
+  if (seconds < 1) return "now";
+  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  return `since ${clock(atMs, timezone, nowMs)}`;
+}
+
+/** Say a time of day in a zone, with the date when it is not today. */
+export function clock(atMs, timezone, nowMs = Date.now()) {
+  const zone = timezone || undefined;
+  const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone }).format(atMs);
+  const day = (ms) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(ms);
+  return day(atMs) === day(nowMs) ? time : `${day(atMs)} ${time}`;
+}
