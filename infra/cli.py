@@ -1,0 +1,155 @@
+"""The one command, `pulsera`: each subcommand loads what it needs when it runs, so that --help is quick."""
+
+import asyncio
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.errors import PulseraError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A self-hosted backbone for home and community health telemetry. Not a medical device.",
+)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Takes the options that every command shares; `main` has read --debug before, wherever it stands."""
+
+
+@app.command()
+def up(
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where everything is kept. Default: PULSERA_DATA_DIR, else your data folder for pulsera."),
+    ] = None,
+    api_port: Annotated[int | None, typer.Option(help="Port of the API and the pages. Default: 8000.")] = None,
+    gateway_port: Annotated[int | None, typer.Option(help="Port that devices connect to. Default: 8001.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Replay a real recording with one injected episode.")] = False,
+    durable: Annotated[
+        bool, typer.Option("--durable", help="Force every append to the disk: survives a power cut.")
+    ] = False,
+    json_line: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
+) -> None:
+    """Start the whole system on this computer and keep it running until Ctrl-C.
+
+    Example: pulsera up --data-dir ./data --api-port 8080
+    """
+    from infra.embedded.up import run_up
+    from infra.settings import load_settings
+
+    given = {"data_dir": data_dir, "api_port": api_port, "gateway_port": gateway_port, "durable": durable or None}
+    changes = {name: value for name, value in given.items() if value is not None}
+    settings = load_settings().model_copy(update=changes)
+    asyncio.run(run_up(settings, demo=demo, json_line=json_line))
+
+
+@app.command()
+def gateway() -> None:
+    """Run the gateway that devices connect to.
+
+    Example: PULSERA_KAFKA_BOOTSTRAP=kafka:9092 PULSERA_DATABASE_URL=postgresql://... pulsera gateway
+    """
+    from infra.settings import load_settings, require_services
+
+    settings = load_settings()
+    require_services(settings)
+    from infra.wiring import run_gateway
+
+    asyncio.run(run_gateway(settings))
+
+
+@app.command()
+def worker(family: Annotated[str, typer.Argument(help="storage, vitals or care.")]) -> None:
+    """Run one family of stream processors.
+
+    Example: pulsera worker vitals
+    """
+    from infra.settings import load_settings, require_services
+
+    settings = load_settings()
+    require_services(settings)
+    from infra.wiring import run_worker
+
+    asyncio.run(run_worker(settings, family))
+
+
+@app.command()
+def api() -> None:
+    """Run the HTTP API, the live socket and the pages.
+
+    Example: PULSERA_API_PORT=8080 pulsera api
+    """
+    from infra.settings import load_settings, require_services
+
+    settings = load_settings()
+    require_services(settings)
+    from infra.wiring import run_api
+
+    asyncio.run(run_api(settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables and Kafka's topics to this release.
+
+    Example: pulsera migrate
+    """
+    from infra.settings import load_settings, require_services
+
+    settings = load_settings()
+    require_services(settings)
+    from infra.timescale.migrate import migrate as run_migrate
+
+    asyncio.run(run_migrate(settings))
+
+
+@app.command()
+def doctor(
+    json_line: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what this computer lacks to run Pulsera, and how to mend it.
+
+    Example: pulsera doctor
+    """
+    from infra.embedded.doctor import examine
+    from infra.settings import load_settings
+
+    findings = examine(load_settings())
+    if json_line:
+        typer.echo(json.dumps([{"name": one.name, "ok": one.ok, "detail": one.detail} for one in findings]))
+    else:
+        for one in findings:
+            typer.echo(f"{'ok     ' if one.ok else 'MISSING'}  {one.name}: {one.detail}")
+    if not all(one.ok for one in findings):
+        raise typer.Exit(code=1)
+
+
+def main() -> None:
+    """Runs the command line: errors of ours are one sentence with the next step and exit code 1."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments)
+    except PulseraError as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"pulsera: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The settings of every process, from `PULSERA_...` environment variables; an unknown one is nobody's and is ignored."""
+
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import AnyHttpUrl, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import SetupError
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """What may differ from one installation to another; everything else is a constant beside the code that it governs."""
+
+    model_config = SettingsConfigDict(env_prefix="PULSERA_", frozen=True, extra="ignore")
+
+    kafka_bootstrap: str = Field("", description="host:port of Kafka; empty: `up` starts an embedded one")
+    kafka_replication: int = Field(1, ge=1, le=9, description="copies of every topic; 3 on a cluster of three brokers")
+    database_url: str = Field("", description="postgresql:// URL; empty: `up` starts an embedded one")
+
+    api_host: str = Field("127.0.0.1", description="address that the API and the pages listen on")
+    api_port: Port = 8000
+    gateway_host: str = Field("127.0.0.1", description="address that devices connect to")
+    gateway_port: Port = 8001
+    metrics_host: str = Field("127.0.0.1", description="address of /metrics and /health of a gateway or worker")
+    metrics_port: Port = Field(0, description="port of /metrics and /health; 0 takes a free one")
+    components: dict[str, AnyHttpUrl] = Field(
+        default_factory=dict, description="name -> health URL of the other processes, shown by the API's /ready"
+    )
+    instance: int = Field(0, ge=0, description="number of this worker among its family: its static group membership")
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("pulsera")), description="where `up` keeps everything"
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("pulsera")), description="where Kafka's jars are kept"
+    )
+
+    linger_ms: int = Field(40, ge=0, le=1000, description="how long the gateway collects readings into a frame")
+    retention_days: int = Field(7, ge=1, le=365, description="how long topics keep wearers' data")
+    durable: bool = Field(False, description="Kafka forces every append to the disk before it is acknowledged")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+
+def load_settings() -> Settings:
+    """Reads the environment; raises SetupError that names the variable which cannot be understood."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = "PULSERA_" + str(first["loc"][0]).upper()
+        raise SetupError(
+            f"The environment variable {variable} cannot be used: {first['msg']}.",
+            next_step=f"Correct or unset {variable}.",
+        ) from error
+
+
+def require_services(settings: Settings) -> None:
+    """Raises SetupError where a part is started by hand without saying where Kafka and the database are."""
+    for value, variable, example in (
+        (settings.kafka_bootstrap, "PULSERA_KAFKA_BOOTSTRAP", "127.0.0.1:9092"),
+        (settings.database_url, "PULSERA_DATABASE_URL", "postgresql://pulsera:...@127.0.0.1:5432/pulsera"),
+    ):
+        if not value:
+            raise SetupError(
+                f"{variable} is not set.",
+                next_step=f"Set it (for example {example}), or start everything with `pulsera up`.",
+            )
