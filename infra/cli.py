@@ -136,6 +136,46 @@ def doctor(
         raise typer.Exit(code=1)
 
 
+@app.command()
+def replay(
+    dataset: Annotated[str, typer.Argument(help="demo, or a folder of an Empatica E4 recording.")],
+    speed: Annotated[
+        float | None, typer.Option(help="Seconds of backlog sent a second. Default: 60.", min=0)
+    ] = None,
+    present: Annotated[
+        int | None, typer.Option(help="Second of the recording that is now. Default: its start; demo: 720.", min=0)
+    ] = None,
+    wearer: Annotated[str | None, typer.Option(help="Name of the wearer; used again if there is one.")] = None,
+    url: Annotated[str | None, typer.Option(help="Device socket. Default: the running `pulsera up`.")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="PULSERA_DEVICE_TOKEN", help="A device's token. Default: makes a device.")
+    ] = None,
+) -> None:
+    """Send a recording through the device socket, its times shifted so that its present is now.
+
+    Example: pulsera replay demo --speed 60
+    """
+    from infra.device_commands import Target, run_replay
+
+    run_replay(dataset, speed=speed, present_s=present, target=Target(wearer=wearer, url=url, token=token))
+
+
+@app.command()
+def simulate(
+    devices: Annotated[int, typer.Option(help="How many devices, one made wearer each.", min=1)] = 10,
+    rate: Annotated[float, typer.Option(help="Readings a second of each device.")] = 1.0,
+    seconds: Annotated[float | None, typer.Option(help="How long. Default: until Ctrl-C.", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes the same people again. Default: a new one, printed.")] = None,
+) -> None:
+    """Send made data of many devices, marked as simulated wherever it shows.
+
+    Example: pulsera simulate --devices 50 --rate 1 --seed 7
+    """
+    from infra.device_commands import run_simulate
+
+    run_simulate(devices=devices, rate_hz=rate, seconds=seconds, seed=seed)
+
+
 def main() -> None:
     """Runs the command line: errors of ours are one sentence with the next step and exit code 1."""
     debug = "--debug" in sys.argv

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import AnyHttpUrl, Field, ValidationError
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import SetupError
@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("pulsera")), description="where Kafka's jars are kept"
     )
+
+    api_url: str = Field("", description="where `replay` and `simulate` make their wearers; empty: the running `up`")
+    gateway_url: str = Field("", description="device socket that they send to; empty: the running `up`")
+    admin_token: SecretStr = Field(SecretStr(""), description="their right to make wearers; empty: the running `up`")
 
     linger_ms: int = Field(40, ge=0, le=1000, description="how long the gateway collects readings into a frame")
     retention_days: int = Field(7, ge=1, le=365, description="how long topics keep wearers' data")

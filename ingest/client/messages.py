@@ -18,6 +18,8 @@ MAX_PACK_BYTES: Final = MAX_FRAME_BYTES - _ENVELOPE_BYTES
 """Most bytes that the readings of one message may take, so that the whole message stays within 256 KiB."""
 
 _WHOLE_READING: Final = frozenset({"time", "reading"})
+_MORE_UNKNOWN_FIELDS: Final = "unknown_field"
+"""Said of a whole `reading` it stands for unknown fields that are too many to name; the reading itself was kept."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 _ANSWER: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
@@ -92,7 +94,7 @@ def without(packed: Pack, rejected: Sequence[Rejected]) -> Pack:
         reading = readings[part.index] if 0 <= part.index < len(readings) else None
         if reading is None:
             continue
-        if part.field in _WHOLE_READING:
+        if part.field in _WHOLE_READING and part.code != _MORE_UNKNOWN_FIELDS:
             readings[part.index] = None
         else:
             reading.pop(part.field.partition("[")[0], None)

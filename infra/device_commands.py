@@ -1,0 +1,195 @@
+"""The bodies of `pulsera replay` and `pulsera simulate`."""
+
+import asyncio
+import dataclasses
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from infra.enrol import enrol, find_system
+from infra.logs import configure_logging
+from infra.settings import Settings, load_settings
+from ingest.client.connection import DeviceClient, wall_clock_ms
+from ingest.client.recordings import Recording, read_e4
+from ingest.client.replay import (
+    DEMO_FOLDER,
+    DEMO_INJECTION,
+    DEMO_PRESENT_S,
+    DEMO_SPEED,
+    MODEL,
+    Progress,
+    ReplayPlan,
+    replay,
+)
+from ingest.client.simulator import People, Tally, simulate
+from schemas.errors import SetupError
+
+DEMO: Final = "demo"
+_SIMULATED_MODEL: Final = "simulated watch"
+_BUFFER_BYTES_EACH: Final = 1_048_576
+_PLAIN_EVERY_S: Final = 5.0
+_TERMINATED: Final = 128 + signal.SIGTERM
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where to send: for whom, and either a device's own address and token or None for the running system."""
+
+    wearer: str | None
+    url: str | None
+    token: str | None
+
+
+def run_replay(dataset: str, *, speed: float | None, present_s: int | None, target: Target) -> None:
+    """Replays a recording until its end.
+
+    Raises:
+        SetupError: There is no such recording, or nowhere to send it.
+        DeviceStoppedError: The gateway will not take the device any more.
+    """
+    settings = _prepare("replay")
+    demo = dataset == DEMO
+    recording = read_e4(DEMO_FOLDER if demo else Path(dataset))
+    plan = ReplayPlan(
+        recording=recording,
+        present_s=present_s if present_s is not None else (DEMO_PRESENT_S if demo else 0),
+        speed=speed if speed is not None else DEMO_SPEED,
+        start_ms=wall_clock_ms(),
+        injection=DEMO_INJECTION if demo else None,
+    )
+    _tell_left_out(recording)
+    name = target.wearer or ("Demo wearer" if demo else f"Recording {recording.name}")
+    _run(_replayed(plan, settings, target, name))
+
+
+def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: int | None) -> None:
+    """Sends made data of many devices for `seconds`, or until Ctrl-C.
+
+    Raises:
+        SetupError: There is no running system.
+        DeviceStoppedError: The gateway will not take one of the devices any more.
+    """
+    settings = _prepare("simulate")
+    chosen = secrets.randbelow(2**31) if seed is None else seed
+    typer.echo(f"seed {chosen}", err=True)
+    _run(_simulated(People(devices, seed=chosen), devices, settings, rate_hz=rate_hz, seconds=seconds))
+
+
+async def _replayed(plan: ReplayPlan, settings: Settings, target: Target, name: str) -> None:
+    url, (token,) = await _where(settings, target, [name], model=MODEL)
+    line = _ProgressLine()
+
+    def show(progress: Progress) -> None:
+        phase = "backlog" if progress.backlog else "live"
+        line.show(
+            f"{name}: second {progress.second} of {progress.seconds} ({phase}), {progress.readings} readings sent, "
+            f"{progress.readings - client.unacknowledged} acknowledged"
+        )
+
+    async with DeviceClient(url, token, model=MODEL, origin="replay") as client:
+        # The present is now, not when the wearer was made.
+        starting = dataclasses.replace(plan, start_ms=wall_clock_ms())
+        sent = await replay(starting, client, monotonic_s=time.monotonic, on_progress=show)
+    line.end(f"{name}: the recording has ended; {sent} readings sent, all acknowledged.")
+
+
+async def _simulated(
+    people: People, devices: int, settings: Settings, *, rate_hz: float, seconds: float | None
+) -> None:
+    names = [f"Simulated {number:04d}" for number in range(1, devices + 1)]
+    nobody = Target(wearer=None, url=None, token=None)
+    url, tokens = await _where(settings, nobody, names, model=_SIMULATED_MODEL)
+    line = _ProgressLine()
+
+    def show(tally: Tally) -> None:
+        line.show(f"{tally.rate_hz:.1f} readings/s, {tally.sent} sent, {tally.acknowledged} acknowledged")
+
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(
+                DeviceClient(url, token, model=_SIMULATED_MODEL, origin="simulated", capacity_bytes=_BUFFER_BYTES_EACH)
+            )
+            for token in tokens
+        ]
+        tally = await simulate(
+            people,
+            clients,
+            rate_hz=rate_hz,
+            seconds=seconds,
+            start_ms=wall_clock_ms(),
+            monotonic_s=time.monotonic,
+            on_progress=show,
+        )
+    line.end(f"{tally.sent} readings sent, {tally.acknowledged} acknowledged.")
+
+
+async def _where(settings: Settings, target: Target, names: list[str], *, model: str) -> tuple[str, list[str]]:
+    if target.token:
+        url = target.url or settings.gateway_url
+        if not url:
+            raise SetupError("A device's token needs the gateway's address.", next_step="Give --url as well.")
+        return url, [target.token]
+    system = find_system(settings)
+    return target.url or system.gateway_url, await enrol(system, names, model=model)
+
+
+def _prepare(component: str) -> Settings:
+    settings = load_settings()
+    configure_logging(component, level="warning" if sys.stderr.isatty() else settings.log_level)
+    return settings
+
+
+def _tell_left_out(recording: Recording) -> None:
+    left_out = {name: count for name, count in recording.left_out.items() if count}
+    if left_out:
+        told = ", ".join(f"{count} of {name}" for name, count in left_out.items())
+        typer.echo(f"Implausible values of the recording are left out: {told}.", err=True)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Runs the work; SIGTERM ends it like Ctrl-C, connections closed."""
+    terminated = False
+
+    async def main() -> None:
+        task = asyncio.ensure_future(work)
+
+        def terminate() -> None:
+            nonlocal terminated
+            terminated = True
+            task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        await task
+
+    try:
+        asyncio.run(main())
+    except asyncio.CancelledError:
+        if not terminated:
+            raise
+        raise typer.Exit(code=_TERMINATED) from None
+
+
+class _ProgressLine:
+    """One line on standard error: rewritten in place on a terminal, a new one now and then elsewhere."""
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic_s = monotonic_s
+        self._terminal = sys.stderr.isatty()
+        self._shown_s = float("-inf")
+
+    def show(self, text: str) -> None:
+        if self._terminal:
+            typer.echo(f"\r\x1b[2K{text}", err=True, nl=False)
+        elif self._monotonic_s() - self._shown_s >= _PLAIN_EVERY_S:
+            self._shown_s = self._monotonic_s()
+            typer.echo(text, err=True)
+
+    def end(self, text: str) -> None:
+        typer.echo(f"\r\x1b[2K{text}" if self._terminal else text, err=True)

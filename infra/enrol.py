@@ -1,0 +1,117 @@
+"""Makes wearers and devices for recordings and made people, through the HTTP API like anybody else."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from infra.settings import Settings
+from schemas.errors import SetupError
+
+_TIMEOUT_S: Final = 30.0
+_NEXT_STEP: Final = (
+    "Start one with `pulsera up`, set PULSERA_API_URL, PULSERA_GATEWAY_URL and PULSERA_ADMIN_TOKEN, "
+    "or give --url and --token of a device."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """A running Pulsera: where its API and its device socket are, and the right to make wearers."""
+
+    api_url: str
+    gateway_url: str
+    admin_token: str = field(repr=False)
+
+
+def find_system(settings: Settings) -> System:
+    """Return the system that the environment names, or else the `pulsera up` that runs on the data folder.
+
+    Raises:
+        SetupError: Neither is there.
+    """
+    running = _running(settings.data_dir / "run.json")
+    api_url = settings.api_url or running.get("api", "")
+    gateway_url = settings.gateway_url or running.get("gateway", "")
+    admin_token = settings.admin_token.get_secret_value() or running.get("admin_token", "")
+    if not api_url or not admin_token:
+        raise SetupError("No running Pulsera was found to make a wearer in.", next_step=_NEXT_STEP)
+    if not gateway_url:
+        raise SetupError(
+            "The address of the gateway is not known.", next_step="Set PULSERA_GATEWAY_URL, or give --url."
+        )
+    return System(api_url=api_url, gateway_url=gateway_url, admin_token=admin_token)
+
+
+async def enrol(system: System, names: Sequence[str], *, model: str) -> list[str]:
+    """Return the token of a new device for each name; a wearer of that name is used again, or made.
+
+    Raises:
+        SetupError: The API cannot be reached, or refuses.
+    """
+    headers = {"Authorization": f"Bearer {system.admin_token}"}
+    try:
+        async with httpx.AsyncClient(base_url=system.api_url, headers=headers, timeout=_TIMEOUT_S) as http:
+            wearers = await _wearers(http)
+            tokens = []
+            for name in names:
+                if name not in wearers:
+                    made = await _ask(http, "POST", "/wearers", {"name": name})
+                    wearers[name] = made["wearer_id"]
+                device = await _ask(http, "POST", f"/wearers/{wearers[name]}/devices", {"model": model})
+                tokens.append(device["token"])
+            return tokens
+    except httpx.TransportError as error:
+        raise SetupError(
+            f"The API at {system.api_url} cannot be reached ({type(error).__name__}).", next_step=_NEXT_STEP
+        ) from error
+
+
+async def _wearers(http: httpx.AsyncClient) -> dict[str, str]:
+    found: dict[str, str] = {}
+    cursor: str | None = None
+    while True:
+        page = await _ask(http, "GET", "/wearers", params={"cursor": cursor} if cursor else {})
+        for wearer in page["items"]:
+            found.setdefault(wearer["name"], wearer["wearer_id"])
+        cursor = page.get("cursor")
+        if not cursor:
+            return found
+
+
+async def _ask(
+    http: httpx.AsyncClient,
+    method: str,
+    path: str,
+    body: dict[str, str] | None = None,
+    *,
+    params: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    response = await http.request(method, path, json=body, params=params)
+    if response.is_success:
+        answer: dict[str, Any] = response.json()
+        return answer
+    raise SetupError(
+        f"The API refused {method} {path} with HTTP {response.status_code}: {_said(response)}.",
+        next_step="Check PULSERA_API_URL, and that the token is an admin's.",
+    )
+
+
+def _said(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"]).rstrip(".")
+    except (ValueError, KeyError, TypeError):
+        return response.reason_phrase
+
+
+def _running(path: Path) -> dict[str, str]:
+    try:
+        said = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{path} cannot be read: {error}.", next_step=_NEXT_STEP) from error
+    return {name: value for name, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}
