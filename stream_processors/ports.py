@@ -1,6 +1,6 @@
 """What a host hands a family, what a family gives a host, and what both need from the world."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -156,7 +156,7 @@ class LogReader(Protocol):
         """Return the first offset that the log holds and the one after its last."""
         ...
 
-    def read(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[Sequence[Record]]:
+    def read(self, topic: str, partition: int, start: int, end: int) -> AsyncGenerator[Sequence[Record], None]:
         """Yield the records with start <= offset < end, in order; offsets that the log no longer holds are left out."""
         ...
 

@@ -1,7 +1,7 @@
 """Reads a partition beside the consumer groups, to supply what a saved state has missed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -51,7 +51,7 @@ class KafkaReader:
         end = await _answer(consumer.end_offsets([place]))
         return first[place], end[place]
 
-    async def read(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[Sequence[Record]]:
+    async def read(self, topic: str, partition: int, start: int, end: int) -> AsyncGenerator[Sequence[Record], None]:
         """Yield the records with start <= offset < end, in order; offsets that the log no longer holds are left out.
 
         Raises:
