@@ -50,8 +50,8 @@ class SeriesTable:
         changing = {column: value for column, value in merged.items() if value}
         listed = ", ".join(self.columns)
         self.create = (
-            f"CREATE TEMPORARY TABLE {self.incoming} ON COMMIT DELETE ROWS "
-            f"AS SELECT {listed} FROM {name} WITH NO DATA"  # noqa: S608  (names come from our schemas)
+            f"CREATE TEMPORARY TABLE {self.incoming} ON COMMIT DELETE ROWS "  # noqa: S608  (names are our schemas')
+            f"AS SELECT {listed} FROM {name} WITH NO DATA"
         )
         self.insert = (
             f"INSERT INTO {name} AS old ({listed}) SELECT {listed} FROM {self.incoming} "  # noqa: S608  (as above)

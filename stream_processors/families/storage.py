@@ -83,7 +83,7 @@ class StorageFamily:
             RegistryVersionError: It was written with a newer registry than this process knows.
         """
         if record.topic == READINGS.name:
-            return _checked(frame.decode(record.value), "time", append_ms=record.append_ms)
+            return _checked_beats(_checked(frame.decode(record.value), "time", append_ms=record.append_ms))
         if record.topic == SCORES.name:
             return _checked(scores.decode(record.value).frame, "bin", append_ms=record.append_ms)
         if record.topic == EPISODES.name:
@@ -138,6 +138,12 @@ def _checked(read: Frame, time_column: str, *, append_ms: int) -> Frame:
     cells = read.batch.column("cell").fill_null(0).to_numpy(zero_copy_only=False)
     if cells.max() > np.iinfo(np.int64).max:
         raise FrameError("A cell is no H3 index.")
+    return read
+
+
+def _checked_beats(read: Frame) -> Frame:
+    if read.batch.column("ibi").flatten().null_count:
+        raise FrameError("A list of beats holds a null.")
     return read
 
 
