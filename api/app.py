@@ -1,0 +1,55 @@
+"""The application factory: ports in, FastAPI out."""
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import Depends, FastAPI
+from starlette.responses import RedirectResponse
+
+from api.callers import Ports, authenticate
+from api.errors import add_handlers
+from api.pages import WebPages
+from api.routes import alerts, people, series, service, session
+from api.shapes import ErrorShape
+
+MAX_BODY_BYTES: Final = 65_536
+
+_WEB: Final = Path(__file__).parent / "web"
+_SUMMARY: Final = """Vitals in, scores and alerts out. Pulsera is not a medical device and gives no diagnosis.
+
+Send `Authorization: Bearer TOKEN`. Times are RFC 3339 in UTC with milliseconds; Unix milliseconds are taken too.
+Lists answer `{"items":[..],"cursor":..|null}`; pass `cursor` on for the next page. Every error is
+`{"error":{"code","message","details"}}`. Live data: the WebSocket at `/live` (docs/protocol.md)."""
+
+_ERRORS: Final[dict[int | str, dict[str, object]]] = {
+    401: {"model": ErrorShape, "description": "No valid token."},
+    403: {"model": ErrorShape, "description": "The grant lacks the scope, or this is for admins."},
+    404: {"model": ErrorShape, "description": "There is none, or none that the caller may know of."},
+    413: {"model": ErrorShape, "description": "The body is too large."},
+    422: {"model": ErrorShape, "description": "A field is not as it must be; `details.field` names it."},
+    503: {"model": ErrorShape, "description": "The database or Kafka is away; try again (`Retry-After`)."},
+}
+
+
+def create_app(ports: Ports, *, web: Path = _WEB) -> FastAPI:
+    """Return the application; every route but the public ones needs a caller (default deny)."""
+    app = FastAPI(
+        title="Pulsera",
+        version="1",
+        description=_SUMMARY,
+        dependencies=[Depends(authenticate)],
+        responses=_ERRORS,
+        redoc_url=None,
+        max_body_size=MAX_BODY_BYTES,
+    )
+    app.state.ports = ports
+    add_handlers(app)
+    for routes in (service, session, people, series, alerts):
+        app.include_router(routes.router)
+    app.add_route("/app", _to_pages, include_in_schema=False)
+    app.mount("/app", WebPages(web), name="web")
+    return app
+
+
+async def _to_pages(_request: object) -> RedirectResponse:
+    return RedirectResponse("/app/")

@@ -1,0 +1,181 @@
+"""Who calls, and may they: default deny. One dependency finds the caller, one checks the grant for a wearer."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+from starlette.requests import HTTPConnection
+
+from api.ports import (
+    Access,
+    Audit,
+    AuditEntry,
+    Caller,
+    Clock,
+    Commands,
+    Meter,
+    Metrics,
+    People,
+    Probes,
+    Reads,
+    Scope,
+    SignIn,
+)
+from schemas.alerts import Alert
+from schemas.errors import ForbiddenError, UnauthenticatedError, UnknownSubjectError
+
+COOKIE: Final = "pulsera_session"
+PUBLIC_PATHS: Final = frozenset({"/", "/health", "/ready", "/metrics", "/sign-in", "/docs", "/openapi.json"})
+"""Everything else that is not the web application's own files needs a token."""
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything that the routes reach the world through, and what they were told at start."""
+
+    access: Access
+    people: People
+    sign_in: SignIn
+    reads: Reads
+    commands: Commands
+    audit: Audit
+    probes: Probes
+    metrics: Metrics
+    meter: Meter
+    clock: Clock
+    new_id: Callable[[], UUID]
+    sleep: Callable[[float], Awaitable[None]]
+    allowed_origins: frozenset[str] = frozenset()
+
+
+def ports_of(connection: HTTPConnection) -> Ports:
+    """Return the ports that the application was made with."""
+    ports = connection.app.state.ports
+    if not isinstance(ports, Ports):
+        raise TypeError("The application was made without ports.")
+    return ports
+
+
+PortsHere = Annotated[Ports, Depends(ports_of)]
+
+
+def own_origin(connection: HTTPConnection, allowed: frozenset[str]) -> bool:
+    """Return whether the page that sends this is ours: its origin's host is the host asked, or it is allowed."""
+    origin = connection.headers.get("origin", "")
+    host = connection.headers.get("host", "")
+    return bool(origin) and (origin in allowed or (bool(host) and urlsplit(origin).netloc == host))
+
+
+def bearer(connection: HTTPConnection) -> str | None:
+    """Return the token of an `Authorization: Bearer` header."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+async def authenticate(request: Request, ports: PortsHere) -> Caller | None:
+    """Return the caller of any route; only a public path may be called by nobody.
+
+    Raises:
+        UnauthenticatedError: There is no valid token.
+        ForbiddenError: A write with a cookie does not come from our own pages.
+    """
+    if request.url.path in PUBLIC_PATHS:
+        return None
+    token, cookie = bearer(request), request.cookies.get(COOKIE)
+    if token is not None:
+        return await ports.access.identify(token)
+    if cookie is None:
+        raise UnauthenticatedError("Send a token: Authorization: Bearer TOKEN.")
+    found = await ports.access.identify(cookie)
+    if request.method not in _SAFE_METHODS and not own_origin(request, ports.allowed_origins):
+        raise ForbiddenError("A change with a cookie must come from this server's own pages (Origin).")
+    return replace(found, by_cookie=True)
+
+
+async def caller_of(found: Annotated[Caller | None, Depends(authenticate)]) -> Caller:
+    """Return the caller.
+
+    Raises:
+        UnauthenticatedError: Nobody is known.
+    """
+    if found is None:
+        raise UnauthenticatedError("Send a token: Authorization: Bearer TOKEN.")
+    return found
+
+
+CallerHere = Annotated[Caller, Depends(caller_of)]
+
+
+async def admin_of(caller: CallerHere) -> Caller:
+    """Return the caller, who manages people.
+
+    Raises:
+        ForbiddenError: The caller is no admin.
+    """
+    if caller.role != "admin":
+        raise ForbiddenError("Only an admin may do this.")
+    return caller
+
+
+AdminHere = Annotated[Caller, Depends(admin_of)]
+
+
+def note(ports: Ports, caller: Caller, action: str, subject: str | None) -> None:
+    """Put a line into the audit."""
+    ports.audit.note(AuditEntry(at=ports.clock(), user_id=caller.user_id, action=action, subject=subject))
+
+
+def check_scope(ports: Ports, caller: Caller, wearer: UUID, scope: Scope) -> None:
+    """Return only if the caller holds the scope for the wearer.
+
+    Raises:
+        UnknownSubjectError: There is no grant at all, so the caller may not know of the wearer.
+        ForbiddenError: The grant lacks the scope.
+    """
+    held = ports.access.scopes(caller.user_id, wearer)
+    if not held:
+        raise UnknownSubjectError("There is no such wearer, or none that you may see.")
+    if scope not in held:
+        raise ForbiddenError(f"Your grant for this wearer lacks the scope {scope}.")
+
+
+def granted(scope: Scope) -> Callable[..., Awaitable[UUID]]:
+    """Return the dependency that gives a route its wearer once the caller's grant is checked and noted."""
+
+    async def wearer_of(
+        request: Request,
+        ports: PortsHere,
+        caller: CallerHere,
+        wearer_id: Annotated[UUID, Path(description="The wearer.")],
+    ) -> UUID:
+        check_scope(ports, caller, wearer_id, scope)
+        note(ports, caller, f"{request.method} {request.url.path.rsplit('/', 1)[-1]}", f"wearer:{wearer_id}")
+        return wearer_id
+
+    return wearer_of
+
+
+def granted_alert(scope: Scope) -> Callable[..., Awaitable[Alert]]:
+    """Return the dependency that gives a route its alert once the caller's grant is checked and noted."""
+
+    async def alert_of(
+        request: Request,
+        ports: PortsHere,
+        caller: CallerHere,
+        alert_id: Annotated[UUID, Path(description="The alert.")],
+    ) -> Alert:
+        found = await ports.reads.alert(alert_id)
+        wearer = found.subject.wearer if found is not None else None
+        if found is None or wearer is None or not ports.access.scopes(caller.user_id, wearer):
+            raise UnknownSubjectError("There is no such alert, or none that you may see.")
+        check_scope(ports, caller, wearer, scope)
+        action = "alert" if request.method == "GET" else request.url.path.rsplit("/", 1)[-1]
+        note(ports, caller, f"{request.method} {action}", f"wearer:{wearer}")
+        return found
+
+    return alert_of

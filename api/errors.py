@@ -1,0 +1,117 @@
+"""Errors on the API's wire: one shape everywhere, `{"error":{"code","message","details"}}`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from schemas.errors import (
+    BrokerAwayError,
+    DatabaseAwayError,
+    ForbiddenError,
+    PulseraError,
+    UnauthenticatedError,
+    UnknownSubjectError,
+)
+
+RETRY_AFTER_S: Final = 2
+
+_CODES: Final = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
+_KNOWN: Final[Mapping[type[PulseraError], tuple[int, str, Mapping[str, str]]]] = {
+    UnauthenticatedError: (401, "unauthenticated", {"WWW-Authenticate": "Bearer"}),
+    ForbiddenError: (403, "forbidden", {}),
+    UnknownSubjectError: (404, "not_found", {}),
+    DatabaseAwayError: (503, "database_away", {"Retry-After": str(RETRY_AFTER_S)}),
+    BrokerAwayError: (503, "broker_away", {"Retry-After": str(RETRY_AFTER_S)}),
+}
+
+
+class RefusedError(PulseraError):
+    """A request is refused with a status, a code and a sentence."""
+
+    def __init__(self, status: int, code: str, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.details = details
+
+
+def answer(data: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON response; a number that JSON cannot say becomes null."""
+    return Response(
+        msgspec.json.encode(data), status, headers=dict(headers or {}), media_type="application/json"
+    )
+
+
+def refusal(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an error in the one shape."""
+    body = {"error": {"code": code, "message": message, "details": details or {}}}
+    return answer(body, status, headers=headers)
+
+
+def describe(error: PulseraError) -> Response:
+    """Return the response that one of our own errors becomes."""
+    if isinstance(error, RefusedError):
+        return refusal(error.status, error.code, str(error), details=error.details)
+    for kind, (status, code, headers) in _KNOWN.items():
+        if isinstance(error, kind):
+            return refusal(status, code, str(error) or code, headers=headers)
+    return refusal(500, "internal", "Something went wrong here; it is in the log.")
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Give every error that can reach a client the one shape."""
+    app.add_exception_handler(PulseraError, _ours)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _ours(_: Request, error: Exception) -> Response:
+    if not isinstance(error, PulseraError):
+        raise error
+    return describe(error)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _CODES.get(error.status_code, "error")
+    return refusal(error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    faults = [{"field": _field(fault["loc"]), "problem": str(fault["msg"])} for fault in error.errors()]
+    first = faults[0]
+    details = {"field": first["field"], "fields": faults}
+    return refusal(422, "invalid", f"{first['field']}: {first['problem']}", details=details)
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    return refusal(500, "internal", "Something went wrong here; it is in the log.")
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    names = [str(part) for part in location if part not in {"body", "query", "path"}]
+    return ".".join(names) or "body"

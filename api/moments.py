@@ -1,0 +1,58 @@
+"""Times on the API's wires: RFC 3339 in UTC with milliseconds out, that with an offset or Unix milliseconds in."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+_MILLISECONDS = re.compile(r"-?\d{1,16}")
+
+
+def stamp(moment: datetime) -> str:
+    """Return the moment as text, such as `2026-11-21T08:00:00.123Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def stamp_ms(milliseconds: int) -> str:
+    """Return a moment given in milliseconds since 1970 as text."""
+    return stamp(from_ms(milliseconds))
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Return the moment that lies so many milliseconds after 1970 in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def parse(value: Any) -> datetime:
+    """Return the moment that a client wrote.
+
+    Raises:
+        ValueError: Not a time, out of range, or without an offset.
+    """
+    if isinstance(value, str) and _MILLISECONDS.fullmatch(value):
+        value = int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value / 1000, UTC)
+        except (OverflowError, OSError) as error:
+            raise ValueError("The time is out of range.") from error
+    if not isinstance(value, str):
+        raise ValueError("A time is an RFC 3339 text with an offset, or Unix milliseconds.")  # noqa: TRY004 - pydantic
+    moment = datetime.fromisoformat(value.replace(" ", "+"))
+    if moment.tzinfo is None:
+        raise ValueError("A time needs an offset, such as Z or +01:00.")
+    return moment
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(parse),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "RFC 3339 with an offset, or Unix milliseconds",
+            "examples": ["2026-11-21T08:00:00.123Z"],
+        }
+    ),
+]

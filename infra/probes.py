@@ -1,0 +1,75 @@
+"""Looks at every part of the system for `/ready`: does it answer, how fast, and is it behind?"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import httpx
+
+from api.ports import Component
+from schemas.errors import PassingError, PulseraError
+
+_PATIENCE_S: Final = 2.0
+_LAG_MOST_S: Final = 10.0
+_OK: Final = 200
+
+Check = Callable[[], Awaitable[None]]
+"""Returns when the part answers; raises PassingError with a sentence when it does not."""
+Lag = Callable[[], Awaitable[float | None]]
+"""Returns how many seconds a family is behind, None where nothing tells."""
+
+
+class SystemProbes:
+    """The API's `Probes`: core parts by a call, other processes by their health address, families by their lag."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, *, core: Mapping[str, Check], urls: Mapping[str, str], lags: Mapping[str, Lag]
+    ) -> None:
+        self._client = client
+        self._core = core
+        self._urls = urls
+        self._lags = lags
+
+    async def components(self) -> Sequence[Component]:
+        """Return every part; each is given two seconds to answer."""
+        checks = [self._ask(name, check, core=True) for name, check in self._core.items()]
+        checks += [self._ask(name, self._health(url), core=False) for name, url in self._urls.items()]
+        return await asyncio.gather(*checks)
+
+    async def _ask(self, name: str, check: Check, *, core: bool) -> Component:
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await check()
+        except TimeoutError:
+            return Component(name=name, state="down", detail="It does not answer in time.", core=core)
+        except PulseraError as error:
+            return Component(name=name, state="down", detail=str(error), core=core)
+        latency_ms = round((time.perf_counter() - began) * 1000, 1)
+        behind_s = await self._behind(name)
+        if behind_s is not None and behind_s > _LAG_MOST_S:
+            detail = f"It is {behind_s:.0f} s behind."
+            return Component(name=name, state="degraded", latency_ms=latency_ms, detail=detail, core=core)
+        return Component(name=name, state="up", latency_ms=latency_ms, core=core)
+
+    async def _behind(self, name: str) -> float | None:
+        lag = self._lags.get(name)
+        if lag is None:
+            return None
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await lag()
+        except (PassingError, TimeoutError):
+            return None
+
+    def _health(self, url: str) -> Check:
+        async def check() -> None:
+            try:
+                response = await self._client.get(url)
+            except (httpx.HTTPError, OSError) as error:
+                raise PassingError(f"Its health address does not answer: {type(error).__name__}.") from error
+            if response.status_code != _OK:
+                raise PassingError(f"Its health address answers {response.status_code}.")
+
+        return check

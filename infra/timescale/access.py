@@ -1,0 +1,153 @@
+"""Who may see what, held in memory: read whole when `access_version` moves, asked again on a miss."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from api.ports import Caller, Role
+from infra.timescale.pool import database_errors
+from schemas.errors import DatabaseAwayError, UnauthenticatedError
+
+_LOG = structlog.get_logger(__name__)
+_POLL_S: Final = 1.0
+_MOST_TOKEN_CHARACTERS: Final = 512
+
+_VERSION: Final = "SELECT version FROM access_version"
+_USERS: Final = "SELECT user_id, name, role FROM users WHERE disabled_at IS NULL"
+_TOKENS: Final = "SELECT token_sha256, user_id, expires_at FROM user_tokens WHERE revoked_at IS NULL"
+_GRANTS: Final = "SELECT wearer_id, user_id, scopes, expires_at FROM grants"
+_DEVICES: Final = "SELECT device_number, device_id FROM devices"
+
+
+def hash_token(token: str) -> bytes:
+    """Return what is kept of a token. Looking a hash up tells nothing about how much of a token was right."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _User:
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grant:
+    scopes: frozenset[str]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    version: int = 0
+    users: dict[UUID, _User] = field(default_factory=dict)
+    tokens: dict[bytes, tuple[UUID, datetime | None]] = field(default_factory=dict)
+    grants: dict[UUID, dict[UUID, _Grant]] = field(default_factory=dict)
+    devices: dict[int, UUID] = field(default_factory=dict)
+
+
+class AccessList:
+    """Tokens, users, grants and device numbers; the API's `Access`."""
+
+    def __init__(self, pool: asyncpg.Pool, clock: Callable[[], datetime]) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._known = _Known()
+        self._reading = asyncio.Lock()
+
+    async def identify(self, token: str) -> Caller:
+        """Return the user behind a token; one that is not known is looked for once in the database.
+
+        Raises:
+            UnauthenticatedError: No such token, or it is revoked or expired, or its user is disabled.
+            DatabaseAwayError: The token is not known here and the database cannot be asked.
+        """
+        if not token or len(token) > _MOST_TOKEN_CHARACTERS:
+            raise UnauthenticatedError("The token is not valid.")
+        hashed = hash_token(token)
+        if not self.holds(hashed):
+            await self.refresh()
+        if not self.holds(hashed):
+            raise UnauthenticatedError("The token is not valid, or it has expired or been revoked.")
+        user_id, _ = self._known.tokens[hashed]
+        user = self._known.users[user_id]
+        return Caller(user_id=user_id, name=user.name, role=user.role, token_sha256=hashed)
+
+    def holds(self, token_sha256: bytes) -> bool:
+        """Return whether a token is known, not expired, and its user not disabled."""
+        found = self._known.tokens.get(token_sha256)
+        return found is not None and found[0] in self._known.users and self._lasts(found[1])
+
+    def scopes(self, user_id: UUID, wearer: UUID) -> frozenset[str]:
+        """Return what a user may do with a wearer's data now."""
+        grant = self._known.grants.get(user_id, {}).get(wearer)
+        return grant.scopes if grant is not None and self._lasts(grant.expires_at) else frozenset()
+
+    def wearers(self, user_id: UUID, scope: str) -> frozenset[UUID]:
+        """Return the wearers for which a user holds a scope now."""
+        grants = self._known.grants.get(user_id, {})
+        return frozenset(
+            wearer for wearer, grant in grants.items() if scope in grant.scopes and self._lasts(grant.expires_at)
+        )
+
+    def device(self, number: int) -> UUID | None:
+        """Return the id of a device by its number."""
+        return self._known.devices.get(number)
+
+    async def refresh(self) -> None:
+        """Read everything again if anything changed.
+
+        Raises:
+            DatabaseAwayError: The database cannot be asked.
+        """
+        with database_errors():
+            async with self._reading:
+                if await self._pool.fetchval(_VERSION) != self._known.version:
+                    self._known = await self._read()
+
+    async def watch(self) -> None:
+        """Refresh each second until cancelled; while the database is away, what is known stands."""
+        away = False
+        while True:
+            # Jitter, so that the processes of a cluster do not ask in the same moment.
+            await asyncio.sleep(_POLL_S * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+            try:
+                await self.refresh()
+            except DatabaseAwayError as error:
+                if not away:
+                    _LOG.warning("grants cannot be refreshed, the last known ones stand", reason=str(error))
+                away = True
+            else:
+                away = False
+
+    async def _read(self) -> _Known:
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            version = await connection.fetchval(_VERSION)
+            users = await connection.fetch(_USERS)
+            tokens = await connection.fetch(_TOKENS)
+            grants = await connection.fetch(_GRANTS)
+            devices = await connection.fetch(_DEVICES)
+        held: dict[UUID, dict[UUID, _Grant]] = {}
+        for wearer, user, scopes, expires_at in grants:
+            held.setdefault(user, {})[wearer] = _Grant(scopes=frozenset(scopes), expires_at=expires_at)
+        return _Known(
+            version=version,
+            users={user_id: _User(name=name, role=role) for user_id, name, role in users},
+            tokens={bytes(hashed): (user_id, expires_at) for hashed, user_id, expires_at in tokens},
+            grants=held,
+            devices=dict(map(tuple, devices)),
+        )
+
+    def _lasts(self, expires_at: datetime | None) -> bool:
+        return expires_at is None or self._clock() < expires_at
+

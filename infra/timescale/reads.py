@@ -1,0 +1,232 @@
+"""What the API reads: rows that storage and care wrote, and how far storage has come in the log.
+
+Values are parameters; names of columns come from the registry of vitals and from this module, never from a request.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from api.ports import AlertQuery, Latest, Position, Positions, Reading, Score, Span
+from infra.timescale.pool import database_errors
+from schemas.alerts import Alert
+from schemas.episodes import Episode
+from schemas.topics import EPISODES, READINGS, SCORES
+from schemas.vitals import NAMES
+
+_FAMILY: Final = "storage"
+_NEWEST: Final = 600
+"""Among so many newest readings of a wearer the newest value of each vital is looked for."""
+
+_READING: Final = (
+    "wearer_id, time, received, stream_id, quality, worn, origin, injected, backfill, hrv_window_s, ibi, "
+    + ", ".join(NAMES)
+)
+_SCORE: Final = (
+    "wearer_id, bin, bin_ms, score, tier, tier0, worn, at_rest, motion, model, readings, late, backfill, received, "
+    + ", ".join(f"{prefix}_{name}" for prefix in ("value", "z", "expected") for name in NAMES)
+)
+_BY_TIME: Final = "ORDER BY time DESC, stream_id DESC LIMIT 1"
+_LATEST: Final = f"""
+SELECT newest.* FROM unnest($1::uuid[]) AS asked(id) CROSS JOIN LATERAL (
+    WITH recent AS MATERIALIZED (
+        SELECT {_READING} FROM readings WHERE wearer_id = asked.id ORDER BY time DESC, stream_id DESC LIMIT {_NEWEST}
+    )
+    SELECT * FROM recent WHERE (time, stream_id) IN (
+        (SELECT time, stream_id FROM recent {_BY_TIME})
+        {" ".join(f"UNION (SELECT time, stream_id FROM recent WHERE {name} IS NOT NULL {_BY_TIME})" for name in NAMES)}
+    )
+) AS newest ORDER BY time DESC, stream_id DESC
+"""  # noqa: S608 - names of the registry
+_READINGS: Final = f"""
+SELECT {_READING} FROM readings
+WHERE wearer_id = $1 AND time >= $2 AND time < $3 AND (time, stream_id) > ($4, $5) AND ({{wanted}})
+ORDER BY time, stream_id LIMIT $6
+"""  # noqa: S608 - names of the registry
+_SCORES: Final = f"""
+SELECT {_SCORE} FROM scores WHERE wearer_id = $1 AND bin >= $2 AND bin < $3 AND bin > $4 ORDER BY bin LIMIT $5
+"""  # noqa: S608 - names of the registry
+_SCORES_NOW: Final = f"""
+SELECT newest.* FROM unnest($1::uuid[]) AS asked(id) CROSS JOIN LATERAL (
+    SELECT {_SCORE} FROM scores WHERE wearer_id = asked.id ORDER BY bin DESC LIMIT 1
+) AS newest
+"""  # noqa: S608 - names of the registry
+_NOT_OUTDATED: Final = """
+NOT EXISTS (
+    SELECT 1 FROM episodes AS newer WHERE newer.episode_id = episodes.episode_id
+    AND (newer.changed, newer.revision, newer.writer) > (episodes.changed, episodes.revision, episodes.writer)
+)
+"""
+_EPISODES: Final = f"""
+SELECT state::text AS state FROM episodes
+WHERE wearer_id = $1 AND onset >= $2 AND onset < $3
+    AND ($4::timestamptz IS NULL OR onset < $4 OR (onset = $4 AND episode_id > $5)) AND {_NOT_OUTDATED}
+ORDER BY onset DESC, episode_id LIMIT $6
+"""  # noqa: S608 - a constant
+_EPISODES_NOW: Final = f"""
+SELECT state::text AS state FROM episodes
+WHERE wearer_id = ANY($1::uuid[]) AND phase <> 'ended' AND {_NOT_OUTDATED} ORDER BY onset DESC, episode_id
+"""  # noqa: S608 - a constant
+_ALERTS: Final = """
+SELECT state::text AS state FROM alerts
+WHERE wearer_id = ANY($1::uuid[]) AND ($2::text IS NULL OR condition = $2)
+    AND ($3::text[] IS NULL OR response = ANY($3))
+    AND ($4::timestamptz IS NULL OR raised < $4 OR (raised = $4 AND alert_id > $5))
+ORDER BY raised DESC, alert_id LIMIT $6
+"""
+_POSITIONS: Final = "SELECT partition, next_offset, clock_ms FROM processor_state WHERE family = $1 AND topic = $2"
+
+_alert = msgspec.json.Decoder(Alert).decode
+_episode = msgspec.json.Decoder(Episode).decode
+
+
+class StoredData:
+    """The API's `Reads`."""
+
+    def __init__(self, pool: asyncpg.Pool, device_of: Callable[[int], UUID | None]) -> None:
+        """`device_of` gives the id of a device by its number."""
+        self._pool = pool
+        self._device_of = device_of
+
+    async def latest(self, wearer: UUID) -> Latest | None:
+        """Return what was measured last, None before the first reading."""
+        with database_errors():
+            rows = await self._pool.fetch(_LATEST, [wearer])
+        found = self._latest(rows)
+        return found[0] if found else None
+
+    async def readings(self, wearer: UUID, span: Span, vitals: Sequence[str]) -> Sequence[Reading]:
+        """Return readings that hold one of `vitals`, oldest first."""
+        names = [name for name in NAMES if name in vitals]
+        query = _READINGS.format(wanted=" OR ".join(f"{name} IS NOT NULL" for name in names))
+        if len(names) == len(NAMES):
+            query = _READINGS.format(wanted="true")
+        after = span.after or (span.start, -1)
+        with database_errors():
+            rows = await self._pool.fetch(query, wearer, span.start, span.end, *after, span.limit)
+        return [self._reading(row, names) for row in rows]
+
+    async def scores(self, wearer: UUID, span: Span) -> Sequence[Score]:
+        """Return scored bins, oldest first."""
+        after = span.after[0] if span.after else None
+        with database_errors():
+            if after is None:
+                query = _SCORES.replace(" AND bin > $4", " AND $4::timestamptz IS NULL")
+                rows = await self._pool.fetch(query, wearer, span.start, span.end, None, span.limit)
+            else:
+                rows = await self._pool.fetch(_SCORES, wearer, span.start, span.end, after, span.limit)
+        return [_score(row) for row in rows]
+
+    async def episodes(self, wearer: UUID, span: Span) -> Sequence[Episode]:
+        """Return episodes by onset, newest first."""
+        after = span.after or (None, None)
+        with database_errors():
+            rows = await self._pool.fetch(_EPISODES, wearer, span.start, span.end, *after, span.limit)
+        return [_episode(row["state"]) for row in rows]
+
+    async def alerts(self, query: AlertQuery) -> Sequence[Alert]:
+        """Return alerts, newest first."""
+        responses = None if query.responses is None else list(query.responses)
+        after = query.after or (None, None)
+        with database_errors():
+            rows = await self._pool.fetch(
+                _ALERTS, list(query.wearers), query.condition, responses, *after, query.limit
+            )
+        return [_alert(row["state"]) for row in rows]
+
+    async def alert(self, alert: UUID) -> Alert | None:
+        """Return one alert."""
+        with database_errors():
+            state = await self._pool.fetchval("SELECT state::text FROM alerts WHERE alert_id = $1", alert)
+        return None if state is None else _alert(state)
+
+    async def readings_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Latest], Positions]:
+        """Return what was measured last by each wearer, and storage's offsets at that moment."""
+        rows, positions = await self._snapshot(_LATEST, wearers, READINGS.name)
+        return self._latest(rows), positions
+
+    async def scores_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Score], Positions]:
+        """Return the newest score of each wearer, and storage's offsets at that moment."""
+        rows, positions = await self._snapshot(_SCORES_NOW, wearers, SCORES.name)
+        return [_score(row) for row in rows], positions
+
+    async def episodes_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Episode], Positions]:
+        """Return the open episodes of the wearers, and storage's offsets at that moment."""
+        rows, positions = await self._snapshot(_EPISODES_NOW, wearers, EPISODES.name)
+        return [_episode(row["state"]) for row in rows], positions
+
+    async def positions(self, family: str, topic: str) -> Positions:
+        """Return how far a family has come in a topic."""
+        with database_errors():
+            return _positions(await self._pool.fetch(_POSITIONS, family, topic))
+
+    async def _snapshot(
+        self, query: str, wearers: Collection[UUID], topic: str
+    ) -> tuple[Sequence[asyncpg.Record], Positions]:
+        with database_errors():
+            async with (
+                self._pool.acquire() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                rows = await connection.fetch(query, list(wearers))
+                places = await connection.fetch(_POSITIONS, _FAMILY, topic)
+        return rows, _positions(places)
+
+    def _latest(self, rows: Sequence[asyncpg.Record]) -> list[Latest]:
+        by_wearer: dict[UUID, list[Reading]] = {}
+        for row in rows:
+            by_wearer.setdefault(row["wearer_id"], []).append(self._reading(row, NAMES))
+        return [Latest(reading=found[0], vitals=_newest(found)) for found in by_wearer.values()]
+
+    def _reading(self, row: asyncpg.Record, names: Sequence[str]) -> Reading:
+        return Reading(
+            wearer=row["wearer_id"],
+            time=row["time"],
+            received=row["received"],
+            stream_id=row["stream_id"],
+            device_id=self._device_of(row["stream_id"] // 256),
+            quality=row["quality"],
+            worn=row["worn"],
+            origin=row["origin"],
+            injected=row["injected"],
+            backfill=row["backfill"],
+            vitals=_present(row, "", names),
+            hrv_window_s=row["hrv_window_s"],
+            ibi=row["ibi"],
+        )
+
+
+def _newest(found: Sequence[Reading]) -> Mapping[str, Reading]:
+    newest: dict[str, Reading] = {}
+    for name in NAMES:
+        holds = next((reading for reading in found if name in reading.vitals), None)
+        if holds is not None:
+            newest[name] = holds
+    return newest
+
+
+def _present(row: asyncpg.Record, prefix: str, names: Sequence[str] = NAMES) -> dict[str, float]:
+    values = ((name, row[prefix + name]) for name in names)
+    return {name: round(value, 4) for name, value in values if value is not None}
+
+
+def _score(row: asyncpg.Record) -> Score:
+    plain: dict[str, Any] = {
+        name: row[name]
+        for name in ("bin", "bin_ms", "score", "tier", "tier0", "worn", "at_rest", "motion", "model", "readings",
+                     "late", "backfill", "received")
+    }  # fmt: skip
+    return Score(
+        wearer=row["wearer_id"],
+        values=_present(row, "value_"),
+        z=_present(row, "z_"),
+        expected=_present(row, "expected_"),
+        **plain,
+    )
+
+
+def _positions(rows: Sequence[asyncpg.Record]) -> Positions:
+    return {row["partition"]: Position(next_offset=row["next_offset"], clock_ms=row["clock_ms"]) for row in rows}
