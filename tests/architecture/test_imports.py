@@ -1,0 +1,63 @@
+"""The gateway and the API start light: what only models or workers need is never loaded."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+WIRING: Final = ROOT / "infra" / "wiring.py"
+UNWANTED: Final = ("torch", "tensorflow", "faust", "mode")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def imports_on_the_way(tree: ast.Module, entry: str) -> list[str]:
+    """Return the import statements of a function and of every function of the same module that it names, as text.
+
+    Raises:
+        KeyError: The module has no such function.
+    """
+    functions = {node.name: node for node in tree.body if isinstance(node, Function)}
+    todo, seen, statements = [functions[entry]], {entry}, []
+    while todo:
+        for node in ast.walk(todo.pop()):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                statements.append(ast.unparse(node))
+            if isinstance(node, ast.Name) and node.id in functions and node.id not in seen:
+                seen.add(node.id)
+                todo.append(functions[node.id])
+    return statements
+
+
+def loaded_by(statements: list[str]) -> set[str]:
+    """Return which unwanted libraries a fresh interpreter has loaded after these statements."""
+    report = f"import sys\nprint(*(set({UNWANTED!r}) & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*statements, report])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("module", "entry"), [("ingest.gateway", "run_gateway"), ("api.app", "run_api"), ("infra.cli", None)]
+)
+def test_serving_processes_load_no_model_or_worker_library(module: str, entry: str | None) -> None:
+    """The module, the wiring, and everything that the wiring imports on the way load none of the unwanted."""
+    wired = imports_on_the_way(ast.parse(WIRING.read_text(encoding="utf-8")), entry) if entry else []
+    assert loaded_by([f"import {module}", "import infra.wiring", *wired]) == set()
+
+
+def test_the_look_at_loaded_libraries_sees_them() -> None:
+    """A process that does load the worker's engine is found out, also when a called function is what imports it."""
+    tree = ast.parse("async def run():\n    start()\ndef start():\n    import faust\ndef other():\n    import torch\n")
+    assert imports_on_the_way(tree, "run") == ["import faust"]
+    assert loaded_by(["import mode"]) == {"mode"}
