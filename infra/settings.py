@@ -5,7 +5,7 @@ from typing import Annotated
 
 import platformdirs
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from schemas.errors import SetupError
 
@@ -17,20 +17,24 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PULSERA_", frozen=True, extra="ignore")
 
-    kafka_bootstrap: str = Field("", description="host:port of Kafka; empty: `up` starts an embedded one")
-    kafka_replication: int = Field(1, ge=1, le=9, description="copies of every topic; 3 on a cluster of three brokers")
-    database_url: str = Field("", description="postgresql:// URL; empty: `up` starts an embedded one")
+    kafka_bootstrap: str = Field(default="", description="host:port of Kafka; empty: `up` starts an embedded one")
+    kafka_replication: int = Field(
+        default=1, ge=1, le=9, description="copies of every topic; 3 on a cluster of three brokers"
+    )
+    database_url: str = Field(default="", description="postgresql:// URL; empty: `up` starts an embedded one")
 
-    api_host: str = Field("127.0.0.1", description="address that the API and the pages listen on")
+    api_host: str = Field(default="127.0.0.1", description="address that the API and the pages listen on")
     api_port: Port = 8000
-    gateway_host: str = Field("127.0.0.1", description="address that devices connect to")
+    gateway_host: str = Field(default="127.0.0.1", description="address that devices connect to")
     gateway_port: Port = 8001
-    metrics_host: str = Field("127.0.0.1", description="address of /metrics and /health of a gateway or worker")
-    metrics_port: Port = Field(0, description="port of /metrics and /health; 0 takes a free one")
+    metrics_host: str = Field(default="127.0.0.1", description="address of /metrics and /health of a gateway or worker")
+    metrics_port: Port = Field(default=0, description="port of /metrics and /health; 0 takes a free one")
     components: dict[str, AnyHttpUrl] = Field(
         default_factory=dict, description="name -> health URL of the other processes, shown by the API's /ready"
     )
-    instance: int = Field(0, ge=0, description="number of this worker among its family: its static group membership")
+    instance: int = Field(
+        default=0, ge=0, description="number of this worker among its family: its static group membership"
+    )
 
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("pulsera")), description="where `up` keeps everything"
@@ -39,20 +43,32 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_cache_dir("pulsera")), description="where Kafka's jars are kept"
     )
 
-    api_url: str = Field("", description="where `replay` and `simulate` make their wearers; empty: the running `up`")
-    gateway_url: str = Field("", description="device socket that they send to; empty: the running `up`")
-    admin_token: SecretStr = Field(SecretStr(""), description="their right to make wearers; empty: the running `up`")
+    api_url: str = Field(
+        default="", description="where `replay` and `simulate` make their wearers; empty: the running `up`"
+    )
+    gateway_url: str = Field(default="", description="device socket that they send to; empty: the running `up`")
+    admin_token: SecretStr = Field(
+        default=SecretStr(""), description="their right to make wearers; empty: the running `up`"
+    )
 
-    linger_ms: int = Field(40, ge=0, le=1000, description="how long the gateway collects readings into a frame")
-    retention_days: int = Field(7, ge=1, le=365, description="how long topics keep wearers' data")
-    durable: bool = Field(False, description="Kafka forces every append to the disk before it is acknowledged")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    linger_ms: int = Field(default=40, ge=0, le=1000, description="how long the gateway collects readings into a frame")
+    retention_days: int = Field(default=7, ge=1, le=365, description="how long topics keep wearers' data")
+    readings_days: int = Field(
+        default=365, ge=1, le=36500, description="how long stored readings are kept; older ones are refused"
+    )
+    durable: bool = Field(default=False, description="Kafka forces every append to the disk before it is acknowledged")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
 
 def load_settings() -> Settings:
     """Reads the environment; raises SetupError that names the variable which cannot be understood."""
     try:
         return Settings()
+    except SettingsError as error:
+        # Of the settings only this one is JSON, which is decoded before it is validated.
+        raise SetupError(
+            "The environment variable PULSERA_COMPONENTS is not JSON.", next_step="Correct or unset PULSERA_COMPONENTS."
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         variable = "PULSERA_" + str(first["loc"][0]).upper()

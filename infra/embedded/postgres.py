@@ -146,7 +146,7 @@ def _initialise(server: PostgresServer, binaries: Path, folder: Path) -> None:
     aside = folder.with_name("postgres.new")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(mode=0o700)
-    _write_password(server)
+    ensure_password(server)
     pwfile = aside.with_name("postgres.pw")
     shutil.copyfile(server.password_file, pwfile)
     pwfile.chmod(0o600)
@@ -168,7 +168,8 @@ def _initialise(server: PostgresServer, binaries: Path, folder: Path) -> None:
     aside.rename(folder)
 
 
-def _write_password(server: PostgresServer) -> None:
+def ensure_password(server: PostgresServer) -> None:
+    """Makes the password where there is none yet; it stays the same for the life of the data folder."""
     if not server.password_file.exists():
         descriptor = os.open(server.password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -177,7 +178,6 @@ def _write_password(server: PostgresServer) -> None:
 
 def _run(server: PostgresServer, command: tuple[str, ...], *, text: str = "") -> None:
     account = server.account
-    who = {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
     done = subprocess.run(
         command,
         input=text,
@@ -187,7 +187,9 @@ def _run(server: PostgresServer, command: tuple[str, ...], *, text: str = "") ->
         timeout=_INIT_TIMEOUT_S,
         cwd="/",
         env={"LC_ALL": "C", "TZ": "UTC", "PATH": os.environ.get("PATH", os.defpath)},
-        **who,
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
     )
     if done.returncode != 0:
         words = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -223,9 +225,9 @@ def _reclaim(folder: Path, account: Account | None) -> None:
                 f"The database in {folder} belongs to another user of this computer.",
                 next_step="Run the command as that user, or choose another folder with --data-dir.",
             )
-        assert account is not None
+        gid = account.gid if account else os.getegid()
         for path in (folder, *folder.rglob("*")):
-            os.chown(path, account.uid, account.gid, follow_symlinks=False)
+            os.chown(path, owner, gid, follow_symlinks=False)
 
 
 def _serves(pid: int, folder: Path) -> bool:

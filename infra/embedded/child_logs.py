@@ -1,0 +1,66 @@
+"""The logs of the parts: kept to a bounded size, their warnings and errors told to the operator in a few words."""
+
+import asyncio
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+_EVERY_S = 1.0
+_MOST_BYTES = 16 * 1024 * 1024
+_MOST_READ_BYTES = 1024 * 1024
+_TOLD_LEVELS = frozenset({"warning", "error", "critical"})
+_MOST_TOLD_AT_ONCE = 5
+
+
+async def watch_logs(folder: Path, *, say: Callable[[str], None]) -> None:
+    """Follows every log in the folder until cancelled."""
+    read_to: dict[Path, int] = {path: path.stat().st_size for path in folder.glob("*.log")}
+    while True:
+        for path in sorted(folder.glob("*.log")):
+            lines, read_to[path] = await asyncio.to_thread(_new_lines, path, read_to.get(path, 0))
+            for line in summarise(lines):
+                say(f"{path.stem}: {line}")
+        await asyncio.sleep(_EVERY_S)
+
+
+def summarise(lines: Iterable[str]) -> list[str]:
+    """The warnings and errors among lines of JSON, each event once with its count; other lines are passed over."""
+    told: Counter[str] = Counter()
+    for line in lines:
+        if not line.startswith("{"):
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if record.get("level") in _TOLD_LEVELS:
+            told[f"{record['level']}: {str(record.get('event', ''))[:200]}"] += 1
+    shown = [
+        f"{event} ({count} times)" if count > 1 else event for event, count in told.most_common(_MOST_TOLD_AT_ONCE)
+    ]
+    if len(told) > _MOST_TOLD_AT_ONCE:
+        shown.append(f"and {len(told) - _MOST_TOLD_AT_ONCE} other events")
+    return shown
+
+
+def _new_lines(path: Path, start: int) -> tuple[list[str], int]:
+    """The whole lines after `start` and where they end. A file that has grown too big becomes `NAME.log.1` and begins anew.
+
+    Its writer appends, so what it writes next lands at the new beginning.
+    """
+    size = path.stat().st_size
+    start = start if start <= size else 0
+    with path.open("rb") as log:
+        log.seek(max(start, size - _MOST_READ_BYTES))
+        start = log.tell()
+        new = log.read()
+    whole = new[: new.rfind(b"\n") + 1]
+    end = start + len(whole)
+    if size > _MOST_BYTES:
+        shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+        with path.open("r+b") as log:
+            log.truncate(0)
+        end = 0
+    return whole.decode(errors="replace").splitlines(), end

@@ -1,0 +1,273 @@
+"""`pulsera up`: which parts make the whole system on one computer, with which settings, and what is said when it stands."""
+
+import asyncio
+import functools
+import http.client
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from infra.embedded.account import database_account
+from infra.embedded.child_logs import watch_logs
+from infra.embedded.data_dir import end_leftovers, owned, write_private, write_run_file
+from infra.embedded.kafka import KafkaNode, prepare_kafka
+from infra.embedded.ports import free_ports, is_free, remembered_ports
+from infra.embedded.postgres import PostgresServer, ensure_password, prepare_postgres
+from infra.embedded.process import Program
+from infra.embedded.supervisor import Part, Step, Supervisor
+from infra.settings import Settings
+from schemas.errors import PassingError, SetupError
+
+FAMILIES = ("storage", "vitals", "care")
+_HEALTH_TIMEOUT_S = 2.0
+_MIGRATE_AGAIN_S = 0.5
+# Stages of the ordered stop: those who bring data in first, those who keep it last.
+_STOP_SOURCES, _STOP_GATEWAY, _STOP_WORKERS, _STOP_API, _STOP_KAFKA, _STOP_POSTGRES = range(6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What the system stands on: embedded services, or None where the settings name a cluster's, and ports for metrics."""
+
+    kafka: KafkaNode | None
+    postgres: PostgresServer | None
+    metrics_ports: Mapping[str, int]
+
+
+async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
+    """Runs the whole system until SIGINT, SIGTERM or SIGHUP; raises SetupError when it cannot stand."""
+    settings = settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
+    with owned(settings.data_dir):
+        settings = _with_ports(settings)
+        for name in end_leftovers(settings.data_dir):
+            _say(f"{name} was left running by an earlier run; it is ended")
+        settings, ground = _lay_ground(settings)
+        announcement = _Announcement(settings, json_line=json_line)
+        supervisor = Supervisor(
+            plan(settings, ground, demo=demo, announcement=announcement),
+            log_dir=settings.data_dir / "logs",
+            say=_say,
+            changed=announcement.changed,
+        )
+        _say(f"Starting Pulsera in {settings.data_dir} (Ctrl-C stops it)")
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, supervisor.ask_to_stop)
+        watching = asyncio.create_task(watch_logs(settings.data_dir / "logs", say=_say))
+        try:
+            await supervisor.run(lambda: announcement.ready(supervisor.pids))
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        _say("Pulsera has stopped; everything is kept")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+    sys.stderr.flush()
+
+
+def _with_ports(settings: Settings) -> Settings:
+    """The settings with both public ports known to be free; 0 asks for any. Raises SetupError that names the option."""
+    chosen = {}
+    for name, host in (("api_port", settings.api_host), ("gateway_port", settings.gateway_host)):
+        port = getattr(settings, name) or free_ports(1)[0]
+        if not is_free(port, host=host):
+            raise SetupError(
+                f"Port {port} on {host} is in use by another program.",
+                next_step=f"Stop that program, or choose another port with --{name.replace('_', '-')}.",
+            )
+        chosen[name] = port
+    return settings.model_copy(update=chosen)
+
+
+def _lay_ground(settings: Settings) -> tuple[Settings, Ground]:
+    """Chooses ports and addresses; the same ones as last time where they are free, so that clients' settings stay true."""
+    names = ("kafka", "controller", "postgres", "gateway", *FAMILIES)
+    ports = remembered_ports(names, file=settings.data_dir / "ports.json")
+    kafka = postgres = None
+    changes: dict[str, str] = {}
+    if not settings.kafka_bootstrap:
+        kafka = KafkaNode(
+            data_dir=settings.data_dir / "kafka",
+            cache_dir=settings.cache_dir.expanduser(),
+            port=ports["kafka"],
+            controller_port=ports["controller"],
+            durable=settings.durable,
+        )
+        changes["kafka_bootstrap"] = kafka.bootstrap
+    if not settings.database_url:
+        postgres = PostgresServer(data_dir=settings.data_dir, port=ports["postgres"], account=database_account())
+        ensure_password(postgres)
+        changes["database_url"] = postgres.url()
+    metrics_ports = {name: ports[name] for name in ("gateway", *FAMILIES)}
+    return settings.model_copy(update=changes), Ground(kafka=kafka, postgres=postgres, metrics_ports=metrics_ports)
+
+
+def plan(settings: Settings, ground: Ground, *, demo: bool, announcement: "_Announcement") -> list[Part | Step]:
+    """The parts and steps of the system in the order of their needs; the gateway, the workers and the API start together."""
+    nodes: list[Part | Step] = []
+    if ground.kafka is not None:
+        node = ground.kafka
+        nodes.append(
+            Part(
+                name="kafka",
+                prepare=functools.partial(prepare_kafka, node),
+                ready=node.is_ready,
+                stop_stage=_STOP_KAFKA,
+                ready_within_s=120.0,
+            )
+        )
+    if ground.postgres is not None:
+        server = ground.postgres
+        nodes.append(
+            Part(
+                name="postgres",
+                prepare=functools.partial(prepare_postgres, server),
+                ready=server.is_ready,
+                stop_stage=_STOP_POSTGRES,
+                ready_within_s=120.0,
+            )
+        )
+    services = frozenset(node.name for node in nodes)
+    nodes.append(Step(name="migrate", run=functools.partial(_migrate, settings), needs=services))
+    ready = frozenset({"migrate"})
+    components = {name: _health_url(port) for name, port in ground.metrics_ports.items()}
+    for name, port in ground.metrics_ports.items():
+        command = ("gateway",) if name == "gateway" else ("worker", name)
+        stage = _STOP_GATEWAY if name == "gateway" else _STOP_WORKERS
+        env = _environment(settings) | {"PULSERA_METRICS_PORT": str(port)}
+        nodes.append(_python_part(name, command, env, needs=ready, health=components[name], stop_stage=stage))
+    env = _environment(settings) | {"PULSERA_COMPONENTS": json.dumps(components)}
+    api_health = _health_url(settings.api_port, host=settings.api_host)
+    nodes.append(_python_part("api", ("api",), env, needs=ready, health=api_health, stop_stage=_STOP_API))
+    nodes.append(Step(name="admin", run=announcement.make_admin, needs=ready))
+    if demo:
+        everything = frozenset(node.name for node in nodes)
+        nodes.append(_replay_part(_environment(settings), everything))
+    return nodes
+
+
+def _python_part(  # noqa: PLR0913 - every argument is one fact of a part
+    name: str, command: tuple[str, ...], env: Mapping[str, str], *, needs: frozenset[str], health: str, stop_stage: int
+) -> Part:
+    program = Program(command=(sys.executable, "-m", "infra.cli", *command), env=env)
+    return Part(
+        name=name,
+        prepare=lambda: program,
+        ready=functools.partial(is_healthy, health),
+        needs=needs,
+        stop_stage=stop_stage,
+    )
+
+
+def _replay_part(env: Mapping[str, str], needs: frozenset[str]) -> Part:
+    """The demo's recording, played through the device socket once everything else is ready."""
+    program = Program(command=(sys.executable, "-m", "infra.cli", "replay", "demo"), env=env)
+    return Part(
+        name="replay",
+        prepare=lambda: program,
+        ready=lambda: True,
+        needs=needs,
+        stop_stage=_STOP_SOURCES,
+        may_end=True,
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What every Python process of the system is told."""
+    return {
+        "PULSERA_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "PULSERA_DATABASE_URL": settings.database_url,
+        "PULSERA_DATA_DIR": str(settings.data_dir),
+        "PULSERA_API_HOST": settings.api_host,
+        "PULSERA_API_PORT": str(settings.api_port),
+        "PULSERA_GATEWAY_HOST": settings.gateway_host,
+        "PULSERA_GATEWAY_PORT": str(settings.gateway_port),
+        "PULSERA_DURABLE": str(settings.durable).lower(),
+    }
+
+
+def _health_url(port: int, *, host: str = "127.0.0.1") -> str:
+    return f"http://{_dialled(host)}:{port}/health"
+
+
+def _dialled(host: str) -> str:
+    """The address to dial for one to listen on: all addresses are reached by the loopback one."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def is_healthy(url: str) -> bool:
+    """Whether a process answers its health URL with 200."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_HEALTH_TIMEOUT_S)
+    try:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+async def _migrate(settings: Settings) -> None:
+    """Brings tables and topics to this release; a service that went away meanwhile is waited for."""
+    from infra.timescale.migrate import migrate
+
+    while True:
+        try:
+            await migrate(settings)
+        except PassingError as error:
+            _say(f"migrating again: {error}")
+            await asyncio.sleep(_MIGRATE_AGAIN_S)
+        else:
+            return
+
+
+class _Announcement:
+    """What is written and said about the running system: run.json at every start, one line or a sign-in link when ready."""
+
+    def __init__(self, settings: Settings, *, json_line: bool) -> None:
+        self._settings = settings
+        self._json_line = json_line
+        self._token_file = settings.data_dir / "admin-token"
+        self._token: str | None = None
+        self._code = ""
+        self._api = f"http://{_dialled(settings.api_host)}:{settings.api_port}"
+        self._gateway = f"ws://{_dialled(settings.gateway_host)}:{settings.gateway_port}"
+
+    async def make_admin(self) -> None:
+        """Makes sure of an admin; its token is kept in the data folder, so that it is the same after a restart."""
+        from infra.wiring import bootstrap_admin
+
+        known = self._token_file.read_text() if self._token_file.exists() else None
+        self._token, self._code = await bootstrap_admin(self._settings, known)
+        if self._token != known:
+            write_private(self._token_file, self._token)
+
+    def changed(self, pids: Mapping[str, int]) -> None:
+        """Keeps run.json true."""
+        write_run_file(self._settings.data_dir, pids, api=self._api, gateway=self._gateway)
+
+    def ready(self, pids: Mapping[str, int]) -> None:
+        """Says that the system stands."""
+        if not self._json_line:
+            _say(f"Pulsera is ready. Devices connect to {self._gateway}/devices/stream")
+            _say(f"Sign in once with this link: {self._api}/app#code={self._code}")
+            return
+        facts = {
+            "event": "ready",
+            "api": self._api,
+            "gateway": self._gateway,
+            "admin_token": self._token,
+            "database_url": self._settings.database_url,
+            "kafka": self._settings.kafka_bootstrap,
+            "pids": dict(pids),
+        }
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()

@@ -1,0 +1,18 @@
+"""What the operator is told of the parts' logs."""
+
+from infra.embedded.child_logs import summarise
+
+
+def test_warnings_and_errors_are_told_once_with_their_count() -> None:
+    """Repeats of an event become one line; information and what is not JSON are passed over."""
+    lines = ['{"level": "warning", "event": "slow"}'] * 3
+    lines += ['{"level": "info", "event": "fine"}', "plain", '{"level": "error", "event": "lost"}', "{broken"]
+    assert summarise(lines) == ["warning: slow (3 times)", "error: lost"]
+
+
+def test_a_flood_is_told_in_a_few_lines() -> None:
+    """Beyond five different events only their number is told."""
+    lines = [f'{{"level": "error", "event": "e{n}"}}' for n in range(9)]
+    told = summarise(lines)
+    assert len(told) == 6
+    assert told[-1] == "and 4 other events"

@@ -1,0 +1,42 @@
+"""Settings come from the environment, and say which variable is wrong."""
+
+import pytest
+from pydantic import ValidationError
+
+from infra.settings import Settings, load_settings, require_services
+from schemas.errors import SetupError
+
+
+def test_the_environment_sets_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable with the prefix becomes the field of its name, JSON where the field is a mapping."""
+    monkeypatch.setenv("PULSERA_API_PORT", "8080")
+    monkeypatch.setenv("PULSERA_COMPONENTS", '{"storage": "http://127.0.0.1:1/health"}')
+    settings = load_settings()
+    assert settings.api_port == 8080
+    assert str(settings.components["storage"]) == "http://127.0.0.1:1/health"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("PULSERA_API_PORT", "many"), ("PULSERA_COMPONENTS", "{not json")])
+def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    """What cannot be understood is said in one sentence that names the variable."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SetupError, match=variable):
+        load_settings()
+
+
+def test_settings_do_not_change() -> None:
+    """A setting cannot be assigned after the start."""
+    with pytest.raises(ValidationError):
+        Settings().api_port = 1  # type: ignore[misc]
+
+
+def test_there_are_few_settings() -> None:
+    """At most forty: everything else is a constant beside the code it governs."""
+    assert len(Settings.model_fields) <= 40
+
+
+def test_a_part_started_alone_needs_to_know_its_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The missing variable is named, with an example."""
+    monkeypatch.delenv("PULSERA_KAFKA_BOOTSTRAP", raising=False)
+    with pytest.raises(SetupError, match="PULSERA_KAFKA_BOOTSTRAP is not set"):
+        require_services(load_settings())
