@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from infra.bench.commands import bench
 from schemas.errors import PulseraError
 
 app = typer.Typer(
@@ -19,6 +20,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A self-hosted backbone for home and community health telemetry. Not a medical device.",
 )
+
+app.add_typer(bench, name="bench")
 
 
 @app.callback()

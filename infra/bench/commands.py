@@ -1,0 +1,45 @@
+"""`pulsera bench ...`: figures that anyone can print again."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure, and print what was measured.")
+
+
+@bench.command("path")
+def path(
+    rate: Annotated[int, typer.Option(help="Messages a second over all devices.", min=1)] = 10_000,
+    connections: Annotated[int, typer.Option(help="Devices, one wearer each.", min=1)] = 1_000,
+    seconds: Annotated[int, typer.Option(help="How long to send.", min=1)] = 30,
+    batch: Annotated[int, typer.Option(help="Readings in a message.", min=1, max=500)] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Send load through a temporary system of its own, then audit every acknowledged reading.
+
+    Exits 1 when a reading was lost, doubled or changed.
+
+    Example: pulsera bench path --rate 10000 --connections 1000 --seconds 30 --json figures.json
+    """
+    from infra.bench.path import Plan, bench_path
+    from infra.bench.report import show, write
+
+    outcome = asyncio.run(bench_path(Plan(rate=rate, connections=connections, seconds=seconds, batch=batch)))
+    show(outcome)
+    if json_file is not None:
+        write(outcome, json_file)
+    if outcome.findings.lost or outcome.findings.doubled or outcome.findings.wrong:
+        raise typer.Exit(code=1)
+
+
+@bench.command("frames")
+def frames() -> None:
+    """Time the encoding and decoding of frames, and their binning, without Kafka.
+
+    Example: pulsera bench frames
+    """
+    from infra.bench.micro_binning import main
+
+    main()

@@ -1,0 +1,249 @@
+"""`pulsera bench path`: load on a temporary system of its own, every acknowledged reading audited at the end."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import numpy as np
+
+from infra.bench.auditing import Findings, audit
+from infra.bench.processes import Usage, watch
+from infra.bench.scrape import Buckets, Percentiles, of_buckets, of_values, read_histogram
+from infra.bench.spans import LiveSpans, follow_live, race
+from schemas.errors import SetupError
+
+READY_DEADLINE_S: Final = 180.0
+PEOPLE_AT_ONCE: Final = 16
+FOLLOWED: Final = 20
+"""Wearers whose live updates the bench follows."""
+PROBES: Final = 10
+"""Further wearers whose heart races, so that alerts can be timed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to send: `rate` messages a second over `connections` devices for `seconds`, `batch` readings each."""
+
+    rate: int
+    connections: int
+    seconds: int
+    batch: int
+
+    @property
+    def messages(self) -> int:
+        """Messages of one device."""
+        return max(1, self.rate * self.seconds // self.connections)
+
+    @property
+    def spacing_ms(self) -> int:
+        """Time between a device's readings."""
+        return int(1000 * self.connections / (self.rate * self.batch))
+
+    def check(self) -> None:
+        """Raise SetupError where the plan cannot be sent."""
+        if min(self.rate, self.connections, self.seconds, self.batch) < 1:
+            raise SetupError("Rate, connections, seconds and batch must be at least 1.")
+        if self.spacing_ms < 1:
+            raise SetupError(
+                "A device would have to send more than 1,000 readings a second, one for each ms.",
+                next_step="Use more --connections.",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Everything that was measured; a span that could not be measured carries its reason."""
+
+    plan: Plan
+    findings: Findings
+    spans: dict[str, Percentiles | str]
+    usage: dict[str, Usage]
+    sent_s: float
+    refused: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON that `--json` writes."""
+        spans: dict[str, Any] = {}
+        for name, span in self.spans.items():
+            spans[f"{name}_ms"] = span.as_json() if isinstance(span, Percentiles) else None
+        reasons = {f"{name}_ms": span for name, span in self.spans.items() if isinstance(span, str)}
+        return {
+            "rate": self.plan.rate,
+            "connections": self.plan.connections,
+            "seconds": self.plan.seconds,
+            "batch": self.plan.batch,
+            "sent": self.findings.sent,
+            "acked": self.findings.acked,
+            "stored": self.findings.stored,
+            "lost": self.findings.lost,
+            "doubled": self.findings.doubled,
+            "wrong": self.findings.wrong,
+            "sent_rate": round(self.findings.sent_messages / self.sent_s, 1),
+            **spans,
+            "reasons": reasons,
+            "cpu": {name: round(usage.cores, 3) for name, usage in self.usage.items()},
+            "rss_mib": {name: round(usage.rss_mib, 1) for name, usage in self.usage.items()},
+            "refused": self.refused,
+        }
+
+
+async def bench_path(plan: Plan) -> Outcome:
+    """Run the whole measurement and return what it found."""
+    plan.check()
+    with tempfile.TemporaryDirectory(prefix="pulsera-bench-") as folder:
+        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - the database may run as another user and must reach its files
+        async with running_system(Path(folder) / "data") as ready:
+            return await _measure(plan, ready, Path(folder))
+
+
+@asynccontextmanager
+async def running_system(data_dir: Path) -> AsyncIterator[dict[str, Any]]:
+    """Start `pulsera up` on free ports and give its ready line; stop it at the end."""
+    ports = free_ports(2)
+    arguments = [
+        "up",
+        "--json",
+        "--data-dir",
+        str(data_dir),
+        "--api-port",
+        str(ports[0]),
+        "--gateway-port",
+        str(ports[1]),
+    ]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "infra.cli", *arguments, stdout=asyncio.subprocess.PIPE, stderr=sys.stderr
+    )
+    assert process.stdout is not None  # noqa: S101 - asked for above
+    try:
+        async with asyncio.timeout(READY_DEADLINE_S):
+            line = await process.stdout.readline()
+        if not line:
+            raise SetupError("`pulsera up` ended before it was ready.", next_step="Run `pulsera doctor`.")
+        yield json.loads(line)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that are free now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+async def make_devices(api: str, token: str, count: int) -> list[tuple[str, str]]:
+    """Make `count` wearers with one device each through the API; return (wearer id, device token)."""
+    gate = asyncio.Semaphore(PEOPLE_AT_ONCE)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=api, headers=headers, timeout=60) as client:
+
+        async def one(index: int) -> tuple[str, str]:
+            async with gate:
+                wearer = await client.post("/wearers", json={"name": f"bench {index}"})
+                wearer.raise_for_status()
+                identity = wearer.json()["wearer_id"]
+                device = await client.post(f"/wearers/{identity}/devices", json={"model": "bench"})
+                device.raise_for_status()
+                return identity, device.json()["token"]
+
+        return list(await asyncio.gather(*(one(index) for index in range(count))))
+
+
+async def _measure(plan: Plan, ready: dict[str, Any], folder: Path) -> Outcome:
+    _say(f"system is up; making {plan.connections} wearers and devices")
+    people = await make_devices(ready["api"], ready["admin_token"], plan.connections + PROBES)
+    people, probes = people[:-PROBES], people[-PROBES:]
+    host, port = ready["gateway"].split("//")[1].split("/")[0].rsplit(":", 1)
+    load_plan = {
+        "host": host, "port": int(port), "tokens": [token for _, token in people], "messages": plan.messages,
+        "rate": plan.rate, "batch": plan.batch, "spacing_ms": plan.spacing_ms,
+    }  # fmt: skip
+    (folder / "plan.json").write_text(json.dumps(load_plan))
+    load = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "infra.bench.load", str(folder / "plan.json"), str(folder / "rows.npz"),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert load.stdout is not None  # noqa: S101 - asked for above
+    try:
+        await _expect(load.stdout, "connected")
+        _say(f"{plan.connections} devices connected; sending {plan.rate} messages/s for {plan.seconds} s")
+        before = await _histograms(ready)
+        pids = {**ready["pids"], "load": load.pid}
+        followed = [wearer for wearer, _ in people[:FOLLOWED]]
+        async with asyncio.TaskGroup() as beside:
+            live = beside.create_task(
+                follow_live(ready["api"], ready["admin_token"], followed, [one for one, _ in probes], plan.seconds + 25)
+            )
+            beside.create_task(race(host, int(port), [token for _, token in probes], plan.seconds))
+            usage = beside.create_task(watch(pids, plan.seconds))
+            sent_s = await _send(load)
+        _say("all sent; auditing what is stored")
+        findings, refused = await audit(
+            ready["database_url"], folder / "rows.npz", people, batch=plan.batch, spacing_ms=plan.spacing_ms
+        )
+        after = await _histograms(ready)
+        spans = _spans(findings, before, after, live.result())
+        return Outcome(plan=plan, findings=findings, spans=spans, usage=usage.result(), sent_s=sent_s, refused=refused)
+    finally:
+        if load.returncode is None:
+            load.kill()
+            await load.wait()
+
+
+async def _send(load: asyncio.subprocess.Process) -> float:
+    """Let the load client go; return how many seconds it sent for, once it has seen its acks."""
+    assert load.stdin is not None  # noqa: S101 - a pipe
+    assert load.stdout is not None  # noqa: S101 - a pipe
+    begun = time.monotonic()
+    load.stdin.write(b"go\n")
+    await load.stdin.drain()
+    await _expect(load.stdout, "sent")
+    sent_s = time.monotonic() - begun
+    await load.wait()
+    return sent_s
+
+
+async def _expect(stream: asyncio.StreamReader, word: str) -> None:
+    line = (await stream.readline()).decode().strip()
+    if line != word:
+        raise SetupError(f"The load client ended before it was {word}.", next_step="Its reason stands above.")
+
+
+async def _histograms(ready: dict[str, Any]) -> dict[str, Buckets | None]:
+    async with httpx.AsyncClient(timeout=10) as client:
+        return {
+            name: await read_histogram(client, ready["metrics"][family], name)
+            for name, family in (("processed", "vitals"), ("stored", "storage"))
+        }
+
+
+def _spans(
+    findings: Findings, before: dict[str, Buckets | None], after: dict[str, Buckets | None], live: LiveSpans
+) -> dict[str, Percentiles | str]:
+    spans: dict[str, Percentiles | str] = {
+        "ack": of_values(findings.ack_ms) if len(findings.ack_ms) else "no message was acknowledged"
+    }
+    for name, buckets in after.items():
+        found = of_buckets(buckets.minus(before[name])) if buckets is not None else None
+        spans[name] = found or "the worker published no such span"
+    spans["live"] = of_values(np.array(live.live_ms)) if live.live_ms else "no live update arrived"
+    spans["alert"] = of_values(np.array(live.alert_ms)) if live.alert_ms else live.alert_reason
+    return spans
+
+
+def _say(words: str) -> None:
+    print(f"bench: {words}", file=sys.stderr, flush=True)

@@ -1,0 +1,58 @@
+"""CPU and memory of the processes under measurement."""
+
+import asyncio
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Mean cores used over the window, and the largest resident memory seen."""
+
+    cores: float
+    rss_mib: float
+
+
+async def watch(pids: dict[str, int], seconds: float) -> dict[str, Usage]:
+    """Return the usage of each process, its children included, over the next `seconds`."""
+    trees = {name: psutil.Process(pid) for name, pid in pids.items() if psutil.pid_exists(pid)}
+    begun = {name: _cpu_s(process) for name, process in trees.items()}
+    highest = dict.fromkeys(trees, 0.0)
+    for _ in range(max(1, int(seconds))):
+        await asyncio.sleep(1)
+        for name, process in trees.items():
+            highest[name] = max(highest[name], _rss_mib(process))
+    return {
+        name: Usage((_cpu_s(process) - begun[name]) / max(1, int(seconds)), highest[name])
+        for name, process in trees.items()
+    }
+
+
+def _tree(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    total = 0.0
+    for one in _tree(process):
+        try:
+            times = one.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+    return total
+
+
+def _rss_mib(process: psutil.Process) -> float:
+    """Proportional set size where the system tells it, since PostgreSQL's processes share most of their memory."""
+    total = 0.0
+    for one in _tree(process):
+        try:
+            total += one.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total / 1_048_576

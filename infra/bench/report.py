@@ -1,0 +1,53 @@
+"""What `pulsera bench path` prints: one table that stands beside the one in docs/performance.md."""
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from infra.bench.path import Outcome
+from infra.bench.scrape import Percentiles
+
+
+def show(outcome: Outcome) -> None:
+    """Print the table, the machine and the date."""
+    console = Console()
+    facts = outcome.as_json()
+    console.print(
+        f"{facts['sent']} readings sent in {facts['sent_rate']:.0f} messages/s (asked for {facts['rate']}), "
+        f"{facts['acked']} acknowledged, {facts['stored']} stored: "
+        f"{facts['lost']} lost, {facts['doubled']} doubled, {facts['wrong']} wrong"
+    )
+    spans = Table("span", "p50 ms", "p99 ms", "max ms")
+    for name, span in outcome.spans.items():
+        if isinstance(span, Percentiles):
+            spans.add_row(name, f"{span.p50:.0f}", f"{span.p99:.0f}", f"{span.max:.0f}")
+        else:
+            spans.add_row(name, span, "", "")
+    console.print(spans)
+    processes = Table("process", "cores", "memory MiB")
+    for name, usage in outcome.usage.items():
+        processes.add_row(name, f"{usage.cores:.2f}", f"{usage.rss_mib:.0f}")
+    processes.add_row("all", f"{sum(usage.cores for usage in outcome.usage.values()):.2f}", "")
+    console.print(processes)
+    for line in outcome.refused:
+        console.print(f"refused: {line}", markup=False)
+    machine = f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}"
+    console.print(f"{machine}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+
+
+def write(outcome: Outcome, file: Path) -> None:
+    """Write the figures as JSON."""
+    file.write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except FileNotFoundError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
