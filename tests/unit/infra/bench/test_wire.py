@@ -1,7 +1,7 @@
 """The bench's own WebSocket frames are ones that a server of another make understands."""
 
 import pytest
-from websockets.frames import OP_TEXT, Frame
+from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from infra.bench.wire import masked
@@ -16,5 +16,5 @@ def test_frames_are_read_back_by_another_implementation(length: int) -> None:
     with pytest.raises(StopIteration) as done:
         next(parser)
     frame = done.value.value
-    assert frame.opcode is OP_TEXT
+    assert frame.opcode is Opcode.TEXT
     assert bytes(frame.data) == b"x" * length
