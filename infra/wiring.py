@@ -1,1 +1,76 @@
 """The only place that joins ports and adapters: what runs in each process of Pulsera."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+
+from infra.logs import configure_logging
+from infra.settings import Settings
+
+T = TypeVar("T")
+
+_LOG = structlog.get_logger(__name__)
+
+
+def stop_on_signal() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def or_stop(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """Return what `work` returns, or None as soon as `stop` is set; `work` is cancelled then."""
+    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return None
+
+
+async def run_gateway(settings: Settings) -> None:
+    """Serve devices until SIGTERM or SIGINT, then drain."""
+    from infra.clocks import SystemClock
+    from infra.kafka.appender import KafkaAppender
+    from infra.metrics.meter import PrometheusMeter
+    from infra.metrics.server import serve_metrics
+    from infra.timescale.devices import DeviceTokens
+    from infra.timescale.pool import open_pool
+    from ingest.admission import Limits
+    from ingest.gateway import Gateway, GatewaySettings
+
+    configure_logging("gateway", level=settings.log_level)
+    stop = stop_on_signal()
+    clock, meter, state = SystemClock(), PrometheusMeter(), {"status": "starting"}
+    database = partial(open_pool, settings.database_url, size=2, application_name="pulsera gateway")
+    gateway_settings = GatewaySettings(
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        linger_s=settings.linger_ms / 1000,
+        limits=Limits(retention_ms=settings.readings_days * 86_400_000),
+    )
+
+    def ready(port: int) -> None:
+        state["status"] = "ok"
+        _LOG.info("gateway_ready", host=settings.gateway_host, port=port)
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(
+            serve_metrics(meter.registry, lambda: state, host=settings.metrics_host, port=settings.metrics_port)
+        )
+        appender = await or_stop(stack.enter_async_context(KafkaAppender(settings.kafka_bootstrap)), stop)
+        if appender is None:
+            return
+        directory = await stack.enter_async_context(DeviceTokens(database, clock=clock))
+        gateway = Gateway(gateway_settings, directory=directory, appender=appender, clock=clock, meter=meter)
+        await gateway.run(stop, ready=ready)
+

@@ -1,0 +1,156 @@
+"""Which readings are admitted, and how much a device may send."""
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+
+from schemas.device_protocol import Rejected
+from schemas.frame import MAX_READINGS_PER_MESSAGE
+from schemas.vitals import NAMES, SOURCES
+
+MEASURED: Final = (*NAMES, "ibi")
+"""Fields that make a reading worth keeping; each alone is enough."""
+BESIDE: Final = ("hrv_window_s", "quality", "worn", "injected")
+VALUE_NAMES: Final = (*MEASURED, *BESIDE)
+"""Order of the values in a row."""
+
+_VALUES: Final = attrgetter(*VALUE_NAMES)
+_MEASURED_COUNT: Final = len(MEASURED)
+_NOTHING: Final = (None,) * _MEASURED_COUNT
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MS: Final = 86_400_000
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one device may send; told to it in `welcome`.
+
+    Attributes:
+        ahead_ms: How far a reading's corrected time may lie ahead of the gateway's clock.
+        retention_ms: Older readings are refused: their partition may be dropped at any moment.
+        burst_s: Seconds of the sustained rate that may come at once.
+        patience_s: A device that is throttled without a pause for so long is closed.
+    """
+
+    readings_per_message: int = MAX_READINGS_PER_MESSAGE
+    message_bytes: int = 262_144
+    messages_per_s: int = 1_000
+    readings_per_s: int = 20_000
+    burst_s: float = 2.0
+    patience_s: float = 30.0
+    hello_s: float = 10.0
+    ahead_ms: int = 300_000
+    retention_ms: int = 365 * _DAY_MS
+
+    def told(self) -> dict[str, int]:
+        """Return what `welcome` says of these limits."""
+        return {
+            "readings_per_message": self.readings_per_message,
+            "message_bytes": self.message_bytes,
+            "messages_per_s": self.messages_per_s,
+            "readings_per_s": self.readings_per_s,
+            "retention_s": self.retention_ms // 1000,
+        }
+
+
+class Rows(msgspec.Struct):
+    """Admitted readings as parallel columns: `time_ms` as sent, cut to ms; `values` in the order of `VALUE_NAMES`."""
+
+    time_ms: list[int]
+    utc_offset_min: list[int | None]
+    source: list[int]
+    values: list[tuple[Any, ...]]
+
+
+def time_ms(time: datetime | float) -> int:
+    """Return a wire time as milliseconds since 1970 UTC, cut, never rounded."""
+    if isinstance(time, datetime):
+        since = time - _EPOCH
+        return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
+    return math.floor(time)
+
+
+def utc_offset_min(time: datetime | float) -> int | None:
+    """Return the offset that a text time was written with, None for a number."""
+    if not isinstance(time, datetime):
+        return None
+    if time.tzinfo is UTC:
+        return 0
+    offset = time.utcoffset()
+    return None if offset is None else int(offset.total_seconds()) // 60
+
+
+def admit(
+    readings: Iterable[tuple[int, Any]], *, limits: Limits, now_ms: int, correction_ms: int
+) -> tuple[Rows, list[Rejected]]:
+    """Return the rows of well-formed readings whose time is believable, and what was refused.
+
+    `readings` are pairs of index and `schemas.device_protocol.Reading`; `correction_ms` is what is added to the
+    device's clock.
+    """
+    oldest = now_ms - limits.retention_ms
+    newest = now_ms + limits.ahead_ms - correction_ms
+    rows = Rows([], [], [], [])
+    rejected: list[Rejected] = []
+    for index, reading in readings:
+        at = time_ms(reading.time)
+        values = _VALUES(reading)
+        if values[:_MEASURED_COUNT] == _NOTHING:
+            rejected.append(Rejected(index, "reading", "no_vital", "no vital sign in this reading"))
+        elif at > newest:
+            detail = f"more than {limits.ahead_ms // 60_000} min ahead of the server's clock"
+            rejected.append(Rejected(index, "time", "future_time", detail))
+        elif at < oldest:
+            detail = f"older than the {limits.retention_ms // _DAY_MS} days that are kept"
+            rejected.append(Rejected(index, "time", "older_than_retention", detail))
+        else:
+            rows.time_ms.append(at)
+            rows.utc_offset_min.append(utc_offset_min(reading.time))
+            rows.source.append(SOURCES[reading.source])
+            rows.values.append(values)
+    return rows, rejected
+
+
+class Rate:
+    """Two token buckets of one device, messages and readings; they may go into debt by one message.
+
+    The same object serves all connections of a device, so that a reconnect buys nothing.
+    """
+
+    __slots__ = ("_at_s", "_limits", "_messages", "_readings", "_resumes_s", "_since_s")
+
+    def __init__(self, limits: Limits, *, now_s: float) -> None:
+        self._limits = limits
+        self._messages = limits.messages_per_s * limits.burst_s
+        self._readings = limits.readings_per_s * limits.burst_s
+        self._at_s = now_s
+        self._since_s: float | None = None
+        self._resumes_s = now_s
+
+    def spend(self, readings: int, *, now_s: float) -> float:
+        """Pay for one message with this many readings; return how many seconds the device must pause."""
+        limits = self._limits
+        gone = now_s - self._at_s
+        self._at_s = now_s
+        self._messages = min(self._messages + gone * limits.messages_per_s, limits.messages_per_s * limits.burst_s) - 1
+        self._readings = (
+            min(self._readings + gone * limits.readings_per_s, limits.readings_per_s * limits.burst_s) - readings
+        )
+        if self._messages >= 0 and self._readings >= 0:
+            return 0.0
+        pause_s = max(-self._messages / limits.messages_per_s, -self._readings / limits.readings_per_s, 0.05)
+        if self._since_s is None or now_s - self._resumes_s > 1.0:
+            self._since_s = now_s
+        self._resumes_s = now_s + pause_s
+        return pause_s
+
+    def hopeless(self, *, now_s: float) -> bool:
+        """Return whether the device has been throttled again and again, with no second of rest, for too long."""
+        return (
+            self._since_s is not None
+            and now_s - self._resumes_s <= 1.0
+            and now_s - self._since_s >= self._limits.patience_s
+        )

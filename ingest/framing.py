@@ -1,0 +1,127 @@
+"""Admitted readings of many wearers are collected per partition into frames, without a clock or a log of its own."""
+
+from typing import Final, Generic, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ingest.columns import batch_of
+from ingest.session import Admit
+from schemas.frame import MAX_FRAME_BYTES, encode, heartbeat
+from schemas.topics import PARTITIONS
+
+Owner = TypeVar("Owner")
+
+IN_AIR_MOST: Final = 4
+"""Frames of one partition that may be on their way before the next waits to become larger."""
+
+
+class Frame(msgspec.Struct, Generic[Owner], frozen=True, kw_only=True):
+    """One record to append, and what it settles: of which owner which seqs, and when those were received."""
+
+    partition: int
+    data: bytes
+    rows: int
+    settles: dict[Owner, list[int]]
+    received_us: npt.NDArray[np.int64]
+
+
+class _Buffer(Generic[Owner]):
+    """What waits for one partition."""
+
+    __slots__ = ("admitted", "in_air", "owners", "quiet_s", "since_s", "size")
+
+    def __init__(self, now_s: float) -> None:
+        self.admitted: list[Admit] = []
+        self.owners: list[Owner] = []
+        self.size = 0
+        self.since_s = now_s
+        self.quiet_s = now_s
+        self.in_air = 0
+
+
+class Framer(Generic[Owner]):
+    """Collects rows for at most `linger_s` or 256 KiB a partition.
+
+    While frames of a partition are slow to land, the next one waits and grows instead: a slow log gets larger frames,
+    not more of them. `held` counts the bytes of everything that is not durable yet.
+    """
+
+    def __init__(self, *, now_s: float, linger_s: float = 0.04, heartbeat_s: float = 1.0) -> None:
+        self._linger_s = linger_s
+        self._heartbeat_s = heartbeat_s
+        self._buffers: list[_Buffer[Owner]] = [_Buffer(now_s) for _ in range(PARTITIONS)]
+        self._full: list[Frame[Owner]] = []
+        self.held = 0
+
+    def add(self, owner: Owner, admit: Admit, *, now_s: float) -> bool:
+        """Take the rows of one message; return whether `wait_s` may have become shorter."""
+        buffer = self._buffers[admit.provenance.partition]
+        if buffer.admitted and buffer.size + admit.size > MAX_FRAME_BYTES:
+            self._full.append(self._close(admit.provenance.partition, now_s=now_s))
+        first = not buffer.admitted
+        if first:
+            buffer.since_s = now_s
+        buffer.admitted.append(admit)
+        buffer.owners.append(owner)
+        buffer.size += admit.size
+        self.held += admit.size
+        return first
+
+    def due(self, *, now_s: float, flush: bool = False) -> list[Frame[Owner]]:
+        """Return the frames to append now, each counted as in the air until `landed`; `flush` waits for nothing."""
+        frames, self._full = self._full, []
+        for partition, buffer in enumerate(self._buffers):
+            if buffer.admitted:
+                ripe = buffer.since_s + self._linger_s <= now_s and buffer.in_air < IN_AIR_MOST
+                if ripe or flush:
+                    frames.append(self._close(partition, now_s=now_s))
+            elif buffer.in_air == 0 and buffer.quiet_s + self._heartbeat_s <= now_s:
+                frames.append(self._heartbeat(partition, now_s=now_s))
+        return frames
+
+    def landed(self, frame: Frame[Owner]) -> None:
+        """Take note that a frame is no longer in the air."""
+        self._buffers[frame.partition].in_air -= 1
+        self.held -= len(frame.data)
+
+    def wait_s(self, *, now_s: float) -> float:
+        """Return how long nothing becomes due unless a row is added or a frame lands."""
+        if self._full:
+            return 0.0
+        due_s = now_s + self._heartbeat_s
+        for buffer in self._buffers:
+            if buffer.admitted:
+                if buffer.in_air < IN_AIR_MOST:
+                    due_s = min(due_s, buffer.since_s + self._linger_s)
+            elif buffer.in_air == 0:
+                due_s = min(due_s, buffer.quiet_s + self._heartbeat_s)
+        return max(0.0, due_s - now_s)
+
+    def _close(self, partition: int, *, now_s: float) -> Frame[Owner]:
+        buffer = self._buffers[partition]
+        settles: dict[Owner, list[int]] = {}
+        for owner, admit in zip(buffer.owners, buffer.admitted, strict=True):
+            settles.setdefault(owner, []).append(admit.seq)
+        batch = batch_of(buffer.admitted)
+        frame = Frame(
+            partition=partition,
+            data=encode(batch),
+            rows=batch.num_rows,
+            settles=settles,
+            received_us=np.array([admit.received_us for admit in buffer.admitted], dtype=np.int64),
+        )
+        self.held += len(frame.data) - buffer.size
+        buffer.admitted, buffer.owners, buffer.size = [], [], 0
+        buffer.in_air += 1
+        buffer.quiet_s = now_s
+        return frame
+
+    def _heartbeat(self, partition: int, *, now_s: float) -> Frame[Owner]:
+        buffer = self._buffers[partition]
+        buffer.in_air += 1
+        buffer.quiet_s = now_s
+        data = heartbeat()
+        self.held += len(data)
+        return Frame(partition=partition, data=data, rows=0, settles={}, received_us=np.empty(0, dtype=np.int64))

@@ -1,0 +1,147 @@
+"""Moves frames from the framer to the log, and tells their sessions when they are durable or given up."""
+
+import asyncio
+from typing import Final, Protocol
+
+import numpy as np
+import structlog
+
+from ingest.framing import Frame, Framer
+from ingest.ports import Clock, FrameAppender, Meter
+from ingest.session import Admit
+from schemas.errors import ContractError
+
+_LOG: Final = structlog.get_logger(__name__)
+
+
+class Sender(Protocol):
+    """Whoever sent readings and waits to hear of them."""
+
+    def durable(self, seqs: list[int]) -> None:
+        """Take note that what was admitted from these messages is durable."""
+        ...
+
+    def given_up(self, reason: str) -> None:
+        """Take note that some of what was admitted may never become durable: the device must send it again."""
+        ...
+
+
+class Pump:
+    """Owns the framer and one task a frame in the air.
+
+    An append that takes longer than `give_up_s` is given up: its senders are told, but its bytes stay counted until
+    the log has taken or refused them, so that the bound on memory holds however long the log is away.
+    """
+
+    def __init__(
+        self,
+        appender: FrameAppender,
+        *,
+        clock: Clock,
+        meter: Meter,
+        linger_s: float = 0.04,
+        held_most: int = 64 * 1024 * 1024,
+        give_up_s: float = 120.0,
+    ) -> None:
+        self._appender = appender
+        self._clock = clock
+        self._meter = meter
+        self._held_most = held_most
+        self._give_up_s = give_up_s
+        self._framer: Framer[Sender] = Framer(now_s=clock.monotonic_s(), linger_s=linger_s)
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    @property
+    def full(self) -> bool:
+        """Is more held than the bound allows? Then sockets are not to be read."""
+        return self._framer.held >= self._held_most
+
+    async def wait_for_room(self) -> None:
+        """Return when less is held than the bound allows."""
+        while self.full:
+            self._room.clear()
+            await self._room.wait()
+
+    def add(self, sender: Sender, admit: Admit) -> None:
+        """Take the rows of one message."""
+        if self._framer.add(sender, admit, now_s=self._clock.monotonic_s()):
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Append what is due until cancelled; an append that fails for an unknown reason fails this too."""
+        while self._failure is None:
+            self._wake.clear()
+            self._launch(flush=False)
+            try:
+                async with asyncio.timeout(self._framer.wait_s(now_s=self._clock.monotonic_s())):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+        raise self._failure
+
+    async def drain(self, *, deadline_s: float) -> bool:
+        """Append everything that is held; return whether all of it is durable before the deadline."""
+        self._launch(flush=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=deadline_s)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        return not left
+
+    def _launch(self, *, flush: bool) -> None:
+        for frame in self._framer.due(now_s=self._clock.monotonic_s(), flush=flush):
+            task = asyncio.create_task(self._carry(frame))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        self._meter.gauge("inflight_bytes", self._framer.held)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+            self._wake.set()
+
+    async def _carry(self, frame: Frame[Sender]) -> None:
+        """See one frame to its end."""
+        started_s = self._clock.monotonic_s()
+        append = asyncio.ensure_future(self._appender.append(frame.partition, frame.data))
+        try:
+            done, _ = await asyncio.wait({append}, timeout=self._give_up_s)
+            if not done:
+                _LOG.warning("append_given_up", partition=frame.partition, rows=frame.rows, after_s=self._give_up_s)
+                self._give_up(frame, "the log does not answer")
+                await asyncio.wait({append})
+            append.result()
+            if done:
+                self._meter.observe("append", self._clock.monotonic_s() - started_s)
+                self._settle(frame)
+        except ContractError as error:
+            _LOG.error("append_refused", partition=frame.partition, rows=frame.rows, error=str(error))
+            self._give_up(frame, "the log does not take these readings")
+        finally:
+            append.cancel()
+            self._framer.landed(frame)
+            if not self.full:
+                self._room.set()
+            self._wake.set()
+
+    def _settle(self, frame: Frame[Sender]) -> None:
+        for sender, seqs in frame.settles.items():
+            sender.durable(seqs)
+        self._meter.count("frames_total")
+        if frame.rows:
+            self._meter.count("readings_total", frame.rows)
+            self._meter.count("messages_total", len(frame.received_us), type="readings")
+            waited_us = self._clock.wall_us() - frame.received_us
+            self._meter.observe("ack", waited_us.astype(np.float64) / 1e6)
+
+    @staticmethod
+    def _give_up(frame: Frame[Sender], reason: str) -> None:
+        for sender in frame.settles:
+            sender.given_up(reason)

@@ -1,0 +1,156 @@
+"""The slow path: a message that does not fit its contract is taken apart, and what is wrong is named.
+
+A bad vital is dropped and reported, a bad time or no vital left refuses the reading, the rest of the message is kept.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from schemas.device_protocol import Reading, Rejected
+from schemas.vitals import BY_NAME, HRV_WINDOW_PLAUSIBLE_S, IBI_MOST, IBI_PLAUSIBLE_MS
+
+_FIELDS: Final = {field.name: field.type for field in msgspec.structs.fields(Reading)}
+_WHOLE: Final = ("source", "injected")
+"""Fields without which a reading would be taken for something it is not."""
+_UNKNOWN_TOLD: Final = 8
+_DIGITS_MOST: Final = 40
+_NAME_MOST: Final = 64
+
+
+class _NotFinite:
+    """Stands where JSON held NaN, an infinity, or a number beyond what a float can hold."""
+
+
+NOT_FINITE: Final = _NotFinite()
+
+
+def _finite(text: str) -> float | _NotFinite:
+    value = float(text)
+    return value if math.isfinite(value) else NOT_FINITE
+
+
+def _integer(text: str) -> int:
+    # A number of thousands of digits is out of every range already at forty.
+    return int(text[:_DIGITS_MOST])
+
+
+def parse(data: str | bytes) -> dict[str, Any] | None:
+    """Return the JSON object in `data`, or None if there is none; NaN and infinities become `NOT_FINITE`."""
+    try:
+        parsed = json.loads(data, parse_constant=lambda _: NOT_FINITE, parse_float=_finite, parse_int=_integer)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def readings(raw: list[Any]) -> tuple[list[tuple[int, Any]], list[Rejected]]:
+    """Return the readings that can be kept, each with its index, and everything that was refused."""
+    kept: list[tuple[int, Any]] = []
+    rejected: list[Rejected] = []
+    for index, item in enumerate(raw):
+        reading = _reading(index, item, rejected)
+        if reading is not None:
+            kept.append((index, reading))
+    return kept, rejected
+
+
+def _reading(index: int, raw: Any, rejected: list[Rejected]) -> Any | None:
+    if not isinstance(raw, dict):
+        rejected.append(Rejected(index, "reading", "wrong_type", "a reading is an object"))
+        return None
+    try:
+        return msgspec.convert(raw, Reading)
+    except (msgspec.ValidationError, RecursionError):
+        pass
+    good: dict[str, Any] = {}
+    unknown: list[str] = []
+    for name, value in raw.items():
+        if name not in _FIELDS:
+            unknown.append(name)
+            continue
+        code = _fault(name, value)
+        if code is None:
+            good[name] = value
+        elif name in _WHOLE:
+            rejected.append(Rejected(index, "reading", "bad_source" if name == "source" else code, _detail(name, code)))
+            return None
+        else:
+            rejected.append(Rejected(index, name, code, _detail(name, code)))
+    rejected.extend(_unknown(index, unknown))
+    if "time" in good:
+        return msgspec.convert(good, Reading)
+    if "time" not in raw:
+        rejected.append(Rejected(index, "time", "bad_time", "a reading needs a time"))
+    return None
+
+
+def _unknown(index: int, names: list[str]) -> list[Rejected]:
+    told = [
+        Rejected(index, name, "ambiguous_hrv", "say hrv_rmssd or hrv_sdnn")
+        if name == "hrv"
+        else Rejected(index, printable(name), "unknown_field")
+        for name in names[:_UNKNOWN_TOLD]
+    ]
+    more = len(names) - _UNKNOWN_TOLD
+    if more > 0:
+        told.append(Rejected(index, "reading", "unknown_field", f"and {more} more unknown fields"))
+    return told
+
+
+def printable(name: str) -> str:
+    """Return a name from outside so that it can be sent back: no lone surrogates, and short."""
+    return name[:_NAME_MOST].encode("utf-8", "replace").decode()
+
+
+def _fault(name: str, value: Any) -> str | None:
+    """Return the code of what is wrong with one field, None if nothing is."""
+    try:
+        msgspec.convert(value, _FIELDS[name])
+    except (msgspec.ValidationError, RecursionError) as error:
+        return _time_fault(value, error) if name == "time" else _value_fault(value)
+    return None
+
+
+def _time_fault(value: Any, error: Exception) -> str:
+    if value is NOT_FINITE:
+        return "not_finite"
+    if isinstance(value, str) and "timezone" in str(error):
+        return "naive_time"
+    return "bad_time"
+
+
+def _value_fault(value: Any) -> str:
+    values = value if isinstance(value, list) else [value]
+    if any(item is NOT_FINITE for item in values):
+        return "not_finite"
+    if all(isinstance(item, int | float) and not isinstance(item, bool) for item in values):
+        return "out_of_range"
+    return "wrong_type"
+
+
+def _range_text(name: str) -> str:
+    if name in BY_NAME:
+        low, high = BY_NAME[name].plausible
+        return f"{low:g} to {high:g} {BY_NAME[name].unit}"
+    ranges: Mapping[str, str] = {
+        "quality": "0 to 1",
+        "hrv_window_s": f"{HRV_WINDOW_PLAUSIBLE_S[0]:g} to {HRV_WINDOW_PLAUSIBLE_S[1]:g} s",
+        "ibi": f"up to {IBI_MOST} intervals of {IBI_PLAUSIBLE_MS[0]:g} to {IBI_PLAUSIBLE_MS[1]:g} ms",
+    }
+    return ranges.get(name, "")
+
+
+def _detail(name: str, code: str) -> str:
+    details: Mapping[str, str] = {
+        "not_finite": "NaN, infinity or a number beyond a float: leave the field out instead",
+        "out_of_range": _range_text(name),
+        "naive_time": "write the offset, such as Z or +02:00",
+        "bad_time": "RFC 3339 text with an offset, or Unix milliseconds",
+    }
+    if name == "source":
+        return "source is watch, phone, rppg or manual"
+    return details.get(code, f"{name} has the wrong type")

@@ -1,0 +1,316 @@
+"""The device session as a state machine without a socket: messages and a clock in, effects out."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeGuard
+from uuid import UUID
+
+import msgspec
+
+from ingest import salvage
+from ingest.admission import Limits, Rate, Rows, admit, time_ms
+from ingest.ports import Clock, Device
+from ingest.sequence import SEQ_MOST
+from ingest.sequence import Sequence as MessageSequence
+from schemas.device_protocol import (
+    CLOSE_BAD_MESSAGE,
+    CLOSE_NO_HELLO,
+    CLOSE_RATE,
+    CLOSE_TOO_BIG,
+    NOT_BUILT_YET,
+    Ack,
+    Answer,
+    Error,
+    Hello,
+    Nack,
+    Readings,
+    Rejected,
+    Throttle,
+    Welcome,
+)
+from schemas.topics import partition_of
+from schemas.vitals import ORIGINS
+
+CORRECTION_FROM_MS: Final = 5_000
+"""A device clock that is off by no more is taken as it is."""
+
+_INT32_MOST: Final = 2**31 - 1
+_FIRMWARE_MOST: Final = 64
+_HEADER_BYTES: Final = 4
+_DECODER: Final[msgspec.json.Decoder[Hello | Readings]] = msgspec.json.Decoder(Hello | Readings)
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What all readings of one session share; `correction_ms` is added to the device's clock."""
+
+    wearer: bytes
+    partition: int
+    device_number: int
+    boot: bytes
+    clock_offset_ms: int
+    correction_ms: int
+    origin: int
+    firmware: str | None
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Say this to the device."""
+
+    answer: Answer
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """Make these rows durable, then tell the session with `settled([seq])`; `size` is in bytes."""
+
+    provenance: Provenance
+    seq: int
+    received_us: int
+    rows: Rows
+    size: int
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Say `throttle`, and do not read the socket for so long."""
+
+    seconds: float
+
+
+class Close(msgspec.Struct, frozen=True):
+    """Close the connection."""
+
+    code: int
+    reason: str
+
+
+Effect = Send | Admit | Pause | Close
+
+ROW_BYTES: Final = 128
+"""About what one row takes in a frame; a short message may take more there than on the wire."""
+
+
+class DeviceSession:
+    """One connection of one device. It never blocks, never raises for what a device sends, and knows no socket.
+
+    Effects are to be carried out in order. After a `Close` everything that comes is ignored.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        session_id: UUID,
+        limits: Limits,
+        rate: Rate,
+        clock: Clock,
+        resume: tuple[UUID, int] | None,
+    ) -> None:
+        """Open a session; `resume` is the boot and the last ack of this device's previous connection, if known."""
+        self._device = device
+        self._session_id = session_id
+        self._limits = limits
+        self._rate = rate
+        self._clock = clock
+        self._resume = resume
+        self._sequence = MessageSequence()
+        self._provenance: Provenance | None = None
+        self._closed = False
+        self._opened_s = clock.monotonic_s()
+        self.boot: UUID | None = None
+
+    @property
+    def acked(self) -> int:
+        """The highest seq that this session has acknowledged, 0 if none."""
+        return self._sequence.acked
+
+    @property
+    def greeted(self) -> bool:
+        """Has the device said hello?"""
+        return self._provenance is not None
+
+    def hello_overdue(self) -> list[Effect]:
+        """Return a close if the device has not said hello in time."""
+        if self.greeted or self._closed or self._clock.monotonic_s() - self._opened_s < self._limits.hello_s:
+            return []
+        return self._close(CLOSE_NO_HELLO, f"no hello in {self._limits.hello_s:g} s")
+
+    def receive(self, data: str | bytes) -> list[Effect]:
+        """Handle one message: text, or binary as bytes."""
+        if self._closed:
+            return []
+        size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode("utf-8", "replace"))
+        if size > self._limits.message_bytes:
+            return self._close(CLOSE_TOO_BIG, f"a message holds at most {self._limits.message_bytes} bytes")
+        return self._paid(self._binary(data), readings=0) if isinstance(data, bytes) else self._text(data, size)
+
+    def _text(self, data: str, size: int) -> list[Effect]:
+        try:
+            message = _DECODER.decode(data)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return self._take_apart(data, size)
+        if isinstance(message, Hello):
+            return self._paid(self._hello(message), readings=0)
+        count = len(message.readings)
+        if count > self._limits.readings_per_message:
+            return self._paid(self._too_many(message.seq), readings=0)
+        return self._paid(self._readings(message.seq, enumerate(message.readings), [], size), readings=count)
+
+    def settled(self, seqs: Iterable[int]) -> list[Effect]:
+        """Take note that what was admitted from these messages is durable; return at most one ack."""
+        lowest: int | None = None
+        for seq in seqs:
+            self._sequence.release(seq)
+            lowest = seq if lowest is None or seq < lowest else lowest
+        if lowest is None or self._closed:
+            return []
+        due = self._sequence.due(lowest)
+        return [] if due is None else [Send(Ack(due))]
+
+    def _paid(self, effects: list[Effect], *, readings: int) -> list[Effect]:
+        now_s = self._clock.monotonic_s()
+        pause_s = self._rate.spend(readings, now_s=now_s)
+        if pause_s == 0.0 or self._closed:
+            return effects
+        if self._rate.hopeless(now_s=now_s):
+            return [*effects, *self._close(CLOSE_RATE, "throttled without a pause for too long")]
+        return [*effects, Send(Throttle(max(1, round(pause_s * 1000)))), Pause(pause_s)]
+
+    def _hello(self, hello: Hello) -> list[Effect]:
+        if self.greeted:
+            return [Send(Error("already_greeted", "hello is said once a connection"))]
+        now_us = self._clock.wall_us()
+        offset_ms = max(-_INT32_MOST, min(_INT32_MOST, now_us // 1000 - time_ms(hello.clock)))
+        self.boot = hello.boot
+        self._provenance = Provenance(
+            wearer=self._device.wearer.bytes,
+            partition=partition_of(self._device.wearer),
+            device_number=self._device.number,
+            boot=hello.boot.bytes,
+            clock_offset_ms=offset_ms,
+            correction_ms=offset_ms if abs(offset_ms) > CORRECTION_FROM_MS else 0,
+            origin=ORIGINS.index(hello.origin),
+            firmware=hello.firmware[:_FIRMWARE_MOST] or None,
+        )
+        known = self._resume[1] if self._resume is not None and self._resume[0] == hello.boot else 0
+        welcome = Welcome(
+            session=self._session_id,
+            wearer=self._device.wearer,
+            acked=known,
+            limits=self._limits.told(),
+            server_time=now_us // 1000,
+        )
+        return [Send(welcome)]
+
+    def _readings(
+        self, seq: int, readings: Iterable[tuple[int, Any]], rejected: list[Rejected], size: int
+    ) -> list[Effect]:
+        provenance = self._provenance
+        if provenance is None:
+            return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
+        if seq > SEQ_MOST:
+            return self._close(CLOSE_BAD_MESSAGE, f"seq is at most {SEQ_MOST}")
+        if not self._sequence.accept(seq):
+            return self._gap(seq)
+        received_us = self._clock.wall_us()
+        rows, refused = admit(
+            readings,
+            limits=self._limits,
+            now_ms=received_us // 1000,
+            correction_ms=provenance.correction_ms,
+        )
+        effects: list[Effect] = []
+        if rejected or refused:
+            effects.append(Send(Nack(seq, sorted([*rejected, *refused], key=lambda entry: entry.index))))
+        if not rows.values:
+            return [*effects, *self._handled(seq)]
+        self._sequence.hold(seq)
+        effects.append(Admit(provenance, seq, received_us, rows, max(size, ROW_BYTES * len(rows.values))))
+        return effects
+
+    def _take_apart(self, data: str, size: int) -> list[Effect]:
+        """Handle text that is not exactly a message of the contract."""
+        message = salvage.parse(data)
+        if message is None:
+            return self._paid(self._close(CLOSE_BAD_MESSAGE, "not a JSON object"), readings=0)
+        kind = message.get("type")
+        if kind == "readings":
+            raw = message.get("readings")
+            count = min(len(raw), self._limits.readings_per_message) if isinstance(raw, list) else 0
+            return self._paid(self._salvaged_readings(message.get("seq"), raw, size), readings=count)
+        if kind == "hello":
+            return self._paid(self._bad_hello(message), readings=0)
+        return self._paid(self._refuse_type(kind, message), readings=0)
+
+    def _salvaged_readings(self, seq: object, raw: object, size: int) -> list[Effect]:
+        if not _is_seq(seq):
+            return self._close(CLOSE_BAD_MESSAGE, "readings need a whole number as seq")
+        if not isinstance(raw, list):
+            return self._refused_whole(seq, Rejected(0, "readings", "wrong_type", "readings is a list"))
+        if len(raw) > self._limits.readings_per_message:
+            return self._too_many(seq)
+        kept, rejected = salvage.readings(raw)
+        return self._readings(seq, kept, rejected, size)
+
+    def _too_many(self, seq: int) -> list[Effect]:
+        most = self._limits.readings_per_message
+        return self._refused_whole(
+            seq, Rejected(most, "readings", "too_many_readings", f"a message holds at most {most} readings")
+        )
+
+    def _refused_whole(self, seq: int, rejected: Rejected) -> list[Effect]:
+        if not self.greeted:
+            return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
+        if not self._sequence.accept(seq):
+            return self._gap(seq)
+        return [Send(Nack(seq, [rejected])), *self._handled(seq)]
+
+    def _bad_hello(self, message: dict[str, Any]) -> list[Effect]:
+        try:
+            msgspec.convert({key: value for key, value in message.items() if key != "type"}, Hello, strict=True)
+        except (msgspec.ValidationError, RecursionError) as error:
+            detail = salvage.printable(str(error))
+        else:
+            detail = "not readable"
+        return [Send(Error("bad_hello", detail)), *self._close(CLOSE_BAD_MESSAGE, "bad hello")]
+
+    def _refuse_type(self, kind: object, message: dict[str, Any]) -> list[Effect]:
+        """Refuse a message by its type's name; with a seq it takes part in the sequence."""
+        if kind in NOT_BUILT_YET:
+            code, detail = "not_supported", f"{kind} is not taken by this gateway"
+        elif isinstance(kind, str):
+            code, detail = "unknown_type", f"there is no message type {salvage.printable(kind)}"
+        else:
+            code, detail = "unknown_type", "a message needs a type"
+        if "seq" not in message:
+            return [Send(Error(code, detail))]
+        seq = message["seq"]
+        if not _is_seq(seq):
+            return self._close(CLOSE_BAD_MESSAGE, "seq must be a whole number")
+        if not self.greeted:
+            return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
+        if not self._sequence.accept(seq):
+            return self._gap(seq)
+        return [Send(Error(code, detail, seq)), *self._handled(seq)]
+
+    def _binary(self, data: bytes) -> list[Effect]:
+        length = int.from_bytes(data[:_HEADER_BYTES], "big")
+        header = data[_HEADER_BYTES : _HEADER_BYTES + length]
+        message = salvage.parse(header) if len(header) == length and length > 0 else None
+        if message is None or not _is_seq(message.get("seq")):
+            return self._close(CLOSE_BAD_MESSAGE, "binary: 4 bytes header length, then a JSON header with a seq")
+        return self._refuse_type(message.get("type"), message)
+
+    def _handled(self, seq: int) -> Sequence[Effect]:
+        due = self._sequence.due(seq)
+        return [] if due is None else [Send(Ack(due))]
+
+    def _gap(self, seq: int) -> list[Effect]:
+        expected = self._sequence.expected
+        told = Send(Error("gap", f"expected seq {expected}, got {seq}", seq))
+        return [told, *self._close(CLOSE_BAD_MESSAGE, f"gap: expected seq {expected}")]
+
+    def _close(self, code: int, reason: str) -> list[Effect]:
+        self._closed = True
+        return [Close(code, reason)]
+
+
+def _is_seq(seq: object) -> TypeGuard[int]:
+    return isinstance(seq, int) and not isinstance(seq, bool) and 0 <= seq <= SEQ_MOST
