@@ -77,6 +77,10 @@ class Runner(Protocol):
         """Save every state; called after the last `handle`."""
         ...
 
+    def position(self, place: Place) -> int | None:
+        """Return the next offset of a partition, None while that is not known; for measuring the lag."""
+        ...
+
     def status(self) -> Mapping[str, Any]:
         """Return what the health answer says."""
         ...
