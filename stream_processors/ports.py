@@ -215,11 +215,13 @@ class CareBook:
         moment: The database's clock and the generation of revisions.
         alerts: The alerts asked for, and every uncleared one of the subjects.
         answered: Which of the commands have their answer already.
+        early: Commands about the alerts asked for that came before them, in the order in which they came.
     """
 
     moment: Moment
     alerts: Mapping[UUID, Tracked]
     answered: Collection[UUID]
+    early: Sequence[Command]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +236,10 @@ class HistoryLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CareEntries:
-    """What a batch writes: the newest state of each changed alert, its history, answers, and records to publish."""
+    """What a batch writes: the newest state of each changed alert, its history, answers, and records to publish.
+
+    An answer to an early command takes the place of the one that it had.
+    """
 
     alerts: Sequence[Tracked]
     history: Sequence[HistoryLine]

@@ -8,8 +8,8 @@ import msgspec
 
 from infra.timescale.pool import database_errors
 from infra.timescale.state import move_offsets
-from schemas.alerts import Alert
-from schemas.errors import SetupError
+from schemas.alerts import Alert, decode_command, encode_command
+from schemas.errors import DatabaseAwayError
 from stream_processors.operators.care import Moment, Tracked
 from stream_processors.ports import CareBook, CareEntries, CareQuestion, Emission, OffsetMove
 
@@ -28,6 +28,10 @@ SELECT
     (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
     system.value::bigint AS generation,
     ARRAY(SELECT command_id FROM command_results WHERE command_id = ANY($3::uuid[])) AS answered,
+    ARRAY(
+        SELECT early::text FROM command_results WHERE alert_id = ANY($1::uuid[]) AND early IS NOT NULL
+        ORDER BY number
+    ) AS early,
     known.state::text AS state,
     known.episode_revisions::text AS taken
 FROM system LEFT JOIN (
@@ -61,9 +65,15 @@ SELECT alert_id, number, kind, timestamptz 'epoch' + at_ms * interval '1 millise
 FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::bigint[], $5::uuid[], $6::text[], $7::text[], $8::text[],
     $9::uuid[]) AS line (alert_id, number, kind, at_ms, by_user, by_name, note, outcome, command_id)
 """
-_ADD_ANSWERS: Final = """
-INSERT INTO command_results (command_id, alert_id, status, detail)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+_KEEP_ANSWERS: Final = """
+INSERT INTO command_results (command_id, alert_id, status, detail, early)
+SELECT command_id, alert_id, status, detail, early
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[]) WITH ORDINALITY
+    AS answer (command_id, alert_id, status, detail, early, place)
+ORDER BY place
+ON CONFLICT (command_id) DO UPDATE SET status = EXCLUDED.status, detail = EXCLUDED.detail, early = EXCLUDED.early,
+    recorded_at = EXCLUDED.recorded_at
+WHERE command_results.early IS NOT NULL
 """
 _ADD_OUTBOX: Final = """
 INSERT INTO outbox (topic, partition, key, value)
@@ -102,7 +112,6 @@ class TimescaleCareStore:
             DatabaseAwayError: Nothing is known to be written; the same call may work later.
             StaleOwnerError: An offset was not the expected one; nothing was written.
             ContractError: The database will never take these rows; nothing was written.
-            SetupError: The database has not been migrated.
         """
         with database_errors():
             async with self._pool.acquire() as connection, connection.transaction(isolation="read_committed"):
@@ -141,7 +150,7 @@ class TimescaleCareStore:
 async def _load(connection: _Connection, question: CareQuestion) -> CareBook:
     rows = await connection.fetch(_LOAD, list(question.alert_ids), list(question.subjects), list(question.command_ids))
     if not rows:
-        raise SetupError("The database lacks the generation of alerts.", next_step="Run `pulsera migrate`.")
+        raise DatabaseAwayError("The database has no `care_generation` in the table `system`: is it being put back?")
     known = [
         Tracked(
             alert=msgspec.json.decode(row["state"], type=Alert),
@@ -154,6 +163,7 @@ async def _load(connection: _Connection, question: CareQuestion) -> CareBook:
         moment=Moment(now_ms=rows[0]["now_ms"], generation=rows[0]["generation"]),
         alerts={tracked.alert.alert_id: tracked for tracked in known},
         answered=frozenset(rows[0]["answered"]),
+        early=[decode_command(command.encode()) for command in rows[0]["early"]],
     )
 
 
@@ -180,11 +190,12 @@ async def _write(connection: _Connection, entries: CareEntries) -> None:
         )
     if entries.answers:
         await connection.execute(
-            _ADD_ANSWERS,
+            _KEEP_ANSWERS,
             [command.command_id for command, _ in entries.answers],
             [command.alert_id for command, _ in entries.answers],
             [answer.status for _, answer in entries.answers],
             [answer.detail for _, answer in entries.answers],
+            [encode_command(command).decode() if answer.early else None for command, answer in entries.answers],
         )
     if entries.outbox:
         await connection.execute(

@@ -70,10 +70,7 @@ class CareFamily:
         """
         events = [event for _, event in items]
 
-        def decide(book: CareBook) -> CareEntries:
-            return _decide(events, book)
-
-        await self._store.transact(_question(events), moves, decide)
+        await self._store.transact(_question(events), moves, lambda book: decide(events, book))
 
     async def settle(self, partitions: Collection[int]) -> None:
         """Publish what waits in the outbox of these partitions, in order, and mark it as published.
@@ -93,41 +90,65 @@ def partition_of(subject: Subject) -> int:
     return topics.partition_of((subject.zone or "").encode())
 
 
+def decide(events: Sequence[Episode | Command], book: CareBook) -> CareEntries:
+    """Return what a batch of episodes and commands writes, given what is known."""
+    draft = _Draft(book)
+    for event in events:
+        if isinstance(event, Episode):
+            draft.follow(event)
+        else:
+            draft.answer(event)
+    return draft.entries()
+
+
 class _Draft:
     """The book of a batch while decisions change it, and what is to be written of it."""
 
     def __init__(self, book: CareBook) -> None:
-        self.moment: Final = book.moment
-        self.alerts: Final = dict(book.alerts)
+        self._moment = book.moment
+        self._alerts = dict(book.alerts)
         self._answered = set(book.answered)
+        self._early = list(book.early)
         self._changed: dict[UUID, Tracked] = {}
         self._history: list[HistoryLine] = []
-        self._answers: list[tuple[Command, Answer]] = []
+        self._answers: dict[UUID, tuple[Command, Answer]] = {}
         self._outbox: list[Emission] = []
 
     def follow(self, episode: Episode) -> None:
-        self._keep(follow_episode(self.alerts, episode, self.moment))
+        changes = follow_episode(self._alerts, episode, self._moment)
+        self._keep(changes)
+        for change in changes:
+            if change.kind == "raised":
+                self._answer_early(change.after.alert.alert_id)
 
     def answer(self, command: Command) -> None:
         if command.command_id in self._answered:
             return
-        answer = answer_command(self.alerts, command, self.moment)
+        answer = answer_command(self._alerts, command, self._moment)
         self._answered.add(command.command_id)
-        self._answers.append((command, answer))
+        self._answers[command.command_id] = (command, answer)
         self._keep(answer.changes)
+        if answer.early:
+            self._early.append(command)
+
+    def _answer_early(self, alert_id: UUID) -> None:
+        for command in [each for each in self._early if each.alert_id == alert_id]:
+            self._early.remove(command)
+            self._answered.discard(command.command_id)
+            self.answer(command)
 
     def entries(self) -> CareEntries:
         return CareEntries(
             alerts=list(self._changed.values()),
             history=self._history,
-            answers=self._answers,
+            answers=list(self._answers.values()),
             outbox=self._outbox,
         )
 
     def _keep(self, changes: Sequence[Change]) -> None:
         for change in changes:
             alert = change.after.alert
-            self.alerts[alert.alert_id] = change.after
+            self._alerts[alert.alert_id] = change.after
             self._changed[alert.alert_id] = change.after
             if change.recorded:
                 self._history.append(
@@ -138,17 +159,7 @@ class _Draft:
                         command_id=change.command_id,
                     )
                 )
-            self._outbox.append(_announce(alert, change, self.moment))
-
-
-def _decide(events: Sequence[Episode | Command], book: CareBook) -> CareEntries:
-    draft = _Draft(book)
-    for event in events:
-        if isinstance(event, Episode):
-            draft.follow(event)
-        else:
-            draft.answer(event)
-    return draft.entries()
+            self._outbox.append(_announce(alert, change, self._moment))
 
 
 def _question(events: Sequence[Episode | Command]) -> CareQuestion:

@@ -27,6 +27,7 @@ _RANK: Final[dict[Priority, int]] = {"low": 0, "medium": 1, "high": 2}
 _OF_TIER: Final[dict[int, Priority]] = {1: "low", 2: "medium", 3: "high"}
 _OF_TECHNICAL: Final[dict[str, Priority]] = {"no_data": "medium"}
 _SOURCE_WORDS: Final = {"rppg": "camera", "manual": "manual entries"}
+_UNKNOWN: Final = "There is no such alert for this subject."
 _CLEARED_NOTES: Final[dict[EndReason, str]] = {
     "recovered": "The condition no longer holds.",
     "data_ended": "Data stopped, so whether the condition still holds is unknown.",
@@ -69,11 +70,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a command led to; `detail` is a sentence for whoever sent it."""
+    """What a command led to.
+
+    Attributes:
+        detail: A sentence for whoever sent it.
+        early: There is no such alert yet. Where topics are read again, an answer can come before what it answers;
+            the command is kept and answered anew when its alert is raised.
+    """
 
     status: Literal["done", "refused"]
     detail: str | None = None
     changes: Sequence[Change] = ()
+    early: bool = False
 
 
 def priority_of(episode: Episode) -> Priority:
@@ -124,8 +132,10 @@ def follow_episode(alerts: Mapping[UUID, Tracked], episode: Episode, moment: Mom
 def answer_command(alerts: Mapping[UUID, Tracked], command: Command, moment: Moment) -> Answer:
     """Return the answer to a person's command, with the changes it leads to."""
     known = alerts.get(command.alert_id)
-    if known is None or known.alert.subject != command.subject:
-        return Answer(status="refused", detail="There is no such alert for this subject.")
+    if known is None:
+        return Answer(status="refused", detail=_UNKNOWN, early=True)
+    if known.alert.subject != command.subject:
+        return Answer(status="refused", detail=_UNKNOWN)
     if command.kind == "seen":
         return _see(known, command, moment)
     if known.alert.response == "resolved":

@@ -15,7 +15,7 @@ from infra.timescale.pool import open_pool
 from schemas import alerts
 from schemas.alerts import Alert, Command
 from schemas.episodes import Episode, Subject
-from schemas.errors import BrokerAwayError, ContractError, StaleOwnerError
+from schemas.errors import BrokerAwayError, ContractError, DatabaseAwayError, StaleOwnerError
 from stream_processors.families.care import CareFamily, partition_of
 from stream_processors.operators.care import GENERATION_STEP
 from stream_processors.ports import Emission, OffsetMove, Record
@@ -166,6 +166,25 @@ async def test_a_refusal_is_kept_with_its_detail(pool: asyncpg.Pool, family: Car
     answer = await pool.fetchrow("SELECT command_id, alert_id, status, detail FROM command_results")
     assert answer is not None
     assert tuple(answer) == (UUID(int=1), ALERT_ID, "refused", "There is no such alert for this subject.")
+
+
+async def test_answers_that_come_before_their_alert_are_kept(pool: asyncpg.Pool, family: CareFamily) -> None:
+    """Commands read before their alert's episode, as after a restore, are answered anew and in order when it comes."""
+    await family.write(batch(command("seen"), command("acknowledge", number=2)), [])
+    await family.write(batch(command("resolve", number=3, outcome="false alarm"), command("seen")), [])
+    await family.write(batch(episode()), [])
+    await family.write(batch(episode(), command("seen")), [])
+    assert [line.kind for line in (await stored(pool)).events] == ["raised", "seen", "acknowledged", "resolved"]
+    answers = await pool.fetch("SELECT status, detail, early FROM command_results")
+    assert [tuple(answer) for answer in answers] == [("done", None, None)] * 3
+
+
+async def test_a_database_without_its_generation_is_waited_for(pool: asyncpg.Pool, family: CareFamily) -> None:
+    """A database in which the generation of revisions is missing is taken as not ready, and nothing is written."""
+    await pool.execute("DELETE FROM system WHERE key = 'care_generation'")
+    with pytest.raises(DatabaseAwayError):
+        await family.write(batch(episode()), [move(None, 1)])
+    assert await written(pool) == [0, 0, 0, 0, 0]
 
 
 async def test_a_newer_episode_supersedes_in_one_transaction(pool: asyncpg.Pool, family: CareFamily) -> None:

@@ -1,5 +1,6 @@
 """Whatever the order and however often things are told, the same alerts come out."""
 
+import itertools
 from collections import Counter
 from uuid import UUID
 
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from schemas import alerts, episodes
 from schemas.alerts import Alert, Command
 from schemas.episodes import Episode
-from stream_processors.operators.care import Moment, Tracked, answer_command, follow_episode
+from stream_processors.families.care import decide
+from stream_processors.operators.care import GENERATION_STEP, Answer, Moment, Tracked
+from stream_processors.ports import CareBook, CareEntries
 from tests.care_events import ANNA, BERT, ONSET_MS, SUBJECT, command, episode
 
 Event = Episode | Command
@@ -58,35 +61,29 @@ def lives(draw: st.DrawFn, condition: str, number: int) -> list[list[Event]]:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[list[Event], list[Event]]:
-    """Return a legal history, and the same with other interleavings and with repeats.
+def histories(draw: st.DrawFn) -> tuple[list[list[Event]], list[list[Event]]]:
+    """Return a legal history in batches, and the same in another interleaving, with repeats, in other batches.
 
-    Legal: a condition's episodes follow one another, and nobody answers an alert that has not been raised.
+    Legal: a condition's episodes follow one another, and a person's commands about an alert do. Between the topics
+    there is no order: a command may come before the episode whose alert it answers.
     """
     lanes: list[list[Event]] = []
-    followers: dict[int, list[Event]] = {}
     for condition in CONDITIONS:
-        lane: list[Event] = []
+        told_of_all: list[Event] = []
         for number in range(draw(st.integers(1, 3))):
             told, asked = draw(lives(condition, number))
-            first = len(lane)
-            lane += told
-            followers[id(lane[first])] = asked
-        lanes.append(lane)
-    first_order = _interleave(draw, lanes, followers)
-    second_order = _interleave(draw, lanes, followers)
-    return first_order, _with_repeats(draw, second_order)
+            told_of_all += told
+            lanes.append(asked)
+        lanes.append(told_of_all)
+    plain = batches(draw, _interleave(draw, lanes))
+    return plain, batches(draw, _with_repeats(draw, _interleave(draw, lanes)))
 
 
-def _interleave(draw: st.DrawFn, lanes: list[list[Event]], followers: dict[int, list[Event]]) -> list[Event]:
-    open_lanes = [list(lane) for lane in lanes]
+def _interleave(draw: st.DrawFn, lanes: list[list[Event]]) -> list[Event]:
+    open_lanes = [list(lane) for lane in lanes if lane]
     order: list[Event] = []
     while open_lanes:
-        lane = open_lanes[draw(st.integers(0, len(open_lanes) - 1))]
-        event = lane.pop(0)
-        order.append(event)
-        if followers.get(id(event)):
-            open_lanes.append(list(followers[id(event)]))
+        order.append(open_lanes[draw(st.integers(0, len(open_lanes) - 1))].pop(0))
         open_lanes = [each for each in open_lanes if each]
     return order
 
@@ -101,27 +98,41 @@ def _with_repeats(draw: st.DrawFn, order: list[Event]) -> list[Event]:
     return repeated
 
 
-def outcome(order: list[Event]) -> dict[UUID, Alert]:
-    """Return the alerts after these events, having checked after each that a condition has one uncleared alert."""
+def batches(draw: st.DrawFn, order: list[Event]) -> list[list[Event]]:
+    """Return the order cut into batches."""
+    cuts = sorted(draw(st.sets(st.integers(1, len(order)), max_size=5)))
+    return [order[start:end] for start, end in itertools.pairwise([0, *cuts, len(order)])]
+
+
+def outcome(cut: list[list[Event]]) -> dict[UUID, Alert]:
+    """Return the alerts after these batches, having checked after each that a condition has one uncleared alert."""
     known: dict[UUID, Tracked] = {}
-    answered: set[UUID] = set()
-    for place, event in enumerate(order):
+    answers: dict[UUID, tuple[Command, Answer]] = {}
+    for place, events in enumerate(cut):
+        early = [command for command, answer in answers.values() if answer.early]
         moment = Moment(now_ms=ONSET_MS + place, generation=1)
-        if isinstance(event, Episode):
-            changes = list(follow_episode(known, event, moment))
-        elif event.command_id not in answered:
-            answered.add(event.command_id)
-            changes = list(answer_command(known, event, moment).changes)
-        else:
-            changes = []
-        for change in changes:
-            alert = change.after.alert
-            before = known.get(alert.alert_id)
-            assert before is None or alert.revision > before.alert.revision
-            known[alert.alert_id] = change.after
-            uncleared = Counter(each.alert.kind for each in known.values() if each.alert.condition == "active")
-            assert all(count == 1 for count in uncleared.values())
+        entries = decide(events, CareBook(moment=moment, alerts=known, answered=answers.keys(), early=early))
+        assert_told_in_order(entries, known)
+        known |= {tracked.alert.alert_id: tracked for tracked in entries.alerts}
+        answers |= {command.command_id: (command, answer) for command, answer in entries.answers}
+        uncleared = Counter(each.alert.kind for each in known.values() if each.alert.condition == "active")
+        assert all(count == 1 for count in uncleared.values())
+    assert {answer.status for _, answer in answers.values()} <= {"done"}
     return {key: tracked.alert for key, tracked in known.items()}
+
+
+def assert_told_in_order(entries: CareEntries, known: dict[UUID, Tracked]) -> None:
+    """Every change that is told has the next revision of its alert; what is told leaves one uncleared a condition."""
+    revisions = {key: tracked.alert.revision for key, tracked in known.items()}
+    uncleared = {tracked.alert.kind: key for key, tracked in known.items() if tracked.alert.condition == "active"}
+    for emission in entries.outbox:
+        alert = alerts.decode_change(emission.value)
+        assert alert.revision == revisions.get(alert.alert_id, GENERATION_STEP) + 1
+        revisions[alert.alert_id] = alert.revision
+        if alert.condition == "active":
+            assert uncleared.setdefault(alert.kind, alert.alert_id) == alert.alert_id
+        elif uncleared.get(alert.kind) == alert.alert_id:
+            del uncleared[alert.kind]
 
 
 def essence(alert: Alert) -> tuple[Alert, Counter[tuple[str, str]]]:
@@ -132,11 +143,11 @@ def essence(alert: Alert) -> tuple[Alert, Counter[tuple[str, str]]]:
 
 @settings(max_examples=150, deadline=None)
 @given(histories())
-def test_no_interleaving_or_repeat_changes_the_alerts(orders: tuple[list[Event], list[Event]]) -> None:
-    """Any interleaving with repeats of a legal history gives the same alerts, at most one a condition uncleared."""
-    plain, tangled = (outcome(order) for order in orders)
+def test_no_interleaving_or_repeat_changes_the_alerts(told: tuple[list[list[Event]], list[list[Event]]]) -> None:
+    """Any interleaving, repeats and batches of a legal history give the same alerts, one a condition uncleared."""
+    plain, tangled = (outcome(cut) for cut in told)
     assert {key: essence(alert) for key, alert in plain.items()} == {
         key: essence(alert) for key, alert in tangled.items()
     }
-    episodes_told = {event.episode_id for event in orders[0] if isinstance(event, Episode)}
+    episodes_told = {event.episode_id for events in told[0] for event in events if isinstance(event, Episode)}
     assert {alert.episode_id for alert in plain.values()} == episodes_told

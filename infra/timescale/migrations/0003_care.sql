@@ -47,11 +47,15 @@ CREATE TRIGGER alert_events_keep_all BEFORE TRUNCATE ON alert_events
 
 CREATE TABLE command_results (
     command_id uuid PRIMARY KEY,
+    number bigint GENERATED ALWAYS AS IDENTITY,
     alert_id uuid NOT NULL,
     status text NOT NULL CHECK (status IN ('done', 'refused')),
     detail text,
-    recorded_at timestamptz NOT NULL DEFAULT now()
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    -- The command itself, where it came before its alert: replayed topics do not keep the order between them.
+    early jsonb
 );
+CREATE INDEX command_results_early ON command_results (alert_id) WHERE early IS NOT NULL;
 
 CREATE TABLE outbox (
     outbox_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -290,9 +290,11 @@ def test_an_unknown_alert_is_refused() -> None:
 
 
 def test_another_subject_is_refused(book: Book) -> None:
-    """A command that names another subject than the alert's is refused, with the answer for an unknown alert."""
-    other = command("acknowledge", subject=Subject(wearer=BERT))
-    assert book.answer(other) == answer_command({}, command("acknowledge"), NOW)
+    """A command that names another subject than the alert's is refused in the words for an unknown alert."""
+    other = book.answer(command("acknowledge", subject=Subject(wearer=BERT)))
+    unknown = answer_command({}, command("acknowledge"), NOW)
+    assert (other.status, other.detail) == (unknown.status, unknown.detail) == ("refused", unknown.detail)
+    assert (other.early, unknown.early) == (False, True)
 
 
 @pytest.mark.parametrize(

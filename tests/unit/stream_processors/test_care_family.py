@@ -12,7 +12,7 @@ from schemas.alerts import Command
 from schemas.episodes import Episode, Subject
 from schemas.errors import ContractError
 from stream_processors.families.care import CareFamily, partition_of
-from stream_processors.operators.care import Tracked
+from stream_processors.operators.care import Answer, Tracked
 from stream_processors.ports import CareBook, CareEntries, CareQuestion, Emission, OffsetMove, Record
 from tests.care_events import NOW, SUBJECT, WEARER, command, ended, episode
 
@@ -26,7 +26,7 @@ class MemoryStore:
         self.moves: list[OffsetMove] = []
         self.outbox: list[tuple[int, Emission]] = []
         self.told: list[Emission] = []
-        self._answered: set[UUID] = set()
+        self._answers: dict[UUID, tuple[Command, Answer]] = {}
 
     async def transact(
         self, question: CareQuestion, moves: Sequence[OffsetMove], decide: Callable[[CareBook], CareEntries]
@@ -38,12 +38,13 @@ class MemoryStore:
             if key in question.alert_ids
             or (tracked.alert.subject.key in question.subjects and tracked.alert.condition == "active")
         }
-        answered = self._answered & set(question.command_ids)
-        entries = decide(CareBook(moment=NOW, alerts=wanted, answered=answered))
+        answered = self._answers.keys() & set(question.command_ids)
+        early = [asked for asked, answer in self._answers.values() if answer.early]
+        entries = decide(CareBook(moment=NOW, alerts=wanted, answered=answered, early=early))
         self.entries.append(entries)
         self.moves += moves
         self.alerts |= {tracked.alert.alert_id: tracked for tracked in entries.alerts}
-        self._answered |= {asked.command_id for asked, _ in entries.answers}
+        self._answers |= {asked.command_id: (asked, answer) for asked, answer in entries.answers}
         self.outbox += [(len(self.outbox) + place, each) for place, each in enumerate(entries.outbox)]
 
     async def waiting(self, partitions: Collection[int], most: int) -> list[tuple[int, Emission]]:
@@ -123,6 +124,18 @@ async def test_a_repeated_command_is_answered_once() -> None:
     first = await write(store, episode(), command("acknowledge"), command("acknowledge"))
     again = await write(store, command("acknowledge"))
     assert (len(first.answers), len(again.answers), len(again.outbox)) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "two batches"])
+async def test_an_answer_that_comes_before_its_alert_counts_when_the_alert_is_raised(*, together: bool) -> None:
+    """A command that comes before its alert is refused, and answered anew, once, when the alert is raised."""
+    store = MemoryStore()
+    if not together:
+        refused = await write(store, command("acknowledge"))
+        assert [answer.status for _, answer in refused.answers] == ["refused"]
+    entries = await write(store, command("acknowledge"), episode(), episode(), command("acknowledge"))
+    assert [answer.status for _, answer in entries.answers] == ["done"]
+    assert [line.event.kind for line in entries.history] == ["raised", "acknowledged"]
 
 
 async def test_records_carry_the_subject_as_their_key() -> None:
