@@ -53,6 +53,7 @@ class Settings(BaseSettings):
 
     linger_ms: int = Field(default=40, ge=0, le=1000, description="how long the gateway collects readings into a frame")
     retention_days: int = Field(default=7, ge=1, le=365, description="how long topics keep wearers' data")
+    keep_days: int = Field(default=365, ge=1, le=36_500, description="how long the database keeps readings and scores")
     readings_days: int = Field(
         default=365, ge=1, le=36500, description="how long stored readings are kept; older ones are refused"
     )

@@ -35,6 +35,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="closed_total", kind="counter", help="device connections closed by the gateway", labels=("code",)),
     Metric(name="late_total", kind="counter", help="readings for a closed bin: stored, not scored"),
     Metric(name="backfill_total", kind="counter", help="readings more than 60 s old when they were received"),
+    Metric(name="expired_total", kind="counter", help="readings and scores past retention when storage came to them"),
     Metric(name="records_total", kind="counter", help="records handled", labels=("topic",)),
     Metric(name="dead_letters_total", kind="counter", help="records put on dead.v1", labels=("topic",)),
     Metric(name="retries_total", kind="counter", help="publish or write tried again", labels=("what",)),

@@ -95,8 +95,11 @@ def _fixed(values: npt.NDArray[np.generic], known: npt.NDArray[np.bool_]) -> _Co
 
 
 def _ids(values: pa.DictionaryArray) -> _Column:
-    distinct = np.array([np.void(one) for one in values.dictionary.to_pylist()], dtype="V16")
     index = _plain(values.indices)
+    if not index.size:
+        return _fixed(np.empty(0, dtype="V16"), np.ones(0, dtype=np.bool_))
+    ids = values.dictionary
+    distinct: npt.NDArray[np.void] = np.frombuffer(ids.buffers()[1], dtype="V16")[ids.offset :]
     return _fixed(distinct[index], np.ones(index.size, dtype=np.bool_))
 
 

@@ -83,6 +83,8 @@ def _last_value(field: pa.Field) -> str:
 READINGS: Final = SeriesTable("readings", FRAME_SCHEMA, key=("wearer", "time", "stream_id"), merge=_first_value)
 SCORES: Final = SeriesTable("scores", SCORE_SCHEMA, key=("wearer", "bin"), merge=_last_value)
 
+_BEGIN: Final = "SELECT set_config('synchronous_commit', 'off', true)"
+_IS_NEW_SESSION: Final = "SELECT to_regclass($1) IS NULL"
 _UPSERT_EPISODE: Final = """
 INSERT INTO episodes AS old (episode_id, writer, revision, subject, wearer_id, condition, type, phase, tier, onset,
     changed, ended, state)
@@ -120,7 +122,7 @@ class TimescaleSeries:
             await self._partitions.ensure(table.name, rows.integers(table.time_column))
         with database_errors():
             async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute("SET LOCAL synchronous_commit = off")
+                await connection.fetch(_BEGIN)
                 # First the offsets: a stale owner is turned away before it writes, and two owners cannot interleave.
                 await move_offsets(
                     connection,
@@ -144,13 +146,13 @@ class TimescaleSeries:
             await self._partitions.keep(table.name, oldest_us=oldest_us, newest_us=newest_us)
 
     async def _merge_in(self, connection: _Connection, table: SeriesTable, stream: bytes) -> None:
-        if await connection.fetchval("SELECT to_regclass($1) IS NULL", f"pg_temp.{table.incoming}"):
+        if await connection.fetchval(_IS_NEW_SESSION, f"pg_temp.{table.incoming}"):
             await connection.execute(table.create)
         await connection.copy_to_table(
             table.incoming, schema_name="pg_temp", source=_pieces(stream), columns=table.columns, format="binary"
         )
         try:
-            await connection.execute(table.insert)
+            await connection.fetch(table.insert)  # fetch, unlike execute, keeps the statement planned
         except asyncpg.CheckViolationError as error:
             # The tables have no checks of their own: a partition that we made is gone (a restored database).
             self._partitions.forget(table.name)

@@ -19,10 +19,12 @@ from stream_processors.ports import Meter, OffsetMove, Record
 
 _DAY_US: Final = 86_400_000_000
 _UPKEEP_EVERY_S: Final = 3_600.0
+_TIME_COLUMN: Final = {READINGS.name: "time", SCORES.name: "bin"}
 _ON_LOOP_ROWS: Final = 2_000
 """A merge of more rows would hold the loop for over 5 ms, so it runs in a thread."""
 
 Item = Frame | Episode
+_Item = tuple[Record, Item]
 _T = TypeVar("_T", Frame, Episode)
 
 
@@ -98,19 +100,20 @@ class StorageFamily:
             StaleOwnerError: An offset was not the expected one; nothing was written.
             ContractError: The database will never take these rows; nothing was written.
         """
-        rows = sum(item.rows for _, item in items if isinstance(item, Frame))
-        oldest_us = self._now_us() - self._retention_us
-        if rows > _ON_LOOP_ROWS:
-            batch = await asyncio.to_thread(_merged, items, oldest_us)
+        kept = _kept(items, self._now_us() - self._retention_us)
+        if _rows(kept) > _ON_LOOP_ROWS:
+            batch = await asyncio.to_thread(_merged, kept)
         else:
-            batch = _merged(items, oldest_us)
+            batch = _merged(kept)
         began = self._clock()
         await self._store.write(batch, moves)
         committed = self._clock()
         self._meter.observe("write", committed - began)
-        received_us = _received_us(items)
+        received_us = _received_us(kept)
         if received_us.size:
             self._meter.observe("stored", committed - received_us / 1e6)
+        if expired := _rows(items) - _rows(kept):
+            self._meter.count("expired_total", expired)
 
     async def settle(self, partitions: Collection[int]) -> None:
         """Once an hour make tomorrow's partitions and drop those past retention.
@@ -147,28 +150,37 @@ def _checked_beats(read: Frame) -> Frame:
     return read
 
 
-def _merged(items: Sequence[tuple[Record, Item]], oldest_us: int) -> SeriesBatch:
-    readings = _of(items, READINGS.name, Frame)
-    scored = _of(items, SCORES.name, Frame)
-    return SeriesBatch(
-        readings=merge_readings([_kept(one, "time", oldest_us) for one in readings]),
-        scores=merge_scores([_kept(one, "bin", oldest_us) for one in scored]),
-        episodes=newest_episodes(_of(items, EPISODES.name, Episode)),
-    )
-
-
-def _of(items: Sequence[tuple[Record, Item]], topic: str, kind: type[_T]) -> list[_T]:
-    return [item for record, item in items if record.topic == topic and isinstance(item, kind)]
-
-
-def _kept(read: Frame, time_column: str, oldest_us: int) -> Frame:
+def _kept(items: Sequence[_Item], oldest_us: int) -> list[_Item]:
     """Leave out what retention would drop within the hour: its partition may be gone already."""
+    return [
+        (record, _since(item, _TIME_COLUMN[record.topic], oldest_us) if isinstance(item, Frame) else item)
+        for record, item in items
+    ]
+
+
+def _since(read: Frame, time_column: str, oldest_us: int) -> Frame:
     if read.rows == 0:
         return read
     fresh = read.integers(time_column) >= oldest_us
     return read if fresh.all() else Frame(read.batch.filter(pa.array(fresh)))
 
 
-def _received_us(items: Sequence[tuple[Record, Item]]) -> npt.NDArray[np.int64]:
+def _rows(items: Sequence[_Item]) -> int:
+    return sum(item.rows for _, item in items if isinstance(item, Frame))
+
+
+def _merged(items: Sequence[_Item]) -> SeriesBatch:
+    return SeriesBatch(
+        readings=merge_readings(_of(items, READINGS.name, Frame)),
+        scores=merge_scores(_of(items, SCORES.name, Frame)),
+        episodes=newest_episodes(_of(items, EPISODES.name, Episode)),
+    )
+
+
+def _of(items: Sequence[_Item], topic: str, kind: type[_T]) -> list[_T]:
+    return [item for record, item in items if record.topic == topic and isinstance(item, kind)]
+
+
+def _received_us(items: Sequence[_Item]) -> npt.NDArray[np.int64]:
     parts = [one.integers("received") for one in _of(items, READINGS.name, Frame)]
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)

@@ -143,6 +143,7 @@ async def test_an_episode_takes_only_a_higher_revision(pool: asyncpg.Pool, serie
     for revision in (2, 1, 3):
         await series.write(_batch(episodes=[_episode(revision)]), [])
     row = await pool.fetchrow("SELECT revision, subject, wearer_id, onset, ended, state FROM episodes")
+    assert row is not None
     assert (row["revision"], row["wearer_id"], row["ended"]) == (3, wearer(1), None)
     assert int(row["onset"].timestamp() * 1_000) == NOW_MS
     assert msgspec.json.decode(row["state"], type=Episode) == _episode(3)
@@ -167,7 +168,7 @@ async def test_a_stale_owner_writes_nothing(pool: asyncpg.Pool, series: Timescal
 
 
 async def test_what_the_database_refuses_is_permanent(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
-    """A text that PostgreSQL cannot hold raises ContractError and moves neither rows nor offsets; the next write works."""
+    """A text that PostgreSQL cannot hold raises ContractError and moves nothing; the next write works."""
     refused = readings({"heart_rate": 61.0}, {"wearer": 2, "firmware": "a\0b"})
     with pytest.raises(ContractError):
         await series.write(_batch(refused), [_move(None, 5)])
@@ -227,7 +228,7 @@ async def test_a_partition_that_is_gone_is_made_again(pool: asyncpg.Pool, series
 
 
 async def test_upkeep_drops_what_is_past_retention(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
-    """Upkeep makes the newest day and drops days over a day older than retention, and rows can be written there again."""
+    """Upkeep makes the newest day and drops days past retention; rows can be written there again."""
     now_us = NOW_MS * 1_000
     rows = [{"time": now_us - ago * _DAY_US, "heart_rate": 61.0} for ago in range(5)]
     await series.write(_batch(readings(*rows)), [])
@@ -264,7 +265,7 @@ async def _partitions(pool: asyncpg.Pool) -> list[str]:
 
 
 async def _row_versions(pool: asyncpg.Pool) -> list[tuple[Any, ...]]:
-    versions = []
+    versions: list[tuple[Any, ...]] = []
     for table in ("readings", "scores", "episodes"):
         rows = await pool.fetch(f"SELECT ctid::text, xmin::text FROM {table} ORDER BY wearer_id")
         versions.extend((table, row["ctid"], row["xmin"]) for row in rows)

@@ -1,5 +1,6 @@
 """However the log is cut into frames and batches, storage ends with the same rows."""
 
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -31,7 +32,7 @@ _CUTS = st.lists(st.integers(0, 24), max_size=4).map(sorted)
 
 def _cut(rows: list[dict[str, Any]], cuts: list[int]) -> list[list[dict[str, Any]]]:
     edges = [0, *cuts, len(rows)]
-    return [rows[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [rows[start:end] for start, end in pairwise(edges)]
 
 
 def _one_by_one(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -74,4 +75,4 @@ def test_any_split_of_scores_ends_in_the_same_rows(rows: list[dict[str, Any]], c
 
 def _spans(length: int, cuts: list[int]) -> list[tuple[int, int]]:
     edges = [0, *(min(cut, length) for cut in cuts), length]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))

@@ -38,7 +38,7 @@ class _Store:
 
 @dataclass
 class _Meter:
-    """Remembers the durations."""
+    """Remembers durations and counts."""
 
     seen: dict[str, list[float]] = field(default_factory=dict)
 
@@ -46,7 +46,8 @@ class _Meter:
         self.seen.setdefault(name, []).extend(np.atleast_1d(seconds).tolist())
 
     def count(self, name: str, amount: int = 1, **labels: str) -> None:
-        raise AssertionError(name, amount, labels)
+        assert not labels
+        self.seen.setdefault(name, []).append(amount)
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         raise AssertionError(name, value, labels)
@@ -116,12 +117,14 @@ def test_nothing_counts_as_stored_when_the_write_fails() -> None:
 
 
 def test_what_retention_would_drop_is_not_written() -> None:
-    """A reading older than retention is left out, one just within is kept."""
-    store = _Store()
+    """A reading older than retention is left out and counted as expired, one just within is kept."""
+    store, meter = _Store(), _Meter()
     day_us = 86_400_000_000
     old, kept = NOW_MS * 1_000 - 30 * day_us, NOW_MS * 1_000 - 30 * day_us + _HOUR_US
-    _write(_family(store), _readings({"time": old}, {"time": kept}))
+    _write(_family(store, meter), _readings({"time": old}, {"time": kept}))
     assert rows_of(store.batches[0][0].readings, "time") == [(kept,)]
+    assert meter.seen["expired_total"] == [1]
+    assert len(meter.seen["stored"]) == 1
 
 
 @pytest.mark.parametrize("time_us", [-1, NOW_MS * 1_000 + 25 * _HOUR_US])
