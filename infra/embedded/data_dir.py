@@ -22,7 +22,7 @@ def owned(data_dir: Path) -> Iterator[None]:
     The lock is the operating system's: it ends with the process, however that ends.
     """
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (data_dir / "lock").open("a")
     except OSError as error:
         raise SetupError(

@@ -47,7 +47,7 @@ def spawn(program: Program, *, log: Path) -> subprocess.Popen[bytes]:
     account = program.account
     user = "-" if account is None else f"{account.uid}:{account.gid}"
     command = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(program.death_signal)), user]
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as output:
         return subprocess.Popen(
             [*command, *program.command],
@@ -78,7 +78,12 @@ def stop(child: subprocess.Popen[bytes], program: Program, *, within_s: float) -
 
 @contextlib.contextmanager
 def running(
-    program: Program, *, log: Path, ready: Callable[[], bool], within_s: float = 60.0
+    program: Program,
+    *,
+    log: Path,
+    ready: Callable[[], bool],
+    within_s: float = 60.0,
+    stop_within_s: float = 15.0,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a program for the length of a `with` block, entered once `ready` holds.
 
@@ -96,4 +101,4 @@ def running(
             time.sleep(_POLL_S)
         yield child
     finally:
-        stop(child, program, within_s=15.0)
+        stop(child, program, within_s=stop_within_s)

@@ -20,6 +20,7 @@ from infra.embedded.ports import free_ports, is_free, remembered_ports
 from infra.embedded.postgres import PostgresServer, ensure_password, prepare_postgres
 from infra.embedded.process import Program
 from infra.embedded.supervisor import Part, Step, Supervisor
+from infra.logs import configure_logging
 from infra.settings import Settings
 from schemas.errors import PassingError, SetupError
 
@@ -41,6 +42,7 @@ class Ground:
 
 async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
     """Runs the whole system until SIGINT, SIGTERM or SIGHUP; raises SetupError when it cannot stand."""
+    configure_logging("up", level="warning")
     settings = settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
     with owned(settings.data_dir):
         settings = _with_ports(settings)
