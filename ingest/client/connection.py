@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
 
 from ingest.client.messages import Event, Pack, Reading, Refused, pack
 from ingest.client.protocol import CAPACITY_BYTES, DeviceProtocol, Identity, Random, Reconnect, Stop
@@ -145,7 +146,7 @@ class DeviceClient:
         try:
             async with connect(
                 self._url,
-                subprotocols=[SUBPROTOCOL_JSON],  # type: ignore[list-item]  # a NewType of str
+                subprotocols=[Subprotocol(SUBPROTOCOL_JSON)],
                 additional_headers={"Authorization": f"Bearer {self._token}"},
                 compression=None,
                 open_timeout=_OPEN_TIMEOUT_S,
