@@ -30,6 +30,12 @@ class MemoryGroup:
         if member in self._members:
             await self._rebalance([other for other in self._members if other is not member])
 
+    async def expel(self, member: "MemoryHost") -> None:
+        """Give the partitions of a member that died to the others, without asking it."""
+        if member in self._members:
+            self._members.remove(member)
+            await self._rebalance(list(self._members))
+
     async def _rebalance(self, members: "list[MemoryHost]") -> None:
         for member in self._members:
             await member.revoke()
@@ -60,15 +66,19 @@ class MemoryHost:
         Raises:
             PulseraError: What made the worker stop; nothing of the batch in hand was committed.
         """
-        async with asyncio.TaskGroup() as group:
-            background = group.create_task(self._runner.run())
-            consuming = group.create_task(self._consume())
-            await self._group.join(self)
-            await stopping.wait()
-            async with self._batch:
-                consuming.cancel()
-            background.cancel()
-            await self._runner.stop()
+        try:
+            async with asyncio.TaskGroup() as group:
+                background = group.create_task(self._runner.run())
+                consuming = group.create_task(self._consume())
+                await self._group.join(self)
+                await stopping.wait()
+                async with self._batch:
+                    consuming.cancel()
+                background.cancel()
+                await self._runner.stop()
+        except BaseExceptionGroup as failures:
+            await self._group.expel(self)
+            raise failures.exceptions[0] from failures
         await self._group.leave(self)
 
     async def assign(self, places: Collection[Place]) -> None:

@@ -1,0 +1,31 @@
+"""The suite's one fixture: a world to run in, once in memory and once with Faust, Kafka and PostgreSQL."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from infra.kafka.topics import create_topics
+from infra.timescale.migrate import apply_migrations
+from infra.timescale.pool import open_pool
+from tests.conformance.worlds import HANDLED, World, faust_world, memory_world
+
+_READY: set[str] = set()
+
+
+@pytest.fixture(params=["memory", pytest.param("faust", marks=pytest.mark.connected)])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """A log, a database and no worker yet."""
+    if request.param == "memory":
+        async with memory_world() as made:
+            yield made
+        return
+    bootstrap, dsn = request.getfixturevalue("kafka_bootstrap"), request.getfixturevalue("postgres_dsn")
+    pool = await open_pool(dsn, size=4)
+    if bootstrap not in _READY:
+        await create_topics(bootstrap)
+        await apply_migrations(pool)
+        await pool.execute(HANDLED)
+        _READY.add(bootstrap)
+    async with faust_world(bootstrap, pool) as made:
+        yield made
+    await pool.close()
