@@ -22,6 +22,8 @@ _OPEN_TIMEOUT_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 5.0
 _WELCOME_TIMEOUT_S: Final = 15.0
 _PING_EVERY_S: Final = 20.0
+_PONG_WITHIN_S: Final = 60.0
+"""A gateway whose log is slow stops reading, pings included: more patience than a ping's way would need."""
 _PROTOCOL_ERROR: Final = 1002  # RFC 6455, section 7.4.1
 
 _log = structlog.get_logger(__name__)
@@ -152,7 +154,7 @@ class DeviceClient:
                 open_timeout=_OPEN_TIMEOUT_S,
                 close_timeout=_CLOSE_TIMEOUT_S,
                 ping_interval=_PING_EVERY_S,
-                ping_timeout=_PING_EVERY_S,
+                ping_timeout=_PONG_WITHIN_S,
             ) as socket:
                 return await self._conversation(socket)
         except InvalidStatus as error:

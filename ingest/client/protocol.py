@@ -45,6 +45,7 @@ _STOPPING_CLOSES: Final = {
     _CLOSE_MESSAGE_TOO_BIG: "The gateway says that a message is too big for it.",
 }
 _STOPPING_STATUSES: Final = {
+    400: "The gateway does not speak this protocol (HTTP 400).",
     401: "The gateway does not know this device's token (HTTP 401); make a device and use its token.",
     403: "The gateway refuses this device (HTTP 403).",
     404: "There is no device socket at this address (HTTP 404); it ends in /devices/stream.",

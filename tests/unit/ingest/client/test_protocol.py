@@ -252,7 +252,9 @@ def test_unreadable_twice_stops_the_device() -> None:
     assert isinstance(protocol.disconnected(4400, "gap"), Stop)
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, Stop), (404, Stop), (500, Reconnect), (503, Reconnect)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, Stop), (401, Stop), (404, Stop), (500, Reconnect), (503, Reconnect)]
+)
 def test_the_handshake_answer_decides(status: int, kind: type) -> None:
     """A refused token or address stops; a server's trouble reconnects."""
     assert isinstance(device().not_accepted(status), kind)
