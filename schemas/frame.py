@@ -5,6 +5,7 @@ Columns are only ever added, nullable, and read by name; a frame names the regis
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -72,7 +73,7 @@ class Frame:
         """Return an integer or time column as int64, shape (rows,); times are microseconds since 1970 UTC."""
         column = self.batch.column(name)
         if pa.types.is_timestamp(column.type):
-            column = column.cast(pa.int64())
+            column = column.view(pa.int64())
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
 
     def booleans(self, name: str) -> npt.NDArray[np.bool_]:
@@ -173,12 +174,19 @@ def read_stream(data: bytes, *, kind: bytes, registry_version: int) -> pa.Record
     return batches[0].replace_schema_metadata(metadata)
 
 
+@lru_cache(maxsize=8)
+def _required(schema: pa.Schema) -> tuple[int, ...]:
+    return tuple(index for index, field in enumerate(schema) if not field.nullable)
+
+
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return the batch with exactly the columns of `schema`: by name, absent nullable ones null.
 
     Raises:
         FrameError: A required column is absent or holds nulls, or a column has another type.
     """
+    if batch.schema.equals(schema) and not any(batch.column(index).null_count for index in _required(schema)):
+        return batch
     columns = []
     for field in schema:
         index = batch.schema.get_field_index(field.name)

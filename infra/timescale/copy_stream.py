@@ -63,7 +63,7 @@ def _column(values: pa.Array) -> _Column:
         floats = np.asarray(values.to_numpy(zero_copy_only=False), dtype=">f4")
         return _fixed(floats, ~np.isnan(floats))
     if pa.types.is_timestamp(kind):
-        return _fixed((_plain(values.cast(pa.int64())) - _EPOCH_US).astype(">i8"), known)
+        return _fixed((_plain(values.view(pa.int64())) - _EPOCH_US).astype(">i8"), known)
     return _fixed(_plain(values).astype(_wire_integer(kind)), known)
 
 

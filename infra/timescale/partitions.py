@@ -20,7 +20,7 @@ _DAY_US: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCK: Final = 0x50554C53
 """Advisory lock of whoever makes or drops partitions, so that two workers never do so at once."""
-_DROP_WAIT: Final = "2s"
+_DROP_WAIT: Final = "500ms"
 
 _NAMES: Final = """
 SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid WHERE inhparent = $1::text::regclass
@@ -58,7 +58,8 @@ class Partitions:
         # A day's grace: another worker whose clock is a little behind may still write to the oldest day.
         oldest_day = oldest_us // _DAY_US - 1
         for day in sorted(day for day in self._made[table] if day < oldest_day):
-            await self._drop(table, day)
+            if not await self._drop(table, day):
+                break
 
     async def _make(self, table: str, days: Iterable[int]) -> None:
         with database_errors():
@@ -77,7 +78,8 @@ class Partitions:
                     names.add(name)
         self._made[table] = {made for name in names if (made := _day_of(table, name)) is not None}
 
-    async def _drop(self, table: str, day: int) -> None:
+    async def _drop(self, table: str, day: int) -> bool:
+        """Drop the partition of a day, and return whether that could be done now."""
         name = partition_name(table, day)
         with database_errors():
             try:
@@ -87,9 +89,10 @@ class Partitions:
                     await connection.execute(f"DROP TABLE IF EXISTS {name}")
             except asyncpg.LockNotAvailableError:
                 _LOG.info("a partition is in use and stays for now", partition=name)
-                return
+                return False
         self._made[table].discard(day)
         _LOG.info("dropped a partition past retention", partition=name)
+        return True
 
 
 def partition_name(table: str, day: int) -> str:

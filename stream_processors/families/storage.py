@@ -135,17 +135,20 @@ class StorageFamily:
 def _checked(read: Frame, time_column: str, *, append_ms: int) -> Frame:
     if read.rows == 0:
         return read
-    time_us = read.integers(time_column)
-    if time_us.min() < 0 or time_us.max() > append_ms * 1_000 + _DAY_US:
-        raise FrameError(f"A {time_column} lies before 1970 or more than a day after the record was appended.")
-    cells = read.batch.column("cell").fill_null(0).to_numpy(zero_copy_only=False)
-    if cells.max() > np.iinfo(np.int64).max:
+    latest_us = append_ms * 1_000 + _DAY_US
+    for name in (time_column, "received"):
+        time_us = read.integers(name)
+        if time_us.min() < 0 or time_us.max() > latest_us:
+            raise FrameError(f"A {name} lies before 1970 or more than a day after the record was appended.")
+    cells = read.batch.column("cell")
+    if cells.null_count < read.rows and cells.drop_null().to_numpy().max() > np.iinfo(np.int64).max:
         raise FrameError("A cell is no H3 index.")
     return read
 
 
 def _checked_beats(read: Frame) -> Frame:
-    if read.batch.column("ibi").flatten().null_count:
+    beats = read.batch.column("ibi")
+    if beats.null_count < read.rows and beats.flatten().null_count:
         raise FrameError("A list of beats holds a null.")
     return read
 

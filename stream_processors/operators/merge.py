@@ -89,7 +89,7 @@ def _groups(batch: pa.RecordBatch, keys: tuple[str, ...]) -> _Groups:
 
 def _sortable(column: pa.Array) -> npt.NDArray[np.int64]:
     if not pa.types.is_dictionary(column.type):
-        return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+        return np.asarray(column.view(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
     # Bytes compare as PostgreSQL compares uuids; a dictionary may name one id twice, so ranks come from its values.
     ids = np.array(column.dictionary.to_pylist(), dtype="S16")
     _, rank = np.unique(ids, return_inverse=True)

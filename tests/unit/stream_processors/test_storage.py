@@ -83,11 +83,14 @@ def test_records_of_one_call_become_one_batch() -> None:
     """Readings and scores of several records reach the store merged, in one call, with the offset moves."""
     store = _Store()
     moves = [OffsetMove(topic="readings.v1", partition=3, expected=0, next=2, clock_ms=NOW_MS)]
-    score = _record("scores.v1", scores.encode(made_frames.scores({"score": 1.5}).batch, clock_ms=NOW_MS))
-    _write(_family(store), _readings({"heart_rate": 61.0}), score, _readings({"spo2": 97.0}, offset=1), moves=moves)
+    scored = [
+        _record("scores.v1", scores.encode(made_frames.scores({"wearer": wearer, "score": 1.5}).batch, clock_ms=wearer))
+        for wearer in (1, 2)
+    ]
+    _write(_family(store), _readings({"heart_rate": 61.0}), *scored, _readings({"spo2": 97.0}, offset=1), moves=moves)
     ((batch, moved),) = store.batches
     assert rows_of(batch.readings, "heart_rate", "spo2") == [(61.0, 97.0)]
-    assert rows_of(batch.scores, "score") == [(1.5,)]
+    assert rows_of(batch.scores, "score") == [(1.5,), (1.5,)]
     assert moved == moves
 
 
@@ -127,11 +130,12 @@ def test_what_retention_would_drop_is_not_written() -> None:
     assert len(meter.seen["stored"]) == 1
 
 
+@pytest.mark.parametrize("column", ["time", "received"])
 @pytest.mark.parametrize("time_us", [-1, NOW_MS * 1_000 + 25 * _HOUR_US])
-def test_a_time_that_no_reading_can_have_is_refused(time_us: int) -> None:
+def test_a_time_that_no_reading_can_have_is_refused(column: str, time_us: int) -> None:
     """A frame with a time before 1970, or over a day after its append, breaks the contract."""
     with pytest.raises(FrameError):
-        _family(_Store()).read(_readings({"time": time_us}))
+        _family(_Store()).read(_readings({"heart_rate": 61.0}, {column: time_us}))
 
 
 def test_a_cell_beyond_63_bits_is_refused() -> None:
