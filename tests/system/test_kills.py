@@ -1,4 +1,4 @@
-"""Each process of a running system is killed once under load: nothing acknowledged is lost or changed, no alert comes twice."""
+"""Each process of a running system is killed once under load: nothing acknowledged is lost, no alert comes twice."""
 
 import asyncio
 import contextlib
@@ -122,7 +122,7 @@ async def _ready(system: RunningSystem) -> bool:
 
 
 async def test_killing_each_process_once_loses_nothing(victim_system: RunningSystem) -> None:
-    """Every acknowledged reading is stored with its value after each process was killed under load, and one alert is one."""
+    """Every acknowledged reading is stored with its value after each kill under load, and one alert stays one."""
     system = victim_system
     people = [system.new_wearer(f"W{number}") for number in range(DEVICES)]
     racing, _, racing_token = system.new_wearer("Racing")
