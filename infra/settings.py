@@ -1,4 +1,4 @@
-"""The settings of every process, from `PULSERA_...` environment variables; an unknown one is nobody's and is ignored."""
+"""The settings of every process, from `PULSERA_...` environment variables; an unknown one is ignored."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Settings(BaseSettings):
-    """What may differ from one installation to another; everything else is a constant beside the code that it governs."""
+    """What may differ from one installation to another; all else is a constant beside the code that it governs."""
 
     model_config = SettingsConfigDict(env_prefix="PULSERA_", frozen=True, extra="ignore")
 
@@ -54,9 +54,6 @@ class Settings(BaseSettings):
     linger_ms: int = Field(default=40, ge=0, le=1000, description="how long the gateway collects readings into a frame")
     retention_days: int = Field(default=7, ge=1, le=365, description="how long topics keep wearers' data")
     keep_days: int = Field(default=365, ge=1, le=36_500, description="how long the database keeps readings and scores")
-    readings_days: int = Field(
-        default=365, ge=1, le=36500, description="how long stored readings are kept; older ones are refused"
-    )
     durable: bool = Field(default=False, description="Kafka forces every append to the disk before it is acknowledged")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 

@@ -1,4 +1,4 @@
-"""Fixtures with real services: one Kafka and one PostgreSQL for the whole test session, an empty database for each test."""
+"""Fixtures with real services: one Kafka and one PostgreSQL a test session, an empty database a test."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def kafka_bootstrap(services_dir: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_dsn(services_dir: Path) -> Iterator[str]:
-    """The URL of a PostgreSQL that runs for the whole test session; use `database_url` to have a database to yourself."""
+    """The URL of a PostgreSQL that runs for the whole test session; `database_url` is a database of your own."""
     server = PostgresServer(data_dir=services_dir, port=free_ports(1)[0], account=database_account())
     with running(prepare_postgres(server), log=services_dir / "postgres.log", ready=server.is_ready):
         yield server.url()

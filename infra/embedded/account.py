@@ -1,7 +1,9 @@
 """The user that PostgreSQL runs as when Pulsera is started by root, and the folders that this user can reach.
 
-PostgreSQL refuses to run as root. A data folder below somebody's private folder (mode 0700) is out of the reach of another user:
-then the database is placed in /var/lib/pulsera, with a link to it in the data folder, and nobody's private folder is opened.
+PostgreSQL refuses to run as root. A data folder below somebody's private folder (mode 0700) is out of the reach of
+another user:
+then the database is placed in /var/lib/pulsera, with a link to it in the data folder, and nobody's private folder is
+opened.
 """
 
 import hashlib
@@ -20,14 +22,15 @@ _ELSEWHERE = Path("/var/lib/pulsera")
 
 
 def database_account() -> Account | None:
-    """None for an ordinary user, who runs PostgreSQL himself; for root the user `pulsera`, made where it is missing.
+    """None for an ordinary user, who runs PostgreSQL; for root the user `pulsera`, made where it is missing.
 
     Where users cannot be made (no `useradd`, a read-only /etc) the system's `nobody` serves.
     """
     if os.geteuid() != 0:
         return None
     if _find(_NAME) is None and (useradd := shutil.which("useradd")):
-        # Two processes may do this at once: the loser's failure does not matter, since the user is looked up afterwards.
+        # Two processes may do this at once: the loser's failure does not matter, since the user is looked up
+        # afterwards.
         subprocess.run(
             [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", _NAME],
             check=False,

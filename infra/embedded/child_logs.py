@@ -16,13 +16,18 @@ _MOST_TOLD_AT_ONCE = 5
 
 async def watch_logs(folder: Path, *, say: Callable[[str], None]) -> None:
     """Follows every log in the folder until cancelled."""
-    read_to: dict[Path, int] = {path: path.stat().st_size for path in folder.glob("*.log")}
+    read_to = await asyncio.to_thread(_ends, folder)
     while True:
-        for path in sorted(folder.glob("*.log")):
+        for path in await asyncio.to_thread(_ends, folder):
             lines, read_to[path] = await asyncio.to_thread(_new_lines, path, read_to.get(path, 0))
             for line in summarise(lines):
                 say(f"{path.stem}: {line}")
         await asyncio.sleep(_EVERY_S)
+
+
+def _ends(folder: Path) -> dict[Path, int]:
+    """The logs in the folder, and how long each is now."""
+    return {path: path.stat().st_size for path in sorted(folder.glob("*.log"))}
 
 
 def summarise(lines: Iterable[str]) -> list[str]:
@@ -46,7 +51,7 @@ def summarise(lines: Iterable[str]) -> list[str]:
 
 
 def _new_lines(path: Path, start: int) -> tuple[list[str], int]:
-    """The whole lines after `start` and where they end. A file that has grown too big becomes `NAME.log.1` and begins anew.
+    """The whole lines after `start` and where they end. A file grown too big becomes `NAME.log.1` and begins anew.
 
     Its writer appends, so what it writes next lands at the new beginning.
     """

@@ -73,7 +73,8 @@ def write_private(file: Path, text: str) -> None:
 def end_leftovers(data_dir: Path) -> list[str]:
     """Kills the parts of an `up` that was killed, where they still run; returns their names.
 
-    On Linux they die with it; elsewhere they may not. A pid counts only with its process's time of creation: numbers are used again.
+    On Linux they die with it; elsewhere they may not. A pid counts only with its process's time of creation: numbers
+    are used again.
     """
     before = read_run_file(data_dir)
     created: dict[str, float] = before.get("created", {})

@@ -1,4 +1,4 @@
-"""What `pulsera doctor` looks at: each thing that the system needs of this computer, and how to mend what is missing."""
+"""What `pulsera doctor` looks at: what the system needs of this computer, and how to mend what is missing."""
 
 import os
 import resource
@@ -146,7 +146,7 @@ def _shared_memory(_: Settings) -> str:
     free = shutil.disk_usage(folder).free
     if free < _NEEDED_SHARED_BYTES:
         raise SetupError(
-            f"/dev/shm has {free // 1024**2} MB free, PostgreSQL may need 64 MB.",
+            f"{folder} has {free // 1024**2} MB free, PostgreSQL may need 64 MB.",
             next_step="Give the container more, for example with --shm-size=256m.",
         )
     return f"{free // 1024**2} MB free"

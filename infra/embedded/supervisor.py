@@ -1,4 +1,4 @@
-"""Keeps a set of programs running: started in order of need, restarted with back-off, stopped in stages, never orphaned."""
+"""Keeps programs running: started in order of need, restarted with back-off, stopped in stages, never orphaned."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ _TRIES_TO_START = 5
 
 
 def restart_delay_s(failures: int) -> float:
-    """How long to wait before the restart after the n-th end in a row: the first is made at once, later ones 0.5 to 10 s."""
+    """How long to wait before a restart: the first in a row is made at once, later ones after 0.5 to 10 s."""
     if failures <= 1:
         return _FIRST_DELAY_S
     return min(_SECOND_DELAY_S * 2.0 ** (failures - 2), _LONGEST_DELAY_S)
@@ -27,10 +27,10 @@ def restart_delay_s(failures: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One program of the system: what it needs first, when it is ready and in which stage it is stopped (low ones first).
+    """One program of the system: what it needs first, when it is ready, in which stage it is stopped (low first).
 
-    `prepare` is called in a thread before every start; `ready` too, until it holds. A part that `may_end` is not restarted
-    after it ended with code 0.
+    `prepare` is called in a thread before every start; `ready` too, until it holds. A part that `may_end` is not
+    restarted after it ended with code 0.
     """
 
     name: str
@@ -59,7 +59,7 @@ def stop_order(parts: Collection[Part]) -> list[list[Part]]:
 
 
 def check_needs(nodes: Sequence[Part | Step]) -> None:
-    """Raises ValueError when a need is not in the plan before the one that needs it: such a plan would wait for ever."""
+    """Raises ValueError when a need is not planned before the one that needs it: that would wait for ever."""
     known: set[str] = set()
     for node in nodes:
         if missing := node.needs - known:
@@ -99,7 +99,7 @@ class Supervisor:
         return self._log_dir / f"{name}.log"
 
     def ask_to_stop(self) -> None:
-        """Begins the ordered stop; asked a second time, ends everything at once. Safe in a signal handler of the loop."""
+        """Begins the ordered stop; asked a second time, ends everything at once. Safe in the loop's signal handlers."""
         if self._stop_asked.is_set():
             self._haste.set()
         self._stop_asked.set()
@@ -179,7 +179,7 @@ class Supervisor:
     async def _await_ready(self, part: Part, child: subprocess.Popen[bytes]) -> None:
         try:
             async with asyncio.timeout(part.ready_within_s):
-                while not await asyncio.to_thread(part.ready):
+                while not await asyncio.to_thread(part.ready):  # noqa: ASYNC110 - another process's state
                     await asyncio.sleep(_PROBE_EVERY_S)
         except TimeoutError:
             self._say(f"{part.name} was not ready within {part.ready_within_s:g} s")
@@ -214,7 +214,7 @@ class Supervisor:
 async def exit_code(child: subprocess.Popen[bytes]) -> int:
     """Waits for a child's end without a thread: Linux makes a readable file of it."""
     if not hasattr(os, "pidfd_open"):
-        while child.poll() is None:
+        while child.poll() is None:  # noqa: ASYNC110 - no file tells of it on this system
             await asyncio.sleep(_PROBE_EVERY_S)
         return child.wait()
     if child.poll() is None:

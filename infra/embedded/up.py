@@ -1,4 +1,4 @@
-"""`pulsera up`: which parts make the whole system on one computer, with which settings, and what is said when it stands."""
+"""`pulsera up`: which parts make the whole system on one computer, and what is said when it stands."""
 
 import asyncio
 import functools
@@ -7,9 +7,8 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from infra.embedded.account import database_account
@@ -33,7 +32,7 @@ _STOP_SOURCES, _STOP_GATEWAY, _STOP_WORKERS, _STOP_API, _STOP_KAFKA, _STOP_POSTG
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What the system stands on: embedded services, or None where the settings name a cluster's, and ports for metrics."""
+    """What the system stands on: embedded services (None: the settings name a cluster's) and ports for metrics."""
 
     kafka: KafkaNode | None
     postgres: PostgresServer | None
@@ -89,7 +88,7 @@ def _with_ports(settings: Settings) -> Settings:
 
 
 def _lay_ground(settings: Settings) -> tuple[Settings, Ground]:
-    """Chooses ports and addresses; the same ones as last time where they are free, so that clients' settings stay true."""
+    """Chooses ports and addresses: those of last time where they are free, so that clients' settings stay true."""
     names = ("kafka", "controller", "postgres", "gateway", *FAMILIES)
     ports = remembered_ports(names, file=settings.data_dir / "ports.json")
     kafka = postgres = None
@@ -112,7 +111,7 @@ def _lay_ground(settings: Settings) -> tuple[Settings, Ground]:
 
 
 def plan(settings: Settings, ground: Ground, *, demo: bool, announcement: "_Announcement") -> list[Part | Step]:
-    """The parts and steps of the system in the order of their needs; the gateway, the workers and the API start together."""
+    """The parts and steps in the order of their needs; the gateway, the workers and the API start together."""
     nodes: list[Part | Step] = []
     if ground.kafka is not None:
         node = ground.kafka
@@ -155,7 +154,7 @@ def plan(settings: Settings, ground: Ground, *, demo: bool, announcement: "_Anno
     return nodes
 
 
-def _python_part(  # noqa: PLR0913 - every argument is one fact of a part
+def _python_part(
     name: str, command: tuple[str, ...], env: Mapping[str, str], *, needs: frozenset[str], health: str, stop_stage: int
 ) -> Part:
     program = Program(command=(sys.executable, "-m", "infra.cli", *command), env=env)
@@ -232,7 +231,7 @@ async def _migrate(settings: Settings) -> None:
 
 
 class _Announcement:
-    """What is written and said about the running system: run.json at every start, one line or a sign-in link when ready."""
+    """What is told of the running system: run.json at every start, one line or a sign-in link when ready."""
 
     def __init__(self, settings: Settings, *, json_line: bool) -> None:
         self._settings = settings

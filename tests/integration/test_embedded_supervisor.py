@@ -62,7 +62,7 @@ def small_part(folder: Path, name: str, *, stage: int = 0, needs: frozenset[str]
 
 async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what other processes do has no event here
             await asyncio.sleep(0.01)
 
 

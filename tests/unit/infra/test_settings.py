@@ -27,7 +27,7 @@ def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, varia
 def test_settings_do_not_change() -> None:
     """A setting cannot be assigned after the start."""
     with pytest.raises(ValidationError):
-        Settings().api_port = 1  # type: ignore[misc]
+        Settings().api_port = 1
 
 
 def test_there_are_few_settings() -> None:

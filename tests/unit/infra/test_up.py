@@ -1,5 +1,6 @@
 """The plan of `up`: which parts, in which order, told what."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -61,9 +62,8 @@ def test_the_api_is_told_where_the_others_answer(settings: Settings, tmp_path: P
 
 def test_durable_flushes_every_append(tmp_path: Path) -> None:
     """Only a durable Kafka forces each message to the disk."""
-    facts = {"data_dir": tmp_path, "cache_dir": tmp_path}
-    fast = KafkaNode(**facts, port=1, controller_port=2)
-    durable = KafkaNode(**facts, port=1, controller_port=2, durable=True)
+    fast = KafkaNode(data_dir=tmp_path, cache_dir=tmp_path, port=1, controller_port=2)
+    durable = dataclasses.replace(fast, durable=True)
     assert "flush.interval.messages" not in server_properties(fast)
     assert "log.flush.interval.messages=1\n" in server_properties(durable)
 
