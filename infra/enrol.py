@@ -46,28 +46,33 @@ def find_system(settings: Settings) -> System:
     return System(api_url=api_url, gateway_url=gateway_url, admin_token=admin_token)
 
 
-async def enrol(system: System, names: Sequence[str], *, model: str) -> list[str]:
+def api_client(system: System) -> httpx.AsyncClient:
+    """Return a client of the system's API with the right to make wearers."""
+    headers = {"Authorization": f"Bearer {system.admin_token}"}
+    return httpx.AsyncClient(base_url=system.api_url, headers=headers, timeout=_TIMEOUT_S)
+
+
+async def enrol(http: httpx.AsyncClient, names: Sequence[str], *, model: str) -> list[str]:
     """Return the token of a new device for each name; a wearer of that name is used again, or made.
 
     Raises:
         SetupError: The API cannot be reached, or refuses.
     """
-    headers = {"Authorization": f"Bearer {system.admin_token}"}
     try:
-        async with httpx.AsyncClient(base_url=system.api_url, headers=headers, timeout=_TIMEOUT_S) as http:
-            wearers = await _wearers(http)
-            tokens = []
-            for name in names:
-                if name not in wearers:
-                    made = await _ask(http, "POST", "/wearers", {"name": name})
-                    wearers[name] = made["wearer_id"]
-                device = await _ask(http, "POST", f"/wearers/{wearers[name]}/devices", {"model": model})
-                tokens.append(device["token"])
-            return tokens
+        wearers = await _wearers(http)
+        tokens = []
+        for name in names:
+            if name not in wearers:
+                made = await _ask(http, "POST", "/wearers", {"name": name})
+                wearers[name] = made["wearer_id"]
+            # The token of an earlier device cannot be read back.
+            device = await _ask(http, "POST", f"/wearers/{wearers[name]}/devices", {"model": model})
+            tokens.append(device["token"])
     except httpx.TransportError as error:
         raise SetupError(
-            f"The API at {system.api_url} cannot be reached ({type(error).__name__}).", next_step=_NEXT_STEP
+            f"The API at {http.base_url} cannot be reached ({type(error).__name__}).", next_step=_NEXT_STEP
         ) from error
+    return tokens
 
 
 async def _wearers(http: httpx.AsyncClient) -> dict[str, str]:

@@ -148,7 +148,6 @@ class DeviceProtocol:
     def hello(self, clock_ms: int) -> bytes:
         """Begin a connection: return its first message, and put everything unacknowledged in line again."""
         self._sent = 0
-        self._welcomed = False
         self._held_until_s = 0.0
         for message in self._queue:
             if message.refused:
@@ -191,7 +190,6 @@ class DeviceProtocol:
     def disconnected(self, code: int | None, reason: str = "") -> Reconnect | Stop:
         """Decide what follows the end of a connection; `code` is None when the network, not the gateway, ended it."""
         self._welcomed = False
-        self._sent = 0
         if code is not None and code in _STOPPING_CLOSES:
             return Stop(f"{_STOPPING_CLOSES[code]} {reason}".strip())
         if code == CLOSE_BAD_MESSAGE:

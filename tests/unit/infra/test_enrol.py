@@ -1,0 +1,141 @@
+"""Finding a running system, and making wearers and devices in it."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.enrol import System, api_client, enrol, find_system
+from infra.settings import Settings
+from schemas.errors import SetupError
+
+RUN: dict[str, Any] = {
+    "api": "http://127.0.0.1:1",
+    "gateway": "ws://127.0.0.1:2/devices/stream",
+    "admin_token": "secret",
+    "pids": {},
+}
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A data folder, and an environment that names no system."""
+    for name in ("API_URL", "GATEWAY_URL", "ADMIN_TOKEN"):
+        monkeypatch.delenv(f"PULSERA_{name}", raising=False)
+    monkeypatch.setenv("PULSERA_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+class Api:
+    """An API with wearers in memory; lists them one a page."""
+
+    def __init__(self, *names: str) -> None:
+        self.wearers = {name: f"id-{place}" for place, name in enumerate(names)}
+        self.devices: list[tuple[str, str]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request."""
+        body = json.loads(request.content or b"{}")
+        if request.method == "GET":
+            place = int(request.url.params.get("cursor", 0))
+            page = [{"name": name, "wearer_id": self.wearers[name]} for name in list(self.wearers)[place : place + 1]]
+            return httpx.Response(
+                200, json={"items": page, "cursor": str(place + 1) if place + 1 < len(self.wearers) else None}
+            )
+        if request.url.path == "/wearers":
+            self.wearers[body["name"]] = f"id-{len(self.wearers)}"
+            return httpx.Response(201, json={"wearer_id": self.wearers[body["name"]], "name": body["name"]})
+        self.devices.append((request.url.path.split("/")[2], body["model"]))
+        return httpx.Response(201, json={"device_id": "d", "token": f"token-{len(self.devices)}"})
+
+
+def enrolled(answer: object, *names: str) -> list[str]:
+    """Return the tokens that an API behind `answer` gives for the names."""
+
+    async def run() -> list[str]:
+        transport = httpx.MockTransport(answer)  # type: ignore[arg-type]  # any callable of this shape
+        async with httpx.AsyncClient(transport=transport, base_url="http://pulsera") as http:
+            return await enrol(http, names, model="watch")
+
+    return asyncio.run(run())
+
+
+def test_a_wearer_that_exists_is_used_again() -> None:
+    """A name on the second page of the list gets a new device and no second wearer."""
+    api = Api("Anna", "Demo wearer")
+    assert enrolled(api, "Demo wearer") == ["token-1"]
+    assert api.devices == [("id-1", "watch")]
+    assert list(api.wearers) == ["Anna", "Demo wearer"]
+
+
+def test_wearers_that_do_not_exist_are_made() -> None:
+    """Each new name becomes a wearer with one device, in order."""
+    api = Api()
+    assert enrolled(api, "One", "Two") == ["token-1", "token-2"]
+    assert api.devices == [("id-0", "watch"), ("id-1", "watch")]
+
+
+def test_a_refusal_says_what_the_api_said() -> None:
+    """The API's own sentence is in the error, with the next step."""
+
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(403, json={"error": {"code": "forbidden", "message": "Admins only.", "details": {}}})
+
+    with pytest.raises(SetupError, match=r"HTTP 403: Admins only\. Check"):
+        enrolled(refuse, "One")
+
+
+def test_a_refusal_without_a_sentence_is_still_told() -> None:
+    """An answer that is not ours is told by its status."""
+    with pytest.raises(SetupError, match="HTTP 502: Bad Gateway"):
+        enrolled(lambda _request: httpx.Response(502, text="<html>"), "One")
+
+
+def test_an_api_that_is_away_is_one_sentence() -> None:
+    """A refused connection names the address and the next step."""
+
+    def away(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(SetupError, match=r"pulsera cannot be reached.*pulsera up"):
+        enrolled(away, "One")
+
+
+def test_the_running_system_is_found_in_its_data_folder(bare: Path) -> None:
+    """Without variables, `run.json` of the data folder names the system."""
+    (bare / "run.json").write_text(json.dumps(RUN))
+    assert find_system(Settings()) == System(
+        api_url=RUN["api"], gateway_url=RUN["gateway"], admin_token=RUN["admin_token"]
+    )
+
+
+def test_the_environment_goes_before_the_data_folder(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables override what `run.json` says, one by one."""
+    (bare / "run.json").write_text(json.dumps(RUN))
+    monkeypatch.setenv("PULSERA_API_URL", "http://elsewhere:8000")
+    system = find_system(Settings())
+    assert (system.api_url, system.admin_token) == ("http://elsewhere:8000", "secret")
+
+
+def test_no_system_is_said_with_the_next_step(bare: Path) -> None:
+    """With neither variables nor `run.json` the error says how to start or name a system."""
+    assert not list(bare.iterdir())
+    with pytest.raises(SetupError, match="pulsera up"):
+        find_system(Settings())
+
+
+def test_a_torn_run_file_is_named(bare: Path) -> None:
+    """A `run.json` that cannot be read is named."""
+    (bare / "run.json").write_text("{")
+    with pytest.raises(SetupError, match=r"run\.json"):
+        find_system(Settings())
+
+
+def test_the_admin_token_is_not_shown() -> None:
+    """Neither the system's text nor the settings' shows the token, and the client sends it."""
+    system = System(api_url="http://a", gateway_url="ws://b", admin_token="secret")  # noqa: S106 - a test's
+    assert "secret" not in repr(system)
+    assert api_client(system).headers["Authorization"] == "Bearer secret"
