@@ -27,6 +27,7 @@ def cache_dir() -> Path:
 def services_dir() -> Iterator[Path]:
     """A temporary folder that PostgreSQL's own user can reach, removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="pulsera-"))
+    folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
 
