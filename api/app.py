@@ -5,9 +5,11 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 from starlette.responses import RedirectResponse
+from starlette.routing import WebSocketRoute
 
 from api.callers import Ports, authenticate
 from api.errors import add_handlers
+from api.live.socket import serve_live
 from api.pages import WebPages
 from api.routes import alerts, people, series, service, session
 from api.shapes import ErrorShape
@@ -46,6 +48,7 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> FastAPI:
     add_handlers(app)
     for routes in (service, session, people, series, alerts):
         app.include_router(routes.router)
+    app.router.routes.append(WebSocketRoute("/live", serve_live))
     app.add_route("/app", _to_pages, include_in_schema=False)
     app.mount("/app", WebPages(web), name="web")
     return app

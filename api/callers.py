@@ -9,6 +9,8 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 from starlette.requests import HTTPConnection
 
+from api.live.entries import Decoding
+from api.live.hub import Hub
 from api.ports import (
     Access,
     Audit,
@@ -16,6 +18,7 @@ from api.ports import (
     Caller,
     Clock,
     Commands,
+    LogReader,
     Meter,
     Metrics,
     People,
@@ -47,6 +50,9 @@ class Ports:
     probes: Probes
     metrics: Metrics
     meter: Meter
+    hub: Hub
+    decoding: Decoding
+    log: LogReader
     clock: Clock
     new_id: Callable[[], UUID]
     sleep: Callable[[float], Awaitable[None]]

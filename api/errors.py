@@ -50,9 +50,7 @@ class RefusedError(PulseraError):
 
 def answer(data: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON response; a number that JSON cannot say becomes null."""
-    return Response(
-        msgspec.json.encode(data), status, headers=dict(headers or {}), media_type="application/json"
-    )
+    return Response(msgspec.json.encode(data), status, headers=dict(headers or {}), media_type="application/json")
 
 
 def refusal(

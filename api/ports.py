@@ -104,9 +104,7 @@ class Carer:
 class People(Protocol):
     """Keeps wearers, devices, users and grants. Every method raises DatabaseAwayError when the database is away."""
 
-    async def add_wearer(
-        self, *, name: str, timezone: str, profile: Mapping[str, Any], created_by: UUID
-    ) -> Wearer:
+    async def add_wearer(self, *, name: str, timezone: str, profile: Mapping[str, Any], created_by: UUID) -> Wearer:
         """Add a wearer, granting the creator every scope."""
         ...
 

@@ -72,7 +72,11 @@ def reading(found: Reading) -> dict[str, Any]:
 
 def latest(found: Latest) -> dict[str, Any]:
     """Return the newest reading, flat, and the newest value of each vital with its unit and time."""
-    return {**dict.fromkeys(NAMES), **reading(found.reading), "vitals": {name: _vital(name, one) for name, one in found.vitals.items()}}
+    return {
+        **dict.fromkeys(NAMES),
+        **reading(found.reading),
+        "vitals": {name: _vital(name, one) for name, one in found.vitals.items()},
+    }
 
 
 def no_latest(wearer_id: UUID) -> dict[str, Any]:

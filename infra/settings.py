@@ -25,6 +25,7 @@ class Settings(BaseSettings):
 
     api_host: str = Field(default="127.0.0.1", description="address that the API and the pages listen on")
     api_port: Port = 8000
+    allowed_origins: str = Field(default="", description="origins, with commas, whose pages may also use the API")
     gateway_host: str = Field(default="127.0.0.1", description="address that devices connect to")
     gateway_port: Port = 8001
     metrics_host: str = Field(default="127.0.0.1", description="address of /metrics and /health of a gateway or worker")

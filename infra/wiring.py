@@ -56,7 +56,7 @@ async def run_gateway(settings: Settings) -> None:
         host=settings.gateway_host,
         port=settings.gateway_port,
         linger_s=settings.linger_ms / 1000,
-        limits=Limits(retention_ms=settings.readings_days * 86_400_000),
+        limits=Limits(retention_ms=settings.keep_days * 86_400_000),
     )
 
     def ready(port: int) -> None:
@@ -74,3 +74,46 @@ async def run_gateway(settings: Settings) -> None:
         gateway = Gateway(gateway_settings, directory=directory, appender=appender, clock=clock, meter=meter)
         await gateway.run(stop, ready=ready)
 
+
+async def run_api(settings: Settings) -> None:
+    """Serve the HTTP API, the live socket and the pages until SIGTERM or SIGINT, then drain."""
+    from infra.api_process import api_process, bind, serve
+    from infra.timescale.pool import open_pool
+
+    configure_logging("api", level=settings.log_level)
+    stop = stop_on_signal()
+    async with AsyncExitStack() as stack:
+        listening = stack.enter_context(bind(settings.api_host, settings.api_port))
+        pool = await or_stop(open_pool(settings.database_url, size=8, application_name="pulsera api"), stop)
+        if pool is None:
+            return
+        stack.push_async_callback(pool.close)
+        process = await or_stop(
+            stack.enter_async_context(
+                api_process(
+                    pool,
+                    settings.kafka_bootstrap,
+                    components={name: str(url) for name, url in settings.components.items()},
+                    allowed_origins=frozenset(filter(None, settings.allowed_origins.split(","))),
+                )
+            ),
+            stop,
+        )
+        if process is None:
+            return
+        _LOG.info("api_ready", host=settings.api_host, port=listening.getsockname()[1])
+        await serve(process, listening, stop)
+
+
+async def bootstrap_admin(settings: Settings, token: str | None) -> tuple[str, str]:
+    """Make sure that an admin exists for whom this (or a new) token is good; return it and a one-time sign-in code."""
+    from infra.api_process import utc_now
+    from infra.timescale.people import SessionTable, ensure_admin
+    from infra.timescale.pool import open_pool
+
+    pool = await open_pool(settings.database_url, size=1, application_name="pulsera sign-in")
+    try:
+        admin, good = await ensure_admin(pool, token)
+        return good, await SessionTable(pool, utc_now).issue(admin, lifetime_s=3600)
+    finally:
+        await pool.close()

@@ -78,7 +78,7 @@ async def alerts(
     return answer({"items": [views.alert(one) for one in found], "cursor": following})
 
 
-@router.get("/alerts/{alert_id}", response_model=AlertShape)
+@router.get("/alerts/{alert_id}", response_model=AlertShape)  # noqa: FAST003 - granted_alert takes the id
 async def alert(found: ToSee) -> Response:
     """Return one alert."""
     return answer(views.alert(found))
@@ -100,19 +100,19 @@ def _asked(found: ToAnswer, caller: CallerHere, key: Key = None) -> Asked:
 AskedHere = Annotated[Asked, Depends(_asked)]
 
 
-@router.post("/alerts/{alert_id}/acknowledge", response_model=AlertShape, responses=_ANSWERS)
+@router.post("/alerts/{alert_id}/acknowledge", response_model=AlertShape, responses=_ANSWERS)  # noqa: FAST003 - as above
 async def acknowledge(asked: AskedHere, ports: PortsHere, body: AcknowledgeBody | None = None) -> Response:
     """Take an alert on; the condition may still hold."""
     return await _carry_out(asked, ports, "acknowledge", told=(body.note if body else None, None))
 
 
-@router.post("/alerts/{alert_id}/resolve", response_model=AlertShape, responses=_ANSWERS)
+@router.post("/alerts/{alert_id}/resolve", response_model=AlertShape, responses=_ANSWERS)  # noqa: FAST003 - as above
 async def resolve(asked: AskedHere, ports: PortsHere, body: ResolveBody) -> Response:
     """Say what it turned out to be."""
     return await _carry_out(asked, ports, "resolve", told=(body.note, body.outcome))
 
 
-@router.post("/alerts/{alert_id}/seen", response_model=AlertShape, responses=_ANSWERS)
+@router.post("/alerts/{alert_id}/seen", response_model=AlertShape, responses=_ANSWERS)  # noqa: FAST003 - as above
 async def seen(asked: AskedHere, ports: PortsHere) -> Response:
     """Say that the alert was on somebody's screen."""
     return await _carry_out(asked, ports, "seen", told=(None, None))

@@ -29,9 +29,7 @@ Limit = Annotated[int, Query(ge=1, le=_READINGS_MOST)]
 Cursor = Annotated[str | None, Query(max_length=400, description="From the previous page.")]
 
 
-def _span(
-    ports: PortsHere, start: From = None, end: To = None, limit: Limit = 1_000
-) -> Span:
+def _span(ports: PortsHere, start: From = None, end: To = None, limit: Limit = 1_000) -> Span:
     to = end or ports.clock()
     since = start or to - _DEFAULT_SPAN
     if since > to:

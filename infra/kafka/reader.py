@@ -68,7 +68,7 @@ class KafkaReader:
             silent_since = asyncio.get_running_loop().time()
             while await _answer(consumer.position(place)) < end:
                 batches = await _answer(consumer.getmany(place, timeout_ms=_POLL_MS, max_records=_MOST_RECORDS))
-                records = [_record(raw) for raw in batches.get(place, ()) if raw.offset < end]
+                records = [record_of(raw) for raw in batches.get(place, ()) if raw.offset < end]
                 now = asyncio.get_running_loop().time()
                 if records:
                     silent_since = now
@@ -115,7 +115,8 @@ async def _answer(call: Awaitable[_T]) -> _T:
         raise BrokerAwayError(f"Kafka does not answer: {type(error).__name__}.") from error
 
 
-def _record(raw: Any) -> Record:
+def record_of(raw: Any) -> Record:
+    """Return a consumer's record in our own form."""
     return Record(
         topic=raw.topic,
         partition=raw.partition,

@@ -150,4 +150,3 @@ class AccessList:
 
     def _lasts(self, expires_at: datetime | None) -> bool:
         return expires_at is None or self._clock() < expires_at
-

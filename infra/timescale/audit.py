@@ -24,7 +24,7 @@ SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::text[], $5::
 
 
 class AuditTrail:
-    """The API's `Audit`. While the database is away lines wait in memory; beyond a bound the oldest is lost, and said."""
+    """The API's `Audit`. While the database is away lines wait; beyond a bound the oldest is lost, and that is said."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool

@@ -39,7 +39,7 @@ class PeopleTable:
         """Add a wearer, granting the creator every scope."""
         with database_errors():
             async with self._pool.acquire() as connection, connection.transaction():
-                row = await connection.fetchrow(
+                (row,) = await connection.fetch(
                     "INSERT INTO wearers (wearer_id, name, timezone, profile, created_by) "  # noqa: S608
                     f"VALUES ($1, $2, $3, $4::jsonb, $5) RETURNING {_WEARER}",
                     new_id(),
@@ -234,9 +234,7 @@ async def ensure_admin(pool: asyncpg.Pool, token: str | None) -> tuple[UUID, str
             )
             if admin is None:
                 admin = new_id()
-                await connection.execute(
-                    "INSERT INTO users (user_id, name, role) VALUES ($1, 'Admin', 'admin')", admin
-                )
+                await connection.execute("INSERT INTO users (user_id, name, role) VALUES ($1, 'Admin', 'admin')", admin)
             await connection.execute(
                 "INSERT INTO user_tokens (token_sha256, user_id, kind) VALUES ($1, $2, 'api') "
                 "ON CONFLICT (token_sha256) DO NOTHING",

@@ -132,9 +132,7 @@ class StoredData:
         responses = None if query.responses is None else list(query.responses)
         after = query.after or (None, None)
         with database_errors():
-            rows = await self._pool.fetch(
-                _ALERTS, list(query.wearers), query.condition, responses, *after, query.limit
-            )
+            rows = await self._pool.fetch(_ALERTS, list(query.wearers), query.condition, responses, *after, query.limit)
         return [_alert(row["state"]) for row in rows]
 
     async def alert(self, alert: UUID) -> Alert | None:

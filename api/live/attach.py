@@ -1,0 +1,154 @@
+"""Gives a subscription its snapshot and joins it to the updates that follow, without a gap between the two."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from api import views
+from api.cursors import open_log
+from api.errors import RefusedError
+from api.live.entries import Decoding
+from api.live.hub import Hub, Subscription
+from api.ports import AlertQuery, Latest, LogReader, Positions, Reads
+from schemas.alerts import Alert
+from schemas.errors import BrokerAwayError, PassingError
+
+_RETRY_S: Final = 1.0
+_RECENT_ALERTS: Final = 200
+_OPEN_ALERTS: Final = 2_000
+_UNRESOLVED: Final = ("unseen", "seen", "acknowledged")
+_ROOM_STEP_S: Final = 0.05
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+Told = Sequence[tuple[UUID, bytes]]
+"""Items of a snapshot: the wearer that each is about, and its JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where snapshots come from."""
+
+    hub: Hub
+    reads: Reads
+    log: LogReader
+    decoding: Decoding
+    sleep: Callable[[float], Awaitable[None]]
+
+
+async def attach(sources: Sources, subscription: Subscription, *, reset: bool = False) -> None:
+    """Bring a subscription to life; while the database or Kafka is away, say so once and try again each second."""
+    said = False
+    while not subscription.ended:
+        try:
+            if not reset and subscription.since is not None:
+                reset = not await _resume(sources, subscription, subscription.since)
+                if not reset:
+                    return
+            if await _afresh(sources, subscription, reset=reset):
+                return
+        except RefusedError as refusal:
+            sources.hub.close(subscription.client, subscription.id, because=refusal)
+            return
+        except PassingError as error:
+            if not said:
+                away = RefusedError(503, "away", f"The snapshot follows as soon as it can be read. {error}")
+                subscription.client.refuse(subscription.id, away)
+                said = True
+            await sources.sleep(_RETRY_S)
+
+
+async def _afresh(sources: Sources, subscription: Subscription, *, reset: bool) -> bool:
+    """Queue a snapshot and start; return False where grants or the log moved on, so that it must be read anew."""
+    hub, wearers = sources.hub, set(subscription.wearers)
+    ids = [UUID(bytes=raw) for raw in wearers]
+    behind_s: float | None = None
+    if subscription.name == "alerts":
+        # Attach first: whatever commits after this has not been published before it.
+        at = hub.recent.positions(subscription.topic)
+        told = _alerts(await _open_and_recent(sources.reads, ids))
+        if not hub.recent.covers(subscription.topic, at):
+            return False
+    else:
+        told, positions = await _stored(sources.reads, subscription, ids)
+        mine = {number: positions[number] for number in subscription.partitions if number in positions}
+        at = {number: place.next_offset for number, place in mine.items()}
+        behind_s = hub.recent.behind_s(subscription.topic, mine)
+    if subscription.wearers - wearers:
+        return False
+    hub.snapshot(subscription, told, at=at, reset=reset or subscription.since is not None, behind_s=behind_s)
+    hub.start(subscription, at)
+    return True
+
+
+async def _stored(reads: Reads, subscription: Subscription, ids: Sequence[UUID]) -> tuple[Told, Positions]:
+    if subscription.name == "readings":
+        latest, positions = await reads.readings_now(ids)
+        return [item for found in latest for item in _readings(found)], positions
+    if subscription.name == "scores":
+        scores, positions = await reads.scores_now(ids)
+        return [(found.wearer, _ENCODER.encode(views.score(found))) for found in scores], positions
+    episodes, positions = await reads.episodes_now(ids)
+    return [
+        (found.subject.wearer, _ENCODER.encode(views.episode(found)))
+        for found in episodes
+        if found.subject.wearer is not None
+    ], positions
+
+
+def _readings(found: Latest) -> Told:
+    """Return the readings that hold the newest value of some vital, oldest first, for a client to apply in order."""
+    distinct = {(one.time, one.stream_id): one for one in (found.reading, *found.vitals.values())}
+    return [(one.wearer, _ENCODER.encode(views.reading(one))) for _, one in sorted(distinct.items())]
+
+
+async def _open_and_recent(reads: Reads, ids: Sequence[UUID]) -> Sequence[Alert]:
+    recent = await reads.alerts(AlertQuery(wearers=ids, limit=_RECENT_ALERTS))
+    still_open = await reads.alerts(AlertQuery(wearers=ids, responses=_UNRESOLVED, limit=_OPEN_ALERTS))
+    newest: dict[UUID, Alert] = {}
+    for found in (*recent, *still_open):
+        before = newest.get(found.alert_id)
+        if before is None or found.revision > before.revision:
+            newest[found.alert_id] = found
+    return sorted(newest.values(), key=lambda found: found.raised_ms, reverse=True)
+
+
+def _alerts(found: Sequence[Alert]) -> Told:
+    return [(one.subject.wearer, _ENCODER.encode(views.alert(one))) for one in found if one.subject.wearer is not None]
+
+
+async def _resume(sources: Sources, subscription: Subscription, since: str) -> bool:
+    """Queue every change after a cursor and start; return False where the log cannot tell all of them."""
+    if subscription.name not in {"alerts", "episodes"}:
+        return False
+    known = open_log(subscription.name, since)
+    if any(partition not in known for partition in subscription.partitions):
+        return False
+    at = {partition: known[partition] for partition in subscription.partitions}
+    for partition, offset in at.items():
+        first, end = await sources.log.bounds(subscription.topic, partition)
+        if not first <= offset <= end:
+            return False
+    sources.hub.snapshot(subscription, [], at=at)
+    while not subscription.ended and not sources.hub.recent.covers(subscription.topic, at):
+        for partition in subscription.partitions:
+            await _read_up(sources, subscription, partition, at)
+    sources.hub.start(subscription, at)
+    return True
+
+
+async def _read_up(sources: Sources, subscription: Subscription, partition: int, at: dict[int, int]) -> None:
+    """Queue what lies in the log before memory begins; `at` moves along, so that a retry goes on from there."""
+    recent = sources.hub.recent.of(subscription.topic, partition)
+    while not subscription.ended and (recent.first is None or at[partition] < recent.first):
+        if recent.first is None:
+            raise BrokerAwayError("Kafka has not been reached yet.")
+        async for records in sources.log.read(subscription.topic, partition, at[partition], recent.first):
+            for record in records:
+                at[partition] = record.offset + 1
+                sources.hub.catch_up(subscription, sources.decoding.entry(record), at)
+            while subscription.client.outbox.crowded:
+                await sources.sleep(_ROOM_STEP_S)

@@ -1,0 +1,271 @@
+"""Records of the log as the hub keeps them: decoded once, when somebody follows a wearer in them, and not before."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
+from uuid import UUID
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import structlog
+
+from api import views
+from api.moments import from_ms
+from api.ports import LogRecord, Reading, Score
+from schemas.alerts import decode_change
+from schemas.episodes import decode as decode_episode
+from schemas.errors import PulseraError
+from schemas.frame import Frame
+from schemas.frame import decode as decode_readings
+from schemas.scores import decode as decode_scores
+from schemas.topics import ALERTS, EPISODES, READINGS, SCORES
+from schemas.vitals import NAMES
+
+_LOG = structlog.get_logger(__name__)
+_ENCODER: Final = msgspec.json.Encoder()
+
+Span = Literal["live", "alert"]
+"""The histogram that the way from receipt to socket is counted in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One thing to tell about a wearer, as the JSON that every follower gets.
+
+    Attributes:
+        newest_key: Changes of one key may give way to a newer one of them; None for what must arrive.
+        at_us: Event time, to tell which of a key is newer.
+    """
+
+    wearer: bytes
+    data: bytes
+    received_ms: int
+    span: Span | None = None
+    newest_key: tuple[bytes, int] | None = None
+    at_us: int = 0
+
+
+class Entry(Protocol):
+    """A record and what it tells."""
+
+    offset: int
+    append_ms: int
+    value: bytes
+
+    def changes(self, wearers: Collection[bytes]) -> Sequence[Change]:
+        """Return what the record tells about these wearers, in its order."""
+        ...
+
+
+@dataclass(slots=True)
+class FrameEntry:
+    """A record that holds many wearers' rows; rows of a wearer become JSON when first asked for."""
+
+    offset: int
+    append_ms: int
+    value: bytes
+    read: Callable[[bytes], Frame]
+    convert: Callable[[pa.RecordBatch], Sequence[Change]]
+    _tried: bool = False
+    _frame: Frame | None = None
+    _known: dict[bytes, list[Change]] = field(default_factory=dict)
+
+    def changes(self, wearers: Collection[bytes]) -> Sequence[Change]:
+        """Return what the record tells about these wearers."""
+        frame = self._decoded()
+        if frame is None or not frame.rows:
+            return ()
+        ids, index = frame.ids("wearer")
+        present = [raw for raw in ids if raw in wearers]
+        missing = {raw for raw in present if raw not in self._known}
+        if missing:
+            wanted = np.array([number for number, raw in enumerate(ids) if raw in missing], dtype=np.int32)
+            rows = np.flatnonzero(np.isin(index, wanted))
+            self._known.update({raw: [] for raw in missing})
+            for change in self.convert(frame.batch.take(pa.array(rows))):
+                self._known[change.wearer].append(change)
+        return [change for raw in dict.fromkeys(present) for change in self._known[raw]]
+
+    def _decoded(self) -> Frame | None:
+        if not self._tried:
+            self._tried = True
+            try:
+                self._frame = self.read(self.value)
+            except PulseraError as error:
+                _LOG.error("a frame cannot be shown live", offset=self.offset, reason=str(error))
+        return self._frame
+
+
+@dataclass(slots=True)
+class EventEntry:
+    """A record that holds one change of one subject."""
+
+    offset: int
+    append_ms: int
+    value: bytes
+    read: Callable[[bytes], Change | None]
+    _known: tuple[Change | None] | None = None
+
+    def changes(self, wearers: Collection[bytes]) -> Sequence[Change]:
+        """Return the change if it is about one of these wearers."""
+        if self._known is None:
+            try:
+                self._known = (self.read(self.value),)
+            except PulseraError as error:
+                _LOG.error("an event cannot be shown live", offset=self.offset, reason=str(error))
+                self._known = (None,)
+        change = self._known[0]
+        return (change,) if change is not None and change.wearer in wearers else ()
+
+
+class Decoding:
+    """Makes entries of records; `device_of` gives the id of a device by its number."""
+
+    def __init__(self, device_of: Callable[[int], UUID | None]) -> None:
+        self._device_of = device_of
+
+    def entry(self, record: LogRecord) -> Entry:
+        """Return the entry of a record of one of the topics that the hub follows."""
+        if record.topic == READINGS.name:
+            return FrameEntry(record.offset, record.append_ms, record.value, decode_readings, self._readings)
+        if record.topic == SCORES.name:
+            return FrameEntry(record.offset, record.append_ms, record.value, _score_frame, _scores)
+        read = {EPISODES.name: _episode, ALERTS.name: _alert}[record.topic]
+        return EventEntry(record.offset, record.append_ms, record.value, read)
+
+    def _readings(self, batch: pa.RecordBatch) -> list[Change]:
+        return [self._reading(row) for row in _rows(batch)]
+
+    def _reading(self, row: dict[str, object]) -> Change:
+        fields = msgspec.convert(row, _ReadingRow)
+        found = Reading(
+            wearer=UUID(bytes=fields.wearer),
+            time=from_ms(fields.time // 1000),
+            received=from_ms(fields.received // 1000),
+            stream_id=fields.stream_id,
+            device_id=self._device_of(fields.device_number),
+            quality=_rounded(fields.quality),
+            worn=fields.worn,
+            origin=fields.origin,
+            injected=fields.injected,
+            backfill=fields.backfill,
+            vitals=_present(row, ""),
+            hrv_window_s=_rounded(fields.hrv_window_s),
+            ibi=None if fields.ibi is None else [round(interval, 2) for interval in fields.ibi],
+        )
+        return Change(
+            wearer=fields.wearer,
+            data=_ENCODER.encode(views.reading(found)),
+            received_ms=fields.received // 1000,
+            span="live",
+            newest_key=(fields.wearer, fields.stream_id),
+            at_us=fields.time,
+        )
+
+
+class _ReadingRow(msgspec.Struct, frozen=True, kw_only=True):
+    wearer: bytes
+    stream_id: int
+    device_number: int
+    time: int
+    received: int
+    origin: int
+    injected: bool
+    backfill: bool
+    quality: float | None = None
+    worn: bool | None = None
+    hrv_window_s: float | None = None
+    ibi: list[float] | None = None
+
+
+class _ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
+    wearer: bytes
+    bin: int
+    bin_ms: int
+    tier: int
+    tier0: bool
+    model: str
+    readings: int
+    late: int
+    backfill: int
+    received: int
+    score: float | None = None
+    motion: float | None = None
+    worn: bool | None = None
+    at_rest: bool | None = None
+
+
+def _rows(batch: pa.RecordBatch) -> list[dict[str, object]]:
+    """Return the rows of a small batch, times as microseconds."""
+    columns = [column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in batch.columns]
+    rows: list[dict[str, object]] = pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
+    return rows
+
+
+def _score_frame(data: bytes) -> Frame:
+    return decode_scores(data).frame
+
+
+def _scores(batch: pa.RecordBatch) -> list[Change]:
+    return [_score(row) for row in _rows(batch)]
+
+
+def _score(row: dict[str, object]) -> Change:
+    fields = msgspec.convert(row, _ScoreRow)
+    found = Score(
+        wearer=UUID(bytes=fields.wearer),
+        bin=from_ms(fields.bin // 1000),
+        bin_ms=fields.bin_ms,
+        score=_rounded(fields.score),
+        tier=fields.tier,
+        tier0=fields.tier0,
+        worn=fields.worn,
+        at_rest=fields.at_rest,
+        motion=_rounded(fields.motion),
+        model=fields.model,
+        readings=fields.readings,
+        late=fields.late,
+        backfill=fields.backfill,
+        received=from_ms(fields.received // 1000),
+        values=_present(row, "value_"),
+        z=_present(row, "z_"),
+        expected=_present(row, "expected_"),
+    )
+    return Change(
+        wearer=fields.wearer,
+        data=_ENCODER.encode(views.score(found)),
+        received_ms=fields.received // 1000,
+        newest_key=(fields.wearer, 0),
+        at_us=fields.bin,
+    )
+
+
+def _episode(data: bytes) -> Change | None:
+    found = decode_episode(data)
+    if found.subject.wearer is None:
+        return None
+    body = _ENCODER.encode(views.episode(found))
+    return Change(wearer=found.subject.wearer.bytes, data=body, received_ms=found.decided_received_ms)
+
+
+def _alert(data: bytes) -> Change | None:
+    found = decode_change(data)
+    if found.subject.wearer is None:
+        return None
+    newest = found.events[-1].kind if found.events else "raised"
+    return Change(
+        wearer=found.subject.wearer.bytes,
+        data=_ENCODER.encode(views.alert(found)),
+        received_ms=found.decided_received_ms,
+        span="alert" if newest in {"onset", "raised"} else None,
+    )
+
+
+def _present(row: dict[str, object], prefix: str) -> dict[str, float]:
+    values = ((name, row[prefix + name]) for name in NAMES)
+    return {name: round(value, 4) for name, value in values if isinstance(value, float) and value == value}  # noqa: PLR0124 - NaN
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,332 @@
+"""The hub: takes records of the log in, hands every follower what it may see. No I/O; a clock and grants are given."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from uuid import UUID
+
+import msgspec
+
+from api.cursors import log_cursor
+from api.errors import RefusedError
+from api.live.entries import Change, Decoding, Entry
+from api.live.outbox import Outbox, Outgoing
+from api.live.recent import FOLLOWED, RecentLogs
+from api.ports import Caller, LogRecord, Meter, Scope
+from schemas.live_protocol import CLOSE_DRAINING, CLOSE_REVOKED, LiveError, LiveTopic, Subscribe, Unsubscribed
+from schemas.topics import ALERTS, EPISODES, PARTITIONS, READINGS, SCORES, partition_of
+
+MOST_SUBSCRIPTIONS: Final = 64
+MOST_SOCKETS_OF_A_USER: Final = 20
+
+_TOPICS: Final[Mapping[str, tuple[str, Scope]]] = {
+    "readings": (READINGS.name, "readings"),
+    "scores": (SCORES.name, "scores"),
+    "episodes": (EPISODES.name, "scores"),
+    "alerts": (ALERTS.name, "alerts"),
+}
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class Grants(Protocol):
+    """What the hub asks of who may see what."""
+
+    def holds(self, token_sha256: bytes) -> bool:
+        """Return whether a token that was good still is."""
+        ...
+
+    def scopes(self, user_id: UUID, wearer: UUID) -> frozenset[str]:
+        """Return what a user may do with a wearer's data now."""
+        ...
+
+    def wearers(self, user_id: UUID, scope: str) -> frozenset[UUID]:
+        """Return the wearers for which a user holds a scope now."""
+        ...
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Subscription:
+    """One subscription of one client; `live` once its snapshot is queued and updates follow."""
+
+    client: "Client"
+    id: int
+    name: LiveTopic
+    topic: str
+    scope: Scope
+    wearer: UUID | None
+    wearers: set[bytes]
+    since: str | None = None
+    live: bool = False
+    ended: bool = False
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions that its wearers can be on."""
+        return list(range(PARTITIONS)) if self.wearer is None else [partition_of(self.wearer)]
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Client:
+    """One live socket; `again` asks its shell to give a subscription a new snapshot."""
+
+    caller: Caller
+    outbox: Outbox
+    again: Callable[[Subscription], None]
+    subscriptions: dict[int, Subscription] = field(default_factory=dict)
+
+    def say(self, message: LiveError | Unsubscribed) -> None:
+        """Queue an answer."""
+        self.outbox.put(Outgoing(message=_ENCODER.encode(message), subscription=None))
+
+    def refuse(self, number: int | None, refusal: RefusedError) -> None:
+        """Queue the answer that a request is refused, or that a subscription ended."""
+        self.say(LiveError(number, refusal.code, str(refusal)))
+
+
+class Hub:
+    """Joins the log's newest stretch, the followers and their grants."""
+
+    def __init__(self, *, grants: Grants, decoding: Decoding, meter: Meter) -> None:
+        self.draining = False
+        self.recent = RecentLogs()
+        self.clients: set[Client] = set()
+        self._grants = grants
+        self._decoding = decoding
+        self._meter = meter
+        # By topic and partition: a frame of which nobody follows a wearer is never decoded.
+        self._followers: dict[str, list[dict[bytes, set[Subscription]]]] = {
+            topic: [{} for _ in range(PARTITIONS)] for topic in FOLLOWED
+        }
+
+    # The log.
+
+    def begin(self, topic: str, partition: int, offset: int) -> None:
+        """Stand at an offset; where that is not where the hub stood, followers are told anew."""
+        recent = self.recent.of(topic, partition)
+        known = recent.next
+        if known == offset:
+            return
+        recent.begin(offset)
+        if known is not None:
+            self._tell_anew(topic, partition)
+
+    def take(self, record: LogRecord) -> None:
+        """Keep a record and hand it to those who follow a wearer in it."""
+        recent = self.recent.of(record.topic, record.partition)
+        if recent.next is not None and record.offset < recent.next:
+            return
+        if recent.next is not None and record.offset > recent.next:
+            self._meter.count("gap_records_total", record.offset - recent.next)
+            self.begin(record.topic, record.partition, record.offset)
+        entry = self._decoding.entry(record)
+        recent.append(entry)
+        followers = self._followers[record.topic][record.partition]
+        if followers:
+            self._fan_out(entry, record, followers)
+
+    # The clients.
+
+    def join(self, client: Client) -> None:
+        """Let a client in.
+
+        Raises:
+            RefusedError: The user has too many sockets, or the process is stopping.
+        """
+        if self.draining:
+            raise RefusedError(503, "draining", "This server is stopping; reconnect in a moment.")
+        if sum(other.caller.user_id == client.caller.user_id for other in self.clients) >= MOST_SOCKETS_OF_A_USER:
+            raise RefusedError(429, "too_many_sockets", f"A user may hold {MOST_SOCKETS_OF_A_USER} live sockets.")
+        self.clients.add(client)
+        self._meter.gauge("live_clients", len(self.clients))
+
+    def leave(self, client: Client) -> None:
+        """Let a client go, with everything it follows."""
+        for subscription in list(client.subscriptions.values()):
+            self._end(subscription)
+        self.clients.discard(client)
+        self._meter.gauge("live_clients", len(self.clients))
+        self._count_coalesced(client)
+
+    def open(self, client: Client, request: Subscribe) -> Subscription:
+        """Take a subscription on; it becomes live with `start`.
+
+        Raises:
+            RefusedError: The topic is not offered, the grant is missing, the id is taken, or there are too many.
+        """
+        if request.topic not in _TOPICS or request.group is not None or request.zone is not None:
+            raise RefusedError(422, "not_supported", "Zones and groups are not supported yet.")
+        if request.id in client.subscriptions:
+            raise RefusedError(409, "id_taken", f"The id {request.id} is in use on this socket.")
+        if len(client.subscriptions) >= MOST_SUBSCRIPTIONS:
+            raise RefusedError(429, "too_many", f"A socket may hold {MOST_SUBSCRIPTIONS} subscriptions.")
+        topic, scope = _TOPICS[request.topic]
+        subscription = Subscription(
+            client=client,
+            id=request.id,
+            name=request.topic,
+            topic=topic,
+            scope=scope,
+            wearer=request.wearer,
+            wearers=self._visible(client.caller, request.wearer, scope),
+            since=request.since,
+        )
+        client.subscriptions[request.id] = subscription
+        return subscription
+
+    def close(self, client: Client, number: int, *, because: RefusedError | None = None) -> None:
+        """End a subscription that the client no longer wants, or that cannot go on."""
+        subscription = client.subscriptions.get(number)
+        if subscription is None:
+            unknown = RefusedError(404, "unknown_id", f"There is no subscription {number} on this socket.")
+            client.refuse(number, unknown)
+            return
+        self._end(subscription)
+        if because is not None:
+            client.refuse(number, because)
+        client.say(Unsubscribed(number))
+
+    def snapshot(
+        self,
+        subscription: Subscription,
+        data: Sequence[tuple[UUID, bytes]],
+        *,
+        at: Mapping[int, int],
+        reset: bool = False,
+        behind_s: float | None = None,
+    ) -> None:
+        """Queue the present state; what waited for this subscription is older and goes."""
+        if subscription.ended:
+            return
+        outbox = subscription.client.outbox
+        outbox.forget(subscription.id)
+        visible = b",".join(body for wearer, body in data if wearer.bytes in subscription.wearers)
+        marks = (b',"reset":true' if reset else b"") + (b',"behind_s":%.1f' % behind_s if behind_s is not None else b"")
+        cursor = log_cursor(subscription.name, at).encode()
+        message = b'{"type":"snapshot","id":%d,"data":[%b],"cursor":"%b"%b}' % (subscription.id, visible, cursor, marks)
+        outbox.put(Outgoing(message=message, subscription=subscription.id))
+
+    def start(self, subscription: Subscription, at: Mapping[int, int]) -> None:
+        """Queue what came from these offsets on, and let updates follow."""
+        if subscription.ended:
+            return
+        reached = dict(at)
+        for partition in subscription.partitions:
+            recent = self.recent.of(subscription.topic, partition)
+            for entry in recent.since(reached.get(partition, 0)):
+                reached[partition] = entry.offset + 1
+                self.catch_up(subscription, entry, reached)
+        subscription.live = True
+        for wearer in subscription.wearers:
+            self._of(subscription.topic, wearer).setdefault(wearer, set()).add(subscription)
+
+    def catch_up(self, subscription: Subscription, entry: Entry, reached: Mapping[int, int]) -> None:
+        """Queue what an older record tells; its delay is not that of the live way, so it is not counted."""
+        changes = entry.changes(subscription.wearers)
+        if changes:
+            cursor = log_cursor(subscription.name, reached).encode()
+            for change in changes:
+                _queue(subscription, change, cursor, counted=False)
+
+    # The grants.
+
+    def recheck(self) -> None:
+        """End what a lost grant or token no longer allows; take in what a new grant allows."""
+        for client in list(self.clients):
+            self._count_coalesced(client)
+            if not self._grants.holds(client.caller.token_sha256):
+                client.outbox.close(CLOSE_REVOKED, "token revoked or expired")
+                continue
+            for subscription in list(client.subscriptions.values()):
+                self._recheck(subscription)
+
+    def drain(self) -> None:
+        """Let nobody in any more and ask everybody to reconnect elsewhere."""
+        self.draining = True
+        for client in self.clients:
+            client.outbox.close(CLOSE_DRAINING, "draining: reconnect in a moment")
+
+    def _count_coalesced(self, client: Client) -> None:
+        if client.outbox.coalesced:
+            self._meter.count("coalesced_total", client.outbox.coalesced)
+            client.outbox.coalesced = 0
+
+    def _recheck(self, subscription: Subscription) -> None:
+        caller = subscription.client.caller
+        try:
+            visible = self._visible(caller, subscription.wearer, subscription.scope)
+        except RefusedError:
+            visible = set()
+        lost, gained = subscription.wearers - visible, visible - subscription.wearers
+        if lost:
+            self._unfollow(subscription, lost)
+            subscription.wearers = subscription.wearers - lost
+            names = ", ".join(sorted(str(UUID(bytes=raw)) for raw in lost))
+            refusal = RefusedError(403, "grant_withdrawn", f"You may no longer see the {subscription.name} of {names}.")
+            if not visible:
+                self.close(subscription.client, subscription.id, because=refusal)
+                return
+            subscription.client.refuse(subscription.id, refusal)
+        if gained:
+            subscription.wearers = visible
+            self._restart(subscription)
+
+    def _visible(self, caller: Caller, wearer: UUID | None, scope: Scope) -> set[bytes]:
+        if wearer is None:
+            return {found.bytes for found in self._grants.wearers(caller.user_id, scope)}
+        held = self._grants.scopes(caller.user_id, wearer)
+        if not held:
+            raise RefusedError(404, "not_found", "There is no such wearer, or none that you may see.")
+        if scope not in held:
+            raise RefusedError(403, "forbidden", f"Your grant for this wearer lacks the scope {scope}.")
+        return {wearer.bytes}
+
+    def _fan_out(self, entry: Entry, record: LogRecord, followers: Mapping[bytes, Collection[Subscription]]) -> None:
+        whole: bytes | None = None
+        single: bytes | None = None
+        for change in entry.changes(followers.keys()):
+            for subscription in followers[change.wearer]:
+                if subscription.wearer is None:
+                    whole = whole or log_cursor(subscription.name, self.recent.positions(record.topic)).encode()
+                    _queue(subscription, change, whole, counted=True)
+                else:
+                    single = single or log_cursor(subscription.name, {record.partition: record.offset + 1}).encode()
+                    _queue(subscription, change, single, counted=True)
+
+    def _tell_anew(self, topic: str, partition: int) -> None:
+        for subscription in {one for found in self._followers[topic][partition].values() for one in found}:
+            self._restart(subscription)
+
+    def _restart(self, subscription: Subscription) -> None:
+        if subscription.live:
+            subscription.live = False
+            self._unfollow(subscription, subscription.wearers)
+            subscription.client.again(subscription)
+
+    def _unfollow(self, subscription: Subscription, wearers: Collection[bytes]) -> None:
+        for wearer in wearers:
+            followers = self._of(subscription.topic, wearer)
+            found = followers.get(wearer)
+            if found is not None:
+                found.discard(subscription)
+                if not found:
+                    del followers[wearer]
+
+    def _of(self, topic: str, wearer: bytes) -> dict[bytes, set[Subscription]]:
+        return self._followers[topic][partition_of(wearer)]
+
+    def _end(self, subscription: Subscription) -> None:
+        subscription.ended = True
+        self._unfollow(subscription, subscription.wearers)
+        subscription.client.subscriptions.pop(subscription.id, None)
+        subscription.client.outbox.forget(subscription.id)
+
+
+def _queue(subscription: Subscription, change: Change, cursor: bytes, *, counted: bool) -> None:
+    message = b'{"type":"update","id":%d,"data":%b,"cursor":"%b"}' % (subscription.id, change.data, cursor)
+    span = change.span if counted else None
+    outgoing = Outgoing(message=message, subscription=subscription.id, span=span, received_ms=change.received_ms)
+    if change.newest_key is None:
+        subscription.client.outbox.put(outgoing, update=True)
+    else:
+        wearer, stream = change.newest_key
+        subscription.client.outbox.put_newest((subscription.id, wearer, stream), change.at_us, outgoing)

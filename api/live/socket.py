@@ -1,0 +1,178 @@
+"""The WebSocket at /live: lets a caller in, reads requests, and sends what the hub queues."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from api.callers import COOKIE, Ports, bearer, note, own_origin, ports_of
+from api.errors import RefusedError, describe
+from api.live.attach import Sources, attach
+from api.live.hub import Client, Subscription
+from api.live.outbox import Outbox, Outgoing
+from api.ports import Caller
+from schemas.errors import ForbiddenError, PulseraError, UnauthenticatedError
+from schemas.live_protocol import (
+    CLOSE_BAD_MESSAGE,
+    SUBPROTOCOL,
+    TOKEN_SUBPROTOCOL_PREFIX,
+    Request,
+    Subscribe,
+)
+
+MOST_MESSAGE_BYTES: Final = 65_536
+
+_CROWDED_STEP_S: Final = 0.05
+_SEND_PATIENCE_S: Final = 30.0
+_DECODER: Final = msgspec.json.Decoder(Request)
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """What can be told of a request that is not understood."""
+
+    type: str = ""
+    id: int | None = None
+
+
+class _EndedError(PulseraError):
+    """The socket is closed; its tasks end with it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Session:
+    """One socket and what its tasks share."""
+
+    socket: WebSocket
+    ports: Ports
+    client: Client
+    tasks: asyncio.TaskGroup
+    awake: asyncio.Event
+
+
+async def serve_live(socket: WebSocket) -> None:
+    """Serve one live socket from its handshake to its end; who may not come in gets an HTTP answer."""
+    ports = ports_of(socket)
+    try:
+        caller = await _caller(socket, ports)
+        awake = asyncio.Event()
+        client = Client(caller=caller, outbox=Outbox(awake.set), again=lambda _: None)
+        ports.hub.join(client)
+    except PulseraError as error:
+        await socket.send_denial_response(describe(error))
+        return
+    try:
+        await socket.accept(subprotocol=SUBPROTOCOL)
+        note(ports, caller, "live socket", None)
+        async with asyncio.TaskGroup() as tasks:
+            session = _Session(socket=socket, ports=ports, client=client, tasks=tasks, awake=awake)
+            client.again = lambda subscription: _attach(session, subscription, reset=True)
+            tasks.create_task(_read(session))
+            tasks.create_task(_write(session))
+    except* (WebSocketDisconnect, _EndedError):
+        pass
+    finally:
+        ports.hub.leave(client)
+
+
+async def _caller(socket: WebSocket, ports: Ports) -> Caller:
+    """Return who opens the socket.
+
+    Raises:
+        ForbiddenError: A page of another origin opens it.
+        RefusedError: The subprotocol is not offered.
+        UnauthenticatedError: There is no valid token.
+        DatabaseAwayError: The token is not known and cannot be looked up.
+    """
+    if "origin" in socket.headers and not own_origin(socket, ports.allowed_origins):
+        raise ForbiddenError("A page of another origin may not open this socket.")
+    offered = socket.scope.get("subprotocols", [])
+    if SUBPROTOCOL not in offered:
+        raise RefusedError(400, "bad_subprotocol", f"Offer the subprotocol {SUBPROTOCOL}.")
+    prefix = TOKEN_SUBPROTOCOL_PREFIX
+    named = next((one.removeprefix(prefix) for one in offered if one.startswith(prefix)), None)
+    token = bearer(socket) or named
+    if token is not None:
+        return await ports.access.identify(token)
+    cookie = socket.cookies.get(COOKIE)
+    if cookie is None:
+        raise UnauthenticatedError("Send a token: a Bearer header, the subprotocol pulsera.token.TOKEN, or sign in.")
+    return replace(await ports.access.identify(cookie), by_cookie=True)
+
+
+async def _read(session: _Session) -> None:
+    while True:
+        # A client that does not read what it asked for may not ask for more.
+        while session.client.outbox.crowded and session.client.outbox.closing is None:
+            await session.ports.sleep(_CROWDED_STEP_S)
+        message = await session.socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        text = message.get("text")
+        if text is None:
+            session.client.outbox.close(CLOSE_BAD_MESSAGE, "messages are JSON text")
+            continue
+        _handle(session, text)
+
+
+def _handle(session: _Session, text: str) -> None:
+    try:
+        request = _DECODER.decode(text)
+    except msgspec.ValidationError as error:
+        session.client.refuse(*_misunderstood(text, error))
+        return
+    except (msgspec.DecodeError, RecursionError):
+        session.client.outbox.close(CLOSE_BAD_MESSAGE, "not JSON")
+        return
+    if not isinstance(request, Subscribe):
+        session.ports.hub.close(session.client, request.id)
+        return
+    try:
+        subscription = session.ports.hub.open(session.client, request)
+    except RefusedError as refusal:
+        session.client.refuse(request.id, refusal)
+        return
+    subject = f"wearer:{request.wearer}" if request.wearer is not None else None
+    note(session.ports, session.client.caller, f"live {request.topic}", subject)
+    _attach(session, subscription, reset=False)
+
+
+def _misunderstood(text: str, error: msgspec.ValidationError) -> tuple[int | None, RefusedError]:
+    try:
+        named = msgspec.json.decode(text, type=_Named)
+    except msgspec.MsgspecError:
+        return None, RefusedError(422, "bad_message", f"The message is not as it must be: {error}")
+    if named.type not in {"subscribe", "unsubscribe"}:
+        return named.id, RefusedError(422, "not_supported", f"There is no message of the type {named.type!r}.")
+    return named.id, RefusedError(422, "bad_message", f"The message is not as it must be: {error}")
+
+
+def _attach(session: _Session, subscription: Subscription, *, reset: bool) -> None:
+    ports = session.ports
+    sources = Sources(hub=ports.hub, reads=ports.reads, log=ports.log, decoding=ports.decoding, sleep=ports.sleep)
+    session.tasks.create_task(attach(sources, subscription, reset=reset))
+
+
+async def _write(session: _Session) -> None:
+    outbox = session.client.outbox
+    while True:
+        outgoing = outbox.next()
+        if outgoing is not None:
+            try:
+                async with asyncio.timeout(_SEND_PATIENCE_S):
+                    await session.socket.send({"type": "websocket.send", "text": outgoing.message.decode()})
+            except TimeoutError as error:
+                raise _EndedError("The client reads nothing.") from error
+            _count(session.ports, outgoing)
+        elif outbox.closing is not None:
+            await session.socket.close(*outbox.closing)
+            raise _EndedError("closed by the server")
+        else:
+            session.awake.clear()
+            await session.awake.wait()
+
+
+def _count(ports: Ports, outgoing: Outgoing) -> None:
+    if outgoing.span is not None:
+        ports.meter.observe(outgoing.span, ports.clock().timestamp() - outgoing.received_ms / 1000)

@@ -1,0 +1,235 @@
+"""The API process: its parts, the tasks that it owns, and the order in which they stop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import httpx
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.callers import Ports
+from api.live.entries import Decoding
+from api.live.hub import Hub
+from api.live.lag import Lags
+from api.live.recent import FOLLOWED
+from api.ports import CommandResult
+from infra.kafka.commands import CommandLog
+from infra.kafka.follower import KafkaFollower
+from infra.kafka.publisher import KafkaPublisher
+from infra.kafka.reader import KafkaReader
+from infra.metrics.exposition import Exposition
+from infra.metrics.meter import PrometheusMeter
+from infra.probes import SystemProbes
+from infra.timescale.access import AccessList
+from infra.timescale.audit import AuditTrail
+from infra.timescale.commands import command_result
+from infra.timescale.people import PeopleTable, SessionTable, new_id
+from infra.timescale.pool import database_errors
+from infra.timescale.reads import StoredData
+from schemas.alerts import Command
+from schemas.errors import DatabaseAwayError, SetupError
+from schemas.topics import ALERTS
+
+_LOG = structlog.get_logger(__name__)
+_RECHECK_S: Final = 1.0
+_LOOK_BACK_S: Final = 60
+_DRAIN_STEP_S: Final = 0.05
+_DRAIN_MOST_S: Final = 3.0
+_KEEP_ALIVE_S: Final = 30
+_GRACE_S: Final = 5
+MOST_SOCKET_MESSAGE_BYTES: Final = 65_536
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiProcess:
+    """The application, and the hub that has to be drained before it stops."""
+
+    app: FastAPI
+    hub: Hub
+
+
+class CommandDesk:
+    """The API's `Commands`: appends to the log, asks the database what became of it."""
+
+    def __init__(self, log: CommandLog, pool: asyncpg.Pool) -> None:
+        self._log = log
+        self._pool = pool
+
+    async def append(self, command: Command) -> None:
+        """Append a command and return when it is durable."""
+        await self._log.append(command)
+
+    async def result(self, command_id: UUID) -> CommandResult | None:
+        """Return what became of a command."""
+        return await command_result(self._pool, command_id)
+
+
+@asynccontextmanager
+async def api_process(
+    pool: asyncpg.Pool,
+    bootstrap: str,
+    *,
+    components: Mapping[str, str],
+    allowed_origins: frozenset[str] = frozenset(),
+    clock: Callable[[], datetime] = utc_now,
+) -> AsyncIterator[ApiProcess]:
+    """Give the application once grants are read and the log is followed; stop everything in order afterwards."""
+    meter = PrometheusMeter()
+    access, audit = AccessList(pool, clock), AuditTrail(pool)
+    await access.refresh()
+    decoding = Decoding(access.device)
+    hub = Hub(grants=access, decoding=decoding, meter=meter)
+    reads = StoredData(pool, access.device)
+    follower = KafkaFollower(bootstrap, list(FOLLOWED), begin=hub.begin, take=hub.take)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(_last_words, audit)
+        publisher, reader = KafkaPublisher(bootstrap), KafkaReader(bootstrap)
+        stack.push_async_callback(publisher.close)
+        stack.push_async_callback(reader.close)
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=2.0))
+        lags = Lags(hub.recent, reads)
+        probes = SystemProbes(
+            client,
+            core={"database": _database_check(pool), "kafka": _kafka_check(reader)},
+            urls=components,
+            lags={"vitals": lags.vitals_s, "care": lags.care_s, "storage": lags.storage_s},
+        )
+        ports = Ports(
+            access=access,
+            people=PeopleTable(pool),
+            sign_in=SessionTable(pool, clock),
+            reads=reads,
+            commands=CommandDesk(CommandLog(publisher), pool),
+            audit=audit,
+            probes=probes,
+            metrics=Exposition(meter.registry),
+            meter=meter,
+            hub=hub,
+            decoding=decoding,
+            log=reader,
+            clock=clock,
+            new_id=new_id,
+            sleep=asyncio.sleep,
+            allowed_origins=allowed_origins,
+        )
+        from_ms = int(clock().timestamp() - _LOOK_BACK_S) * 1000
+        for work in (access.watch(), audit.run(), _recheck(hub), follower.run(from_ms=from_ms)):
+            await stack.enter_async_context(_task(work))
+        await follower.attached.wait()
+        yield ApiProcess(app=create_app(ports), hub=hub)
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _recheck(hub: Hub) -> None:
+    while True:
+        await asyncio.sleep(_RECHECK_S)
+        hub.recheck()
+
+
+async def _last_words(audit: AuditTrail) -> None:
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            await audit.flush()
+    except (DatabaseAwayError, TimeoutError) as error:
+        _LOG.error("the last audit lines could not be written", reason=str(error))
+
+
+def _database_check(pool: asyncpg.Pool) -> Callable[[], Awaitable[None]]:
+    async def check() -> None:
+        with database_errors():
+            await pool.fetchval("SELECT 1")
+
+    return check
+
+
+def _kafka_check(reader: KafkaReader) -> Callable[[], Awaitable[None]]:
+    async def check() -> None:
+        await reader.bounds(ALERTS.name, 0)
+
+    return check
+
+
+class ApiServer(uvicorn.Server):
+    """uvicorn with signals left to the process, so that live sockets are drained before it stops."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signal handlers as they are."""
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one.
+
+    Raises:
+        SetupError: The port cannot be opened.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise SetupError(
+            f"The API's port {port} on {host} cannot be opened: {error.strerror}.",
+            next_step="Stop what uses it, or set PULSERA_API_PORT to a free one.",
+        ) from error
+
+
+def make_server(app: FastAPI) -> ApiServer:
+    """Return the server; WebSocket compression is off, as it costs 100 KiB a socket."""
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=MOST_SOCKET_MESSAGE_BYTES,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    return ApiServer(config)
+
+
+async def serve(process: ApiProcess, listening: socket.socket, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, then send live clients elsewhere and finish what is under way."""
+    server = make_server(process.app)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        process.hub.drain()
+        deadline = asyncio.get_running_loop().time() + _DRAIN_MOST_S
+        while process.hub.clients and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - the hub has no loop
+            await asyncio.sleep(_DRAIN_STEP_S)
+    finally:
+        stopped.cancel()
+        server.should_exit = True
+        await serving
