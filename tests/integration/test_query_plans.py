@@ -1,12 +1,16 @@
-"""The hot queries use their index and touch only the days they ask for, on tables of a realistic size."""
+"""What the API and storage ask most finds its index and touches only its days, on tables of a realistic size."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
+import numpy as np
 import pytest
 
+from infra.timescale import reads
 from infra.timescale.migrate import apply_migrations
 from infra.timescale.partitions import Partitions
 from infra.timescale.pool import open_pool
@@ -19,7 +23,8 @@ _Connection = asyncpg.pool.PoolConnectionProxy
 _DAY_US = 86_400_000_000
 _DAYS = 3
 _NOW = "to_timestamp(1795248000)"
-_WEARER = "'00000000-0000-0000-0000-000000000007'"
+_NOW_AT = datetime.fromtimestamp(NOW_MS / 1_000, UTC)
+_WEARER = UUID(int=7)
 _MADE_WEARER = "lpad(to_hex(n % 100), 32, '0')::uuid"
 
 _FILL = f"""
@@ -33,8 +38,8 @@ FROM generate_series(0, 99999) n;
 
 INSERT INTO episodes (episode_id, writer, revision, subject, wearer_id, condition, type, phase, tier, onset, changed,
     state)
-SELECT gen_random_uuid(), 'vitals', 1, 'wearer:' || n % 100, {_MADE_WEARER}, 'spo2.low', 'physiological', 'opened', 1,
-    {_NOW} - n * interval '1 min', {_NOW}, '{{}}'
+SELECT gen_random_uuid(), 'vitals', 1, 'wearer:' || n % 100, {_MADE_WEARER}, 'spo2.low', 'physiological',
+    CASE WHEN n < 200 THEN 'opened' ELSE 'ended' END, 1, {_NOW} - n * interval '1 min', {_NOW}, '{{}}'
 FROM generate_series(0, 19999) n;
 
 INSERT INTO alerts (alert_id, episode_id, revision, subject, wearer_id, kind, type, priority, condition, response,
@@ -45,29 +50,18 @@ SELECT gen_random_uuid(), gen_random_uuid(), 1, 'wearer:' || n % 100, {_MADE_WEA
 FROM generate_series(0, 19999) n;
 """
 
-_HOT = {
-    "latest reading of a wearer": (
-        f"SELECT * FROM readings WHERE wearer_id = {_WEARER} ORDER BY time DESC, stream_id DESC LIMIT 1"
-    ),
-    "latest value of a vital": (
-        f"SELECT time, heart_rate FROM readings WHERE wearer_id = {_WEARER} AND heart_rate IS NOT NULL "
-        "ORDER BY time DESC LIMIT 1"
-    ),
-    "readings of an hour": (
-        f"SELECT * FROM readings WHERE wearer_id = {_WEARER} AND time >= {_NOW} - interval '1 hour' AND time < {_NOW} "
-        "ORDER BY time, stream_id"
-    ),
-    "scores of an hour": (
-        f"SELECT * FROM scores WHERE wearer_id = {_WEARER} AND bin >= {_NOW} - interval '1 hour' AND bin < {_NOW} "
-        "ORDER BY bin"
-    ),
-    "episodes of a wearer": f"SELECT * FROM episodes WHERE wearer_id = {_WEARER} ORDER BY onset DESC LIMIT 50",
-    "open alerts of a wearer": "SELECT * FROM alerts WHERE subject = 'wearer:7' AND condition = 'active'",
-    "newest alerts of a wearer": (
-        f"SELECT * FROM alerts WHERE wearer_id = {_WEARER} ORDER BY raised DESC, alert_id LIMIT 50"
-    ),
-    "newest alerts": "SELECT * FROM alerts ORDER BY raised DESC, alert_id LIMIT 50",
-    "merge of the incoming": READINGS.insert,
+_HOUR = (_NOW_AT - timedelta(hours=1), _NOW_AT)
+_HOT: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "latest of a wearer": (reads._LATEST, ([_WEARER],)),
+    "readings of an hour": (reads._READINGS.format(wanted="true"), (_WEARER, *_HOUR, _HOUR[0], -1, 500)),
+    "scores of an hour": (reads._SCORES, (_WEARER, *_HOUR, _HOUR[0], 500)),
+    "newest scores": (reads._SCORES_NOW, ([_WEARER],)),
+    "episodes of a wearer": (reads._EPISODES, (_WEARER, *_HOUR, None, None, 50)),
+    "open episodes": (reads._EPISODES_NOW, ([_WEARER],)),
+    "alerts of a wearer": (reads._ALERTS, ([_WEARER], None, None, None, None, 50)),
+    "active alerts of a wearer": (reads._ALERTS, ([_WEARER], "active", None, None, None, 50)),
+    "active alert of a subject": ("SELECT * FROM alerts WHERE subject = $1 AND condition = 'active'", ("wearer:7",)),
+    "merge of the incoming": (READINGS.insert, ()),
 }
 
 
@@ -75,47 +69,45 @@ _HOT = {
 async def filled(database_url: str) -> AsyncIterator[_Connection]:
     """A connection to a database with three days of readings, scores, episodes and alerts, analysed."""
     pool = await open_pool(database_url, size=2)
-    await apply_migrations(pool)
-    for table in ("readings", "scores"):
-        partitions = Partitions(pool)
-        for ago in range(_DAYS + 1):
-            await partitions.keep(table, oldest_us=0, newest_us=NOW_MS * 1_000 - ago * _DAY_US)
-    async with pool.acquire() as connection:
-        await connection.execute(_FILL)
-        await connection.execute("ANALYZE readings, scores, episodes, alerts")
-        yield connection
-    await pool.close()
+    try:
+        await apply_migrations(pool)
+        days_us = NOW_MS * 1_000 - np.arange(_DAYS + 1) * _DAY_US
+        for table in ("readings", "scores"):
+            await Partitions(pool).ensure(table, days_us)
+        async with pool.acquire() as connection:
+            await connection.execute(_FILL)
+            await connection.execute("ANALYZE readings, scores, episodes, alerts")
+            yield connection
+    finally:
+        await pool.close()
 
 
 async def test_hot_queries_use_their_index(filled: _Connection) -> None:
-    """No hot query scans a table from end to end, but for the merge, which reads the incoming rows alone."""
+    """No hot query scans a table from end to end; the merge scans the incoming rows alone."""
     await filled.execute(READINGS.create)
-    for name, query in _HOT.items():
-        nodes = await _plan(filled, query)
-        read = [node for node in nodes if "Relation Name" in node and node["Node Type"] != "ModifyTable"]
-        scanned = {node["Relation Name"] for node in read if node["Node Type"] == "Seq Scan"}
-        assert scanned <= {READINGS.incoming}, (name, nodes)
-        assert read, (name, nodes)
+    for name in _HOT:
+        nodes = [node for node in await _plan(filled, name) if node["Node Type"] != "ModifyTable"]
+        assert _touched(nodes), name
+        scanned = _touched([node for node in nodes if node["Node Type"] == "Seq Scan"])
+        assert scanned <= {READINGS.incoming}, name
 
 
-@pytest.mark.parametrize("name", ["readings of an hour", "scores of an hour"])
-async def test_a_range_touches_only_its_days(filled: _Connection, name: str) -> None:
-    """A query of one hour within a day looks into that day's partition alone."""
-    nodes = await _plan(filled, _HOT[name])
-    table = name.split(" ", 1)[0]
-    assert {node["Relation Name"] for node in nodes if "Relation Name" in node} == {f"{table}_2026_11_21"}
+async def test_queries_touch_only_the_days_they_need(filled: _Connection) -> None:
+    """A query of one hour plans for its day alone; the newest score plans for all days, and stops at the newest."""
+    assert _touched(await _plan(filled, "readings of an hour")) == {"readings_2026_11_21"}
+    assert _touched(await _plan(filled, "scores of an hour")) == {"scores_2026_11_21"}
+    newest = await _plan(filled, "newest scores", options="ANALYZE, TIMING OFF")
+    assert _touched([node for node in newest if node["Actual Loops"] > 0]) == {"scores_2026_11_21"}
 
 
-async def test_the_latest_reading_needs_no_older_day(filled: _Connection) -> None:
-    """The latest reading comes from the newest day's index: older partitions are planned, but never executed."""
-    nodes = await _plan(filled, _HOT["latest reading of a wearer"], options="ANALYZE, TIMING OFF")
-    touched = {node["Relation Name"] for node in nodes if "Relation Name" in node and node["Actual Loops"] > 0}
-    assert touched == {"readings_2026_11_21"}
+def _touched(nodes: Sequence[dict[str, Any]]) -> set[str]:
+    return {node["Relation Name"] for node in nodes if "Relation Name" in node}
 
 
-async def _plan(connection: _Connection, query: str, *, options: str = "COSTS ON") -> list[dict[str, Any]]:
-    """Return the nodes of the plan, a flat list."""
-    text = await connection.fetchval(f"EXPLAIN (FORMAT JSON, {options}) {query}")
+async def _plan(connection: _Connection, name: str, *, options: str = "COSTS ON") -> list[dict[str, Any]]:
+    """Return the nodes of a hot query's plan, a flat list."""
+    query, values = _HOT[name]
+    text = await connection.fetchval(f"EXPLAIN (FORMAT JSON, {options}) {query}", *values)
     waiting, nodes = [json.loads(text)[0]["Plan"]], []
     while waiting:
         node = waiting.pop()

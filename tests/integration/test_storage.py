@@ -31,9 +31,11 @@ _DEADLINE_S = 20.0
 async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
     """A pool on a migrated database."""
     opened = await open_pool(database_url, size=4)
-    await apply_migrations(opened)
-    yield opened
-    await opened.close()
+    try:
+        await apply_migrations(opened)
+        yield opened
+    finally:
+        await opened.close()
 
 
 @pytest.fixture

@@ -98,6 +98,7 @@ CREATE TABLE episodes (
     PRIMARY KEY (episode_id, writer)
 );
 CREATE INDEX episodes_wearer ON episodes (wearer_id, onset DESC);
+CREATE INDEX episodes_open ON episodes (wearer_id) WHERE phase <> 'ended';
 
 CREATE TABLE baselines (
     wearer_id uuid NOT NULL,
