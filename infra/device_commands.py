@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import typer
 
-from infra.enrol import api_client, enrol, find_system
+from infra.enrol import api_client, device_socket, enrol, find_system
 from infra.logs import configure_logging
 from infra.settings import Settings, load_settings
 from ingest.client.connection import DeviceClient, wall_clock_ms
@@ -135,10 +135,11 @@ async def _where(settings: Settings, target: Target, names: list[str], *, model:
         url = target.url or settings.gateway_url
         if not url:
             raise SetupError("A device's token needs the gateway's address.", next_step="Give --url as well.")
-        return url, [target.token]
+        return device_socket(url), [target.token]
     system = find_system(settings)
     async with api_client(system) as http:
-        return target.url or system.gateway_url, await enrol(http, names, model=model)
+        url = device_socket(target.url) if target.url else system.gateway_url
+        return url, await enrol(http, names, model=model)
 
 
 def _prepare(component: str) -> Settings:

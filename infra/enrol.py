@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 
 from infra.settings import Settings
+from ingest.handshake import STREAM_PATH
 from schemas.errors import SetupError
 
 _TIMEOUT_S: Final = 30.0
@@ -33,17 +35,25 @@ def find_system(settings: Settings) -> System:
     Raises:
         SetupError: Neither is there.
     """
-    running = _running(settings.data_dir / "run.json")
+    folder = settings.data_dir
+    running = {} if settings.api_url else _running(folder / "run.json")
     api_url = settings.api_url or running.get("api", "")
     gateway_url = settings.gateway_url or running.get("gateway", "")
-    admin_token = settings.admin_token.get_secret_value() or running.get("admin_token", "")
+    admin_token = settings.admin_token.get_secret_value()
+    if not settings.api_url and not admin_token:
+        admin_token = _read(folder / "admin-token").decode().strip()
     if not api_url or not admin_token:
         raise SetupError("No running Pulsera was found to make a wearer in.", next_step=_NEXT_STEP)
     if not gateway_url:
         raise SetupError(
             "The address of the gateway is not known.", next_step="Set PULSERA_GATEWAY_URL, or give --url."
         )
-    return System(api_url=api_url, gateway_url=gateway_url, admin_token=admin_token)
+    return System(api_url=api_url, gateway_url=device_socket(gateway_url), admin_token=admin_token)
+
+
+def device_socket(url: str) -> str:
+    """Return the address of a gateway's device socket; the path may be left out."""
+    return url.rstrip("/") + STREAM_PATH if urlsplit(url).path in {"", "/"} else url
 
 
 def api_client(system: System) -> httpx.AsyncClient:
@@ -113,10 +123,18 @@ def _said(response: httpx.Response) -> str:
 
 
 def _running(path: Path) -> dict[str, str]:
+    data = _read(path)
     try:
-        said = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+        said = json.loads(data) if data else {}
+    except ValueError as error:
         raise SetupError(f"{path} cannot be read: {error}.", next_step=_NEXT_STEP) from error
     return {name: value for name, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}.", next_step=_NEXT_STEP) from error

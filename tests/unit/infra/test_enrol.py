@@ -3,7 +3,6 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -12,12 +11,7 @@ from infra.enrol import System, api_client, enrol, find_system
 from infra.settings import Settings
 from schemas.errors import SetupError
 
-RUN: dict[str, Any] = {
-    "api": "http://127.0.0.1:1",
-    "gateway": "ws://127.0.0.1:2/devices/stream",
-    "admin_token": "secret",
-    "pids": {},
-}
+RUN = {"api": "http://127.0.0.1:1", "gateway": "ws://127.0.0.1:2", "pids": {"api": 1}}
 
 
 @pytest.fixture
@@ -105,19 +99,37 @@ def test_an_api_that_is_away_is_one_sentence() -> None:
 
 
 def test_the_running_system_is_found_in_its_data_folder(bare: Path) -> None:
-    """Without variables, `run.json` of the data folder names the system."""
+    """Without variables, `run.json` and `admin-token` of the data folder name the system and its device socket."""
     (bare / "run.json").write_text(json.dumps(RUN))
+    (bare / "admin-token").write_text("secret")
     assert find_system(Settings()) == System(
-        api_url=RUN["api"], gateway_url=RUN["gateway"], admin_token=RUN["admin_token"]
+        api_url="http://127.0.0.1:1",
+        gateway_url="ws://127.0.0.1:2/devices/stream",
+        admin_token="secret",  # noqa: S106 - a test's
     )
 
 
 def test_the_environment_goes_before_the_data_folder(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables override what `run.json` says, one by one."""
+    """Variables name another system than the one that runs on the data folder."""
     (bare / "run.json").write_text(json.dumps(RUN))
-    monkeypatch.setenv("PULSERA_API_URL", "http://elsewhere:8000")
-    system = find_system(Settings())
-    assert (system.api_url, system.admin_token) == ("http://elsewhere:8000", "secret")
+    (bare / "admin-token").write_text("secret")
+    monkeypatch.setenv("PULSERA_API_URL", "https://elsewhere")
+    monkeypatch.setenv("PULSERA_GATEWAY_URL", "wss://elsewhere/devices/stream")
+    monkeypatch.setenv("PULSERA_ADMIN_TOKEN", "another")
+    assert find_system(Settings()) == System(
+        api_url="https://elsewhere",
+        gateway_url="wss://elsewhere/devices/stream",
+        admin_token="another",  # noqa: S106 - a test's
+    )
+
+
+def test_the_token_of_this_computer_goes_nowhere_else(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API named by the environment is not given the admin token that lies in the data folder."""
+    (bare / "run.json").write_text(json.dumps(RUN))
+    (bare / "admin-token").write_text("secret")
+    monkeypatch.setenv("PULSERA_API_URL", "https://elsewhere")
+    with pytest.raises(SetupError, match="PULSERA_ADMIN_TOKEN"):
+        find_system(Settings())
 
 
 def test_no_system_is_said_with_the_next_step(bare: Path) -> None:
