@@ -34,30 +34,34 @@ def _identity(admitted: Sequence[Admit], counts: npt.NDArray[np.int64]) -> dict[
     places = [index.setdefault(message.provenance, len(index)) for message in admitted]
     sessions = list(index)
     place = np.repeat(np.array(places, dtype=np.int64), counts)
-    number = np.array([session.device_number for session in sessions], dtype=np.int64)[place]
-    correction_us = np.array([session.correction_ms for session in sessions], dtype=np.int64)[place] * 1000
-    received_us = np.repeat(np.array([message.received_us for message in admitted], dtype=np.int64), counts)
-    source = np.fromiter(chain.from_iterable(message.rows.source for message in admitted), np.int64, len(place))
-    time_us = 1000 * np.fromiter(
-        chain.from_iterable(message.rows.time_ms for message in admitted), np.int64, len(place)
+    number, offset_ms, correction_ms, origin = np.array(
+        [(one.device_number, one.clock_offset_ms, one.correction_ms, one.origin) for one in sessions], dtype=np.int64
+    ).T[:, place]
+    received_us, seq = np.repeat(
+        np.array([(message.received_us, message.seq) for message in admitted], dtype=np.int64).T, counts, axis=1
     )
-    offsets = list(chain.from_iterable(message.rows.utc_offset_min for message in admitted))
-    offset_ms = np.array([session.clock_offset_ms for session in sessions], dtype=np.int32)
-    origin = np.array([session.origin for session in sessions], dtype=np.int8)
+    source = np.array(list(chain.from_iterable([message.rows.source for message in admitted])), dtype=np.int64)
+    time_ms = np.array(list(chain.from_iterable([message.rows.time_ms for message in admitted])), dtype=np.int64)
+    offsets = list(chain.from_iterable([message.rows.utc_offset_min for message in admitted]))
     return {
         "wearer": _dictionary([session.wearer for session in sessions], place, pa.binary(16)),
-        "stream_id": pa.array(number * 256 + source, pa.int64()),
-        "device_number": pa.array(number.astype(np.int32)),
+        "stream_id": _fixed("stream_id", number * 256 + source),
+        "device_number": _fixed("device_number", number.astype(np.int32)),
         "boot": _dictionary([session.boot for session in sessions], place, pa.binary(16)),
-        "seq": pa.array(np.repeat(np.array([message.seq for message in admitted], dtype=np.int64), counts)),
-        "time": pa.array(time_us).cast(_TYPES["time"]),
+        "seq": _fixed("seq", seq),
+        "time": _fixed("time", time_ms * 1000),
         "utc_offset_min": pa.array(offsets, pa.int16()),
-        "received": pa.array(received_us).cast(_TYPES["received"]),
-        "clock_offset_ms": pa.array(offset_ms[place]),
-        "origin": pa.array(origin[place]),
-        "backfill": pa.array(received_us - (time_us + correction_us) > BACKFILL_AFTER_US),
+        "received": _fixed("received", received_us),
+        "clock_offset_ms": _fixed("clock_offset_ms", offset_ms.astype(np.int32)),
+        "origin": _fixed("origin", origin.astype(np.int8)),
+        "backfill": pa.array(received_us - (time_ms + correction_ms) * 1000 > BACKFILL_AFTER_US),
         "firmware": _dictionary([session.firmware for session in sessions], place, pa.string()),
     }
+
+
+def _fixed(name: str, values: npt.NDArray[Any]) -> pa.Array:
+    """Return a column without nulls over the memory of `values`, whose width is that of the column."""
+    return pa.Array.from_buffers(_TYPES[name], len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def _dictionary(values: list[Any], place: npt.NDArray[np.int64], value_type: pa.DataType) -> pa.DictionaryArray:
@@ -65,7 +69,8 @@ def _dictionary(values: list[Any], place: npt.NDArray[np.int64], value_type: pa.
     codes: dict[Any, int] = {}
     of_session = [-1 if value is None else codes.setdefault(value, len(codes)) for value in values]
     rows = np.array(of_session, dtype=np.int32)[place]
-    return pa.DictionaryArray.from_arrays(pa.array(rows, mask=rows < 0), pa.array(list(codes), value_type))
+    indices = pa.array(rows, mask=rows < 0) if None in values else pa.array(rows)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(codes), value_type))
 
 
 def _values(admitted: Sequence[Admit]) -> dict[str, pa.Array]:

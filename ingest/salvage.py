@@ -13,9 +13,13 @@ import msgspec
 from schemas.device_protocol import Reading, Rejected
 from schemas.vitals import BY_NAME, HRV_WINDOW_PLAUSIBLE_S, IBI_MOST, IBI_PLAUSIBLE_MS
 
+UNFIT: Final = (msgspec.ValidationError, RecursionError, UnicodeError)
+"""What a conversion raises for data from outside; UnicodeError for lone surrogates, which JSON can spell."""
+
 _FIELDS: Final = {field.name: field.type for field in msgspec.structs.fields(Reading)}
 _WHOLE: Final = ("source", "injected")
 """Fields without which a reading would be taken for something it is not."""
+_TRUTHS: Final = ("worn", "injected")
 _UNKNOWN_TOLD: Final = 8
 _DIGITS_MOST: Final = 40
 _NAME_MOST: Final = 64
@@ -64,7 +68,7 @@ def _reading(index: int, raw: Any, rejected: list[Rejected]) -> Any | None:
         return None
     try:
         return msgspec.convert(raw, Reading)
-    except (msgspec.ValidationError, RecursionError):
+    except UNFIT:
         pass
     good: dict[str, Any] = {}
     unknown: list[str] = []
@@ -110,8 +114,8 @@ def _fault(name: str, value: Any) -> str | None:
     """Return the code of what is wrong with one field, None if nothing is."""
     try:
         msgspec.convert(value, _FIELDS[name])
-    except (msgspec.ValidationError, RecursionError) as error:
-        return _time_fault(value, error) if name == "time" else _value_fault(value)
+    except UNFIT as error:
+        return _time_fault(value, error) if name == "time" else _value_fault(name, value)
     return None
 
 
@@ -123,13 +127,14 @@ def _time_fault(value: Any, error: Exception) -> str:
     return "bad_time"
 
 
-def _value_fault(value: Any) -> str:
-    values = value if isinstance(value, list) else [value]
+def _value_fault(name: str, value: Any) -> str:
+    values = value if isinstance(value, list) and name == "ibi" else [value]
     if any(item is NOT_FINITE for item in values):
         return "not_finite"
-    if all(isinstance(item, int | float) and not isinstance(item, bool) for item in values):
-        return "out_of_range"
-    return "wrong_type"
+    numbers = all(isinstance(item, int | float) and not isinstance(item, bool) for item in values)
+    if not numbers or name in _TRUTHS or (name == "ibi" and values is not value):
+        return "wrong_type"
+    return "out_of_range"
 
 
 def _range_text(name: str) -> str:

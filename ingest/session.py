@@ -265,7 +265,7 @@ class DeviceSession:
     def _bad_hello(self, message: dict[str, Any]) -> list[Effect]:
         try:
             msgspec.convert({key: value for key, value in message.items() if key != "type"}, Hello, strict=True)
-        except (msgspec.ValidationError, RecursionError) as error:
+        except salvage.UNFIT as error:
             detail = salvage.printable(str(error))
         else:
             detail = "not readable"

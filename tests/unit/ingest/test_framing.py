@@ -1,0 +1,197 @@
+"""Admitted readings become frames: what is in them, when they are due, and what they settle."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from uuid import UUID
+
+import pytest
+
+from ingest.admission import VALUE_NAMES, Rows
+from ingest.framing import IN_AIR_MOST, Frame, Framer
+from ingest.session import Admit, Provenance
+from schemas.frame import MAX_FRAME_BYTES, decode
+from schemas.topics import PARTITIONS
+from tests.device_sessions import BOOT, NOW_MS, WEARER, admitted, greeted, reading, readings_text
+
+
+def provenance(partition: int = 0, **changes: object) -> Provenance:
+    """Return what the rows of a made session share."""
+    facts: dict[str, object] = {
+        "wearer": WEARER.bytes, "partition": partition, "device_number": 7, "boot": BOOT.bytes, "clock_offset_ms": 0,
+        "correction_ms": 0, "origin": 0, "firmware": None, **changes,
+    }  # fmt: skip
+    return Provenance(**facts)  # type: ignore[arg-type]
+
+
+def message(of: Provenance, seq: int, *, rows: int = 1, size: int = 200, received_ms: int = NOW_MS) -> Admit:
+    """Return an admitted message of heart rates."""
+    values = tuple(60.0 if name == "heart_rate" else None for name in VALUE_NAMES)
+    values = (*values[:-1], False)
+    columns = Rows([NOW_MS] * rows, [None] * rows, [1] * rows, [values] * rows)
+    return Admit(of, seq, received_ms * 1000, columns, size)
+
+
+def framer() -> Framer[str]:
+    """Return an empty framer at time 0."""
+    return Framer(now_s=0)
+
+
+def test_a_frame_carries_what_was_sent() -> None:
+    """Every value of a full reading is read back equal from the frame, and what was absent is null."""
+    sent = {
+        "time": "2026-11-21T09:59:59.1239+02:00", "source": "phone", "worn": False, "quality": 0.5, "injected": True,
+        "heart_rate": 61.5, "hrv_rmssd": 30, "hrv_sdnn": 40, "hrv_window_s": 60, "spo2": 97, "respiratory_rate": 14,
+        "skin_temperature": 33.25, "body_temperature": 36.5, "acceleration": 1, "motion": 0.125, "steps": 3,
+        "ibi": [800, 810.5],
+    }  # fmt: skip
+    session = greeted(firmware="1.2")
+    (admit,) = admitted(session.receive(readings_text(9, sent, reading())))
+    frames = framer()
+    frames.add("a", admit, now_s=0)
+    (frame,) = [frame for frame in frames.due(now_s=0.04) if frame.rows]
+    first, second = decode(frame.data).batch.to_pylist()
+    for name in set(sent) - {"time", "source"}:
+        assert first[name] == sent[name]
+    assert first["time"] == datetime(2026, 11, 21, 7, 59, 59, 123_000, tzinfo=UTC)
+    assert first["utc_offset_min"] == 120
+    assert first["stream_id"] == 7 * 256 + 2
+    assert (first["wearer"], first["boot"], first["seq"]) == (WEARER.bytes, BOOT.bytes, 9)
+    assert (first["device_number"], first["firmware"], first["cell"], first["origin"]) == (7, "1.2", None, 0)
+    assert first["received"] == datetime(2026, 11, 21, 8, tzinfo=UTC)
+    assert (second["heart_rate"], second["utc_offset_min"], second["worn"]) == (72, None, None)
+    assert [second[name] for name in ("spo2", "ibi", "quality", "hrv_window_s")] == [None] * 4
+
+
+def test_sessions_share_a_frame_and_keep_their_own_facts() -> None:
+    """Rows of several sessions lie in one frame in order, each with its wearer, boot and firmware."""
+    other = UUID(int=5)
+    first = provenance(firmware="a", device_number=1)
+    second = provenance(firmware="b", device_number=2, wearer=other.bytes, clock_offset_ms=9_000, correction_ms=9_000)
+    third = provenance(device_number=3, origin=2)
+    frames = framer()
+    for owner, admit in (("x", message(first, 1, rows=2)), ("y", message(second, 5)), ("z", message(third, 8))):
+        frames.add(owner, admit, now_s=0)
+    (frame,) = [frame for frame in frames.due(now_s=0.04) if frame.rows]
+    rows = decode(frame.data).batch.to_pylist()
+    assert [row["wearer"] for row in rows] == [WEARER.bytes, WEARER.bytes, other.bytes, WEARER.bytes]
+    assert [row["firmware"] for row in rows] == ["a", "a", "b", None]
+    assert [row["device_number"] for row in rows] == [1, 1, 2, 3]
+    assert [row["seq"] for row in rows] == [1, 1, 5, 8]
+    assert [row["clock_offset_ms"] for row in rows] == [0, 0, 9_000, 0]
+    assert [row["origin"] for row in rows] == [0, 0, 0, 2]
+    assert frame.settles == {"x": [1], "y": [5], "z": [8]}
+    assert decode(frame.data).ids("wearer")[0] == [WEARER.bytes, other.bytes]
+
+
+@pytest.mark.parametrize(("late_ms", "correction_ms", "backfill"), [
+    (60_000, 0, False), (60_001, 0, True), (3_600_000, 3_600_000, False), (0, -60_001, True),
+])  # fmt: skip
+def test_backfill_is_what_the_corrected_time_says(late_ms: int, correction_ms: int, *, backfill: bool) -> None:
+    """A reading is history when its corrected time is more than 60 s before its receipt."""
+    frames = framer()
+    of = provenance(correction_ms=correction_ms)
+    frames.add("x", message(of, 1, received_ms=NOW_MS + late_ms), now_s=0)
+    (frame,) = [frame for frame in frames.due(now_s=0.04) if frame.rows]
+    assert decode(frame.data).booleans("backfill").tolist() == [backfill]
+
+
+def test_a_frame_is_due_when_its_first_reading_has_lingered() -> None:
+    """Nothing leaves before linger has passed since the first row of its partition."""
+    frames = framer()
+    frames.add("x", message(provenance(), 1), now_s=0.5)
+    frames.add("x", message(provenance(), 2), now_s=0.53)
+    assert frames.due(now_s=0.539) == []
+    assert frames.wait_s(now_s=0.53) == pytest.approx(0.01)
+    assert [frame.rows for frame in frames.due(now_s=0.54)] == [2]
+
+
+def test_partitions_do_not_share_frames() -> None:
+    """Each partition has its own frame."""
+    frames = framer()
+    for partition in (3, 5):
+        frames.add("x", message(provenance(partition), partition), now_s=0)
+    assert [(frame.partition, frame.settles) for frame in frames.due(now_s=0.04)] == [(3, {"x": [3]}), (5, {"x": [5]})]
+
+
+def test_a_frame_that_would_grow_too_large_leaves_at_once() -> None:
+    """At 256 KiB what was collected leaves before linger has passed, and the next row begins a new frame."""
+    frames = framer()
+    frames.add("x", message(provenance(), 1, size=200_000), now_s=0)
+    frames.add("x", message(provenance(), 2, size=100_000), now_s=0)
+    assert frames.wait_s(now_s=0) == 0
+    assert [frame.settles for frame in frames.due(now_s=0)] == [{"x": [1]}]
+    assert [frame.settles for frame in frames.due(now_s=0.04)] == [{"x": [2]}]
+
+
+def test_full_frames_of_short_readings_stay_within_the_limit() -> None:
+    """The shortest possible readings, which grow most in a frame, never make one larger than 256 KiB."""
+    frames = framer()
+    session = greeted()
+    for seq in range(1, 9):
+        (admit,) = admitted(session.receive(readings_text(seq, *[{"time": NOW_MS, "steps": 1}] * 500)))
+        frames.add("x", admit, now_s=0)
+    sizes = [len(frame.data) for frame in frames.due(now_s=0, flush=True) if frame.rows]
+    assert len(sizes) > 1
+    assert max(sizes) <= MAX_FRAME_BYTES
+
+
+def test_silent_partitions_beat_once_a_second() -> None:
+    """A partition that got no frame for a second gets an empty one; one that did does not."""
+    frames = framer()
+    frames.add("x", message(provenance(2), 1), now_s=0.9)
+    for frame in frames.due(now_s=0.95):
+        frames.landed(frame)
+    assert frames.wait_s(now_s=0.95) == pytest.approx(0.05)
+    beats = frames.due(now_s=1.0)
+    assert sorted(frame.partition for frame in beats) == [each for each in range(PARTITIONS) if each != 2]
+    assert {decode(frame.data).rows for frame in beats} == {0}
+    for frame in beats:
+        frames.landed(frame)
+    assert [frame.partition for frame in frames.due(now_s=1.95)] == [2]
+
+
+def test_no_heartbeat_joins_a_queue() -> None:
+    """While a frame of a partition is in the air there is no silence to break."""
+    frames = framer()
+    frames.add("x", message(provenance(2), 1), now_s=0)
+    frames.due(now_s=0.04)
+    assert 2 not in [frame.partition for frame in frames.due(now_s=60)]
+
+
+def _fill_the_air(frames: Framer[str], seqs: Iterator[int]) -> list[Frame[str]]:
+    sent = []
+    for turn in range(IN_AIR_MOST):
+        frames.add("x", message(provenance(), next(seqs)), now_s=0.1 * turn)
+        sent += [frame for frame in frames.due(now_s=0.1 * turn + 0.04) if frame.rows]
+    return sent
+
+
+def test_a_slow_log_gets_larger_frames_not_more() -> None:
+    """With enough frames in the air the next waits until one lands, and takes everything with it."""
+    frames, seqs = framer(), count(1)
+    sent = _fill_the_air(frames, seqs)
+    for _ in range(3):
+        frames.add("x", message(provenance(), next(seqs)), now_s=0.4)
+    assert [frame for frame in frames.due(now_s=0.9) if frame.rows] == []
+    frames.landed(sent[0])
+    assert [frame.settles for frame in frames.due(now_s=0.9) if frame.rows] == [{"x": [5, 6, 7]}]
+
+
+def test_flush_waits_for_nothing() -> None:
+    """When a gateway drains everything leaves, also what waits for a slow log."""
+    frames, seqs = framer(), count(1)
+    _fill_the_air(frames, seqs)
+    frames.add("x", message(provenance(), 9), now_s=0.4)
+    assert {"x": [9]} in [frame.settles for frame in frames.due(now_s=0.4, flush=True)]
+
+
+def test_what_is_held_is_counted_until_it_lands() -> None:
+    """Held bytes are those of waiting rows, then of frames, then none."""
+    frames = framer()
+    frames.add("x", message(provenance(), 1, size=1_000), now_s=0)
+    assert frames.held == 1_000
+    (frame,) = frames.due(now_s=0.04)
+    assert frames.held == len(frame.data)
+    frames.landed(frame)
+    assert frames.held == 0
