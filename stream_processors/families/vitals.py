@@ -1,0 +1,306 @@
+"""The vitals family: bins, gates, rest, floor, score, tiers, episodes, in this order over `readings.v1`."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from schemas import episodes as episode_events
+from schemas import scores as score_frame
+from schemas.topics import EPISODES, READINGS, SCORES
+from stream_processors.operators import score_frames
+from stream_processors.operators.bins import Bins, stream_bins, waves, wearer_bins
+from stream_processors.operators.clock import LogClock
+from stream_processors.operators.clock_offset import Corrections
+from stream_processors.operators.episodes import Episodes
+from stream_processors.operators.floor import Floor
+from stream_processors.operators.gates import HEART_RATE, FrozenGate
+from stream_processors.operators.lateness import Lateness, bin_end_ms
+from stream_processors.operators.packing import pack, unpack
+from stream_processors.operators.pending import Pending
+from stream_processors.operators.readings import Readings, read
+from stream_processors.operators.rest import Rest
+from stream_processors.operators.score import RestingRate, Scorer
+from stream_processors.operators.silence import ClockOffsets, Silence
+from stream_processors.operators.table import FOREVER, Column, Ints, Table
+from stream_processors.operators.tiers import Tiers
+from stream_processors.operators.watch import Watch
+from stream_processors.operators.wearers import Roster
+from stream_processors.ports import Emission, Record, Step
+
+FORMAT: Final = "vitals-state 1"
+HEARTBEAT_MS: Final = 1_000
+"""A partition whose scores are silent for this long gets an empty frame with the clock."""
+
+
+class VitalsFamily:
+    """Opens the state of partitions of `readings.v1`."""
+
+    name = "vitals"
+    topic = READINGS.name
+    version = f"{FORMAT}; {RestingRate.name}"
+
+    def open(self, partition: int, blob: bytes | None) -> "VitalsState":
+        """Return the state of a partition: fresh, or from a snapshot of the same version.
+
+        Raises:
+            ContractError: The snapshot cannot be read, or is of another version.
+        """
+        state = VitalsState(partition, RestingRate(), version=self.version)
+        if blob is not None:
+            state.load(blob)
+        return state
+
+
+class VitalsState:
+    """All operators' state of one partition; `step` is the readable list of what happens to a record."""
+
+    def __init__(self, partition: int, scorer: Scorer, *, version: str) -> None:
+        self._partition = partition
+        self._version = version
+        self._clock = LogClock()
+        self._roster = Roster()
+        self._corrections = Corrections()
+        self._pending = Pending()
+        self._lateness = Lateness()
+        self._frozen = {"stream": FrozenGate(), "wearer": FrozenGate()}
+        self._rest = {"stream": Rest(), "wearer": Rest()}
+        self._floor = Floor()
+        self._scorer = scorer
+        self._tiers = Tiers()
+        self._episodes = Episodes()
+        self._watch = Watch(self._episodes, self._roster.ids, scorer.name)
+        self._silence = Silence(self._episodes, self._roster.ids)
+        self._offsets = ClockOffsets(self._episodes, self._roster.ids)
+        self._counts = Table({"late": Column("i8", 0), "backfill": Column("i8", 0)})
+        self._arrivals = 0
+        self._told_ms = 0
+
+    def step(self, record: Record) -> Step:
+        """Handle one record: place its rows, move clock and watermarks, close bins, judge them, tell.
+
+        Raises:
+            ContractError: The record is unreadable; raised before any change of state.
+        """
+        readings = read(record.value, append_ms=record.append_ms)
+        touched = np.empty(0, dtype=np.int64)
+        received = np.empty(0, dtype=np.int64)
+        if readings is None:
+            self._clock.move(record.append_ms)
+        else:
+            received = readings.received_ms
+            touched = self._take(readings, record.append_ms)
+        moved = self._lateness.move(touched, self._clock, self._roster, self._pending)
+        scored = self._close(moved)
+        self._silence.expire(self._clock)
+        self._watch.expire(self._clock)
+        return Step(emissions=self._emissions(scored), received_ms=received)
+
+    def _take(self, readings: Readings, append_ms: int) -> Ints:
+        """Place rows against the bins closed so far, move the clock and watermarks; return the wearers."""
+        wearer, stream, firmware = self._roster.place(readings)
+        self._extend()
+        time_ms = self._corrections.correct(readings, append_ms=append_ms)
+        self._place(readings, wearer, stream, firmware, time_ms)
+        self._clock.move(append_ms)
+        self._lateness.hear(stream, time_ms, self._clock)
+        order = np.lexsort((time_ms, wearer))
+        last = np.flatnonzero(np.append(np.diff(wearer[order]) != 0, True))
+        newest = order[last]
+        wearers = wearer[newest]
+        np.maximum.at(self._episodes.table["received_ms"], wearer, readings.received_ms)
+        self._offsets.check(wearer, readings, time_ms, self._clock)
+        self._silence.hear(wearers, newest, readings, time_ms, self._clock)
+        return wearers
+
+    def _place(self, readings: Readings, wearer: Ints, stream: Ints, firmware: Ints, time_ms: Ints) -> None:
+        end_ms = bin_end_ms(time_ms)
+        late = end_ms <= self._lateness.wearers["frontier_ms"][wearer]
+        wearer_end = np.where(late, FOREVER, end_ms)
+        stream_end = np.where(end_ms <= self._lateness.streams["frontier_ms"][stream], FOREVER, end_ms)
+        if late.any():
+            np.add.at(self._counts["late"], wearer[late], 1)
+        if readings.backfill.any():
+            np.add.at(self._counts["backfill"], wearer[readings.backfill], 1)
+        count = len(wearer)
+        facts = np.stack(
+            (wearer, stream, readings.stream_id, end_ms, readings.sent_ms, readings.received_ms, time_ms,
+             np.full(count, self._clock.observed_ms), np.arange(self._arrivals, self._arrivals + count),
+             readings.cell, firmware, readings.origin, readings.injected, readings.worn),
+            axis=1,
+        )  # fmt: skip
+        self._arrivals += count
+        self._lateness.expect(wearer, stream, wearer_end_ms=wearer_end, stream_end_ms=stream_end)
+        waits = (wearer_end < FOREVER) | (stream_end < FOREVER)
+        if waits.all():
+            self._pending.add(facts, readings.numbers, wearer_end_ms=wearer_end, stream_end_ms=stream_end)
+        elif waits.any():
+            self._pending.add(
+                facts[waits], readings.numbers[waits], wearer_end_ms=wearer_end[waits], stream_end_ms=stream_end[waits]
+            )
+
+    def _close(self, moved: Ints) -> list[score_frames.Wave]:
+        """Close what has come, wave by wave: the streams' own bins for the floor, then the wearers'."""
+        if len(moved) == 0:
+            return []
+        by_wearer, by_stream = self._lateness.closing(moved, self._roster, self._pending)
+        own = stream_bins(self._pending, by_stream) if len(by_stream) else None
+        same = own if by_wearer is by_stream else stream_bins(self._pending, by_wearer) if len(by_wearer) else None
+        whole = wearer_bins(same) if same is not None else None
+        self._pending.close(by_wearer, by_stream)
+        scored: list[score_frames.Wave] = []
+        floor_waves = _waves(own, "stream")
+        score_waves = _waves(whole, "wearer")
+        for number in range(max(len(floor_waves), len(score_waves))):
+            if number < len(floor_waves):
+                self._judge_floor(floor_waves[number])
+            if number < len(score_waves):
+                scored.append(self._judge(score_waves[number]))
+        return scored
+
+    def _judge_floor(self, bins: Bins) -> None:
+        lane, end, start = bins.stream, bins.end_ms, bins.start_ms
+        activity = self._rest["stream"].follow(lane, end, start, bins.values)
+        silent = self._rest["stream"].silent(lane, end)
+        if silent.any():
+            activity = activity.instead(silent, self._rest["wearer"].recall(bins.wearer, end))
+        frozen = self._frozen["stream"].judge(lane, end, start, bins.values, alive=activity.moving | (bins.varied > 0))
+        if frozen.any():
+            self._watch.repeated(bins, frozen)
+        verdict = self._floor.judge(bins, activity, frozen=frozen)
+        self._watch.floor(bins, verdict, activity, floor=self._floor, clock=self._clock)
+
+    def _judge(self, bins: Bins) -> score_frames.Wave:
+        lane, end, start = bins.wearer, bins.end_ms, bins.start_ms
+        activity = self._rest["wearer"].follow(lane, end, start, bins.values)
+        frozen = self._frozen["wearer"].judge(lane, end, start, bins.values, alive=activity.moving | (bins.varied > 0))
+        usable = ~frozen & ~np.isnan(bins.values[:, HEART_RATE])
+        learn = self._watch.learnable(lane)
+        scores = self._scorer.score(bins, activity, rate_usable=usable, learn=learn)
+        self._watch.expect(lane, scores)
+        verdict = self._tiers.judge(bins, scores, activity)
+        self._watch.tiers(bins, verdict, activity, tiers=self._tiers, clock=self._clock)
+        return score_frames.Wave(bins, activity, scores, self._episodes.physiological_tier(lane))
+
+    def _emissions(self, scored: list[score_frames.Wave]) -> list[Emission]:
+        now_ms = self._clock.now_ms
+        emissions = []
+        if self._episodes.changes:
+            time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
+            for change in self._episodes.changes:
+                value = episode_events.encode(change, time=time)
+                key = change.subject.key.encode()
+                emissions.append(Emission(topic=EPISODES.name, partition=self._partition, key=key, value=value))
+            self._episodes.changes = []
+        if scored:
+            late, backfill = self._counts["late"], self._counts["backfill"]
+            batch = score_frames.batch(
+                scored, self._roster.ids, self._roster.firmwares, model=self._scorer.name, late=late, backfill=backfill
+            )
+            for wave in scored:
+                late[wave.bins.wearer] = backfill[wave.bins.wearer] = 0
+        elif now_ms - self._told_ms >= HEARTBEAT_MS:
+            batch = _NO_SCORES
+        else:
+            return emissions
+        self._told_ms = now_ms
+        value = score_frame.encode(batch, clock_ms=now_ms)
+        emissions.append(Emission(topic=SCORES.name, partition=self._partition, key=None, value=value))
+        return emissions
+
+    def _extend(self) -> None:
+        wearers, streams = len(self._roster.ids), self._roster.streams.rows
+        if wearers == self._counts.rows and streams == self._lateness.streams.rows:
+            return
+        self._lateness.extend(wearers, streams)
+        self._scorer.extend(wearers)
+        self._tiers.extend(wearers)
+        for table in (self._counts, self._episodes.table, self._watch.usual, self._silence.table):
+            table.extend(wearers)
+        for lane, rows in (("wearer", wearers), ("stream", streams)):
+            self._frozen[lane].table.extend(rows)
+            self._rest[lane].table.extend(rows)
+        self._floor.runs.table.extend(streams)
+
+    def snapshot(self) -> bytes:
+        """Return the state as bytes; equal states give equal bytes."""
+        opened, episodes = self._episodes.dump()
+        sessions, corrections = self._corrections.dump()
+        parts: dict[str, Mapping[str, npt.NDArray[Any]]] = {
+            "episodes": episodes,
+            "corrections": corrections,
+            "roster": self._roster.dump(),
+            "pending": self._pending.dump(),
+            "lateness": self._lateness.dump(),
+            "frozen.stream": self._frozen["stream"].dump(),
+            "frozen.wearer": self._frozen["wearer"].dump(),
+            "rest.stream": self._rest["stream"].dump(),
+            "rest.wearer": self._rest["wearer"].dump(),
+            "floor": self._floor.runs.dump(),
+            "scorer": self._scorer.dump(),
+            "tiers": self._tiers.dump(),
+            "watch": self._watch.dump(),
+            "silence": self._silence.dump(),
+            "counts": self._counts.dump(),
+        }
+        return pack(
+            self._version,
+            scalars={
+                "now_ms": self._clock.now_ms,
+                "observed_ms": self._clock.observed_ms,
+                "arrivals": self._arrivals,
+                "told_ms": self._told_ms,
+            },
+            blobs={
+                "wearers": b"".join(self._roster.ids),
+                "firmwares": msgspec.msgpack.encode(self._roster.firmwares),
+                "sessions": msgspec.msgpack.encode(sessions),
+                "episodes": opened,
+            },
+            arrays={f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()},
+        )
+
+    def load(self, blob: bytes) -> None:
+        """Take over a snapshot into a fresh state.
+
+        Raises:
+            ContractError: It cannot be read, or is of another version.
+        """
+        scalars, blobs, arrays = unpack(self._version, blob)
+        parts: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        for name, array in arrays.items():
+            part, column = name.split("/")
+            parts.setdefault(part, {})[column] = array
+        self._clock = LogClock(now_ms=scalars["now_ms"], observed_ms=scalars["observed_ms"])
+        self._arrivals, self._told_ms = scalars["arrivals"], scalars["told_ms"]
+        wearers = blobs["wearers"]
+        ids = [wearers[at : at + 16] for at in range(0, len(wearers), 16)]
+        firmwares = msgspec.msgpack.decode(blobs["firmwares"], type=list[str])
+        self._roster.load(parts["roster"], ids=ids, firmwares=firmwares)
+        self._extend()
+        sessions = msgspec.msgpack.decode(blobs["sessions"], type=list[tuple[int, bytes]])
+        self._corrections.load(sessions, parts["corrections"])
+        self._pending.load(parts["pending"])
+        self._lateness.load(parts["lateness"])
+        for lane in ("stream", "wearer"):
+            self._frozen[lane].table.load(parts[f"frozen.{lane}"])
+            self._rest[lane].table.load(parts[f"rest.{lane}"])
+        self._floor.runs.table.load(parts["floor"])
+        self._scorer.load(parts["scorer"])
+        self._tiers.load(parts["tiers"])
+        self._watch.load(parts["watch"])
+        self._silence.load(parts["silence"])
+        self._episodes.load(blobs["episodes"], parts["episodes"])
+        self._counts.load(parts["counts"])
+
+
+_NO_SCORES: Final = score_frame.empty()
+
+
+def _waves(bins: Bins | None, lane: str) -> list[Bins]:
+    if bins is None:
+        return []
+    return [bins if rows is None else bins.take(rows) for rows in waves(getattr(bins, lane))]

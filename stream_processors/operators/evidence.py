@@ -1,0 +1,152 @@
+"""Evidence: what an episode rests on, first from the run that opened it, then bin by bin."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from schemas.episodes import Evidence
+from schemas.scores import BIN_MS
+from schemas.vitals import ORIGINS, SOURCE_NAMES, VITALS
+from stream_processors.operators import reasons
+from stream_processors.operators.bins import UNKNOWN_QUALITY, Bins
+from stream_processors.operators.conditions import CONDITIONS
+from stream_processors.operators.gates import HEART_RATE
+from stream_processors.operators.rest import Activity
+from stream_processors.operators.runs import Run
+
+_QUALITY_UNKNOWN: Final = "quality unknown"
+_FROZEN: Final = "the value repeats itself exactly: repeated bins do not count"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What the model last expected of a vital; all None where it knows too little."""
+
+    centre: float | None = None
+    scale: float | None = None
+    z: float | None = None
+    known_s: float | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """One bin of one vital as plain numbers."""
+
+    wearer: int
+    stream: int
+    end_ms: int
+    value: float
+    quality: int
+    vague: bool
+    injected: bool
+    origin: int
+    sources: int
+    context: str
+    expectation: Expectation
+
+    @property
+    def start_ms(self) -> int:
+        """Start of the bin."""
+        return self.end_ms - BIN_MS
+
+
+def sight(bins: Bins, activity: Activity, row: int, vital: int, *, expectation: Expectation) -> Sight:
+    """Return one row of a wave."""
+    return Sight(
+        wearer=int(bins.wearer[row]),
+        stream=int(bins.stream[row]),
+        end_ms=int(bins.end_ms[row]),
+        value=float(bins.values[row, vital]),
+        quality=int(bins.quality[row]),
+        vague=bool(bins.vague[row]),
+        injected=bool(bins.injected[row]),
+        origin=int(bins.origin[row]),
+        sources=int(bins.sources[row]),
+        context=_context(activity, row),
+        expectation=expectation if vital == HEART_RATE else Expectation(model=expectation.model),
+    )
+
+
+def _context(activity: Activity, row: int) -> str:
+    if activity.unknown[row]:
+        return "activity unknown"
+    if not activity.at_rest[row]:
+        return "moving or not yet at rest"
+    return f"at rest {reasons.duration(int(activity.resting_ms[row]))}"
+
+
+def first(seen: Sight, condition: int, run: Run) -> Evidence:
+    """Return the evidence of an episode that opens with this bin at the end of this run."""
+    row = VITALS[CONDITIONS[condition].vital or 0]
+    base = Evidence(
+        vital=row.name,
+        unit=row.unit,
+        side=CONDITIONS[condition].side,
+        extreme=_rounded(run.extreme),
+        data_quality=None if run.quality == UNKNOWN_QUALITY else run.quality / 1000,
+        quality_note=_QUALITY_UNKNOWN if run.vague else None,
+        sources=_names(run.sources),
+        bins=run.bins - 1,
+        injected=bool(run.injected),
+        origin=ORIGINS[run.origin],
+    )
+    return further(base, seen, onset_ms=run.start_ms, assumed=bool(run.assumed))
+
+
+def further(evidence: Evidence, seen: Sight, *, onset_ms: int, assumed: bool = False) -> Evidence:
+    """Return the evidence with one more bin that agrees."""
+    quality = evidence.data_quality
+    if seen.quality != UNKNOWN_QUALITY:
+        quality = seen.quality / 1000 if quality is None else min(quality, seen.quality / 1000)
+    context = "activity unknown" if assumed or evidence.context == "activity unknown" else seen.context
+    known_s = seen.expectation.known_s
+    return msgspec.structs.replace(
+        evidence,
+        observed=_rounded(seen.value),
+        extreme=_rounded(_further(evidence.side, evidence.extreme, seen.value)),
+        expected=_rounded(seen.expectation.centre),
+        scale=_rounded(seen.expectation.scale),
+        z=_rounded(seen.expectation.z),
+        baseline_age_s=None if known_s is None else float(round(known_s)),
+        duration_s=(seen.end_ms - onset_ms) / 1000,
+        context=context,
+        data_quality=quality,
+        quality_note=evidence.quality_note or (_QUALITY_UNKNOWN if seen.vague else None),
+        sources=sorted({*evidence.sources, *_names(seen.sources)}),
+        bins=(evidence.bins or 0) + 1,
+        injected=evidence.injected or seen.injected,
+        origin=max(evidence.origin, ORIGINS[seen.origin], key=ORIGINS.index),
+        model=seen.expectation.model,
+    )
+
+
+def decided_by(
+    evidence: Evidence, rule: Literal["floor", "baseline"], *, threshold: float | None, unit: str | None
+) -> Evidence:
+    """Return the evidence with the rule and limit that decided."""
+    return msgspec.structs.replace(evidence, rule=rule, threshold=threshold, threshold_unit=unit)
+
+
+def frozen(evidence: Evidence) -> Evidence:
+    """Return the evidence with a note that the sensor repeats itself."""
+    note = evidence.quality_note
+    if note is not None and _FROZEN in note:
+        return evidence
+    return msgspec.structs.replace(evidence, quality_note=_FROZEN if note is None else f"{note}; {_FROZEN}")
+
+
+def _further(side: str | None, extreme: float | None, value: float) -> float:
+    if extreme is None:
+        return value
+    return max(extreme, value) if side == "high" else min(extreme, value)
+
+
+def _names(mask: int) -> list[str]:
+    codes = [code for code in range(mask.bit_length()) if mask >> code & 1]
+    return sorted(SOURCE_NAMES.get(code, f"source {code}") for code in codes)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or value != value else round(value, 2)  # noqa: PLR0124 - NaN is the one unequal to itself

@@ -1,0 +1,54 @@
+"""State as bytes: equal state gives equal bytes, and nothing in them can run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from schemas.errors import ContractError
+
+
+class _Array(msgspec.Struct, frozen=True, array_like=True):
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+class _Packed(msgspec.Struct, frozen=True, array_like=True):
+    version: str
+    scalars: dict[str, int]
+    blobs: dict[str, bytes]
+    arrays: dict[str, _Array]
+
+
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+_DECODER = msgspec.msgpack.Decoder(_Packed)
+
+
+def pack(
+    version: str, *, scalars: Mapping[str, int], blobs: Mapping[str, bytes], arrays: Mapping[str, npt.NDArray[Any]]
+) -> bytes:
+    """Return numbers, byte strings and arrays as one byte string."""
+    packed = {name: _Array(array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
+    return _ENCODER.encode(_Packed(version, dict(scalars), dict(blobs), packed))
+
+
+def unpack(version: str, data: bytes) -> tuple[dict[str, int], dict[str, bytes], dict[str, npt.NDArray[Any]]]:
+    """Return the scalars, byte strings and (writable) arrays of `pack`.
+
+    Raises:
+        ContractError: Not such bytes, or of another version.
+    """
+    try:
+        packed = _DECODER.decode(data)
+        arrays = {
+            name: np.frombuffer(array.data, dtype=array.dtype).reshape(array.shape).copy()
+            for name, array in packed.arrays.items()
+        }
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise ContractError(f"The saved state cannot be read: {type(error).__name__}.") from error
+    if packed.version != version:
+        raise ContractError(f"The saved state has version {packed.version}, this process needs {version}.")
+    return packed.scalars, packed.blobs, arrays

@@ -1,0 +1,82 @@
+"""Runs: stretches of bins that agree, and what must be known of them when one becomes an episode."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_processors.operators.bins import UNKNOWN_QUALITY, Bins
+from stream_processors.operators.rest import Activity
+from stream_processors.operators.table import NEVER, Bools, Column, Floats, Ints, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run as plain numbers; `quality` in thousandths, `origin` an index into `ORIGINS`."""
+
+    start_ms: int
+    last_ms: int
+    bins: int
+    extreme: float
+    quality: int
+    vague: int
+    injected: int
+    origin: int
+    assumed: int
+    sources: int
+
+
+class Runs:
+    """For each lane and each of `width` rules the present run of agreeing bins; `bins` is 0 where there is none."""
+
+    def __init__(self, signs: Floats) -> None:
+        width = len(signs)
+        self._signs: Final = signs
+        self.table = Table({
+            "start_ms": Column("i8", NEVER, width),
+            "last_ms": Column("i8", NEVER, width),
+            "bins": Column("i8", 0, width),
+            "extreme": Column("f8", np.nan, width),
+            "quality": Column("i8", UNKNOWN_QUALITY, width),
+            "vague": Column("i8", 0, width),
+            "injected": Column("i8", 0, width),
+            "origin": Column("i8", 0, width),
+            "assumed": Column("i8", 0, width),
+            "sources": Column("i8", 0, width),
+        })  # fmt: skip
+
+    def running(self, lane: Ints) -> Bools:
+        """Return where a run is under way, shape (n, width)."""
+        under_way: Bools = self.table["bins"][lane] > 0
+        return under_way
+
+    def follow(self, lane: Ints, bins: Bins, values: Floats, activity: Activity, *, agree: Bools, ends: Bools) -> None:
+        """Take one bin of each lane: `agree` joins it to the run, `ends` ends what ran before it, shapes (n, width)."""
+        table = self.table
+        goes_on = (table["bins"][lane] > 0) & ~ends
+        before = table["extreme"][lane]
+        further = (values - before) * self._signs > 0
+        start = np.where(goes_on, table["start_ms"][lane], np.where(agree, bins.start_ms[:, None], NEVER))
+        last = np.where(agree, bins.end_ms[:, None], np.where(goes_on, table["last_ms"][lane], NEVER))
+        extreme = np.where(agree & (further | ~goes_on), values, np.where(goes_on, before, np.nan))
+        table["bins"][lane] = np.where(goes_on, table["bins"][lane], 0) + agree
+        table["start_ms"][lane], table["last_ms"][lane], table["extreme"][lane] = start, last, extreme
+        kept = np.where(goes_on, table["quality"][lane], UNKNOWN_QUALITY)
+        quality = bins.quality[:, None]
+        lower = (kept == UNKNOWN_QUALITY) | ((quality != UNKNOWN_QUALITY) & (quality < kept))
+        table["quality"][lane] = np.where(agree & lower, quality, kept)
+        facts = {"vague": bins.vague, "injected": bins.injected, "origin": bins.origin, "assumed": activity.unknown}
+        for name, fact in facts.items():
+            kept = np.where(goes_on, table[name][lane], 0)
+            table[name][lane] = np.where(agree, np.maximum(kept, fact[:, None]), kept)
+        kept = np.where(goes_on, table["sources"][lane], 0)
+        table["sources"][lane] = np.where(agree, kept | bins.sources[:, None], kept)
+
+    def run(self, lane: int, rule: int) -> Run:
+        """Return one run."""
+        return Run(**{name: self.table[name][lane, rule].item() for name in self.table.dump()})
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the state."""
+        return self.table.dump()

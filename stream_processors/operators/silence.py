@@ -1,0 +1,152 @@
+"""Technical episodes: a wearer of whom nothing is heard, a device whose clock is wrong."""
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from schemas.episodes import Evidence
+from schemas.scores import BIN_MS
+from schemas.vitals import ORIGINS
+from stream_processors.operators import reasons
+from stream_processors.operators.clock import LogClock
+from stream_processors.operators.clock_offset import TECHNICAL_MS
+from stream_processors.operators.conditions import CLOCK_OFFSET, NO_DATA
+from stream_processors.operators.episodes import PAGES_WITHIN_MS, Change, Episodes
+from stream_processors.operators.readings import NOT_WORN, Readings
+from stream_processors.operators.table import NEVER, Column, Ints, Table
+
+SILENT_MS: Final = 60_000
+"""Observed time without any reading of a wearer."""
+
+
+class Silence:
+    """Watches when each wearer was last heard.
+
+    Nobody is missed whose last reading says "not worn", or of whom there is only history older than 15 min.
+    """
+
+    def __init__(self, episodes: Episodes, ids: list[bytes]) -> None:
+        self._episodes = episodes
+        self._ids = ids
+        self._look_at_ms = 0
+        self.table = Table({
+            "heard_ms": Column("i8", NEVER),
+            "heard_at_ms": Column("i8", NEVER),
+            "newest_ms": Column("i8", NEVER),
+            "worn": Column("i1", 0),
+            "origin": Column("i1", 0),
+            "injected": Column("?", 0),
+        })  # fmt: skip
+
+    def hear(self, wearers: Ints, newest: Ints, readings: Readings, time_ms: Ints, clock: LogClock) -> None:
+        """Take a record: its wearers, and for each the row with the newest time."""
+        table = self.table
+        returned = np.flatnonzero(self._episodes.table["tier"][wearers, NO_DATA] >= 0)
+        for wearer in wearers[returned].tolist():
+            self._back(wearer, clock)
+        table["heard_ms"][wearers] = clock.observed_ms
+        table["heard_at_ms"][wearers] = clock.now_ms
+        fresh = time_ms[newest] >= table["newest_ms"][wearers]
+        if not fresh.all():
+            wearers, newest = wearers[fresh], newest[fresh]
+        table["newest_ms"][wearers] = time_ms[newest]
+        table["worn"][wearers] = readings.worn[newest]
+        table["origin"][wearers] = readings.origin[newest]
+        table["injected"][wearers] = readings.injected[newest]
+
+    def expire(self, clock: LogClock) -> None:
+        """Open `no_data` for the wearers who fell silent."""
+        if clock.observed_ms < self._look_at_ms:
+            return
+        table = self.table.dump()
+        missed = (table["worn"] != NOT_WORN) & (table["heard_at_ms"] - table["newest_ms"] < PAGES_WITHIN_MS)
+        waiting = np.flatnonzero(missed & (self._episodes.table["tier"][: self.table.rows, NO_DATA] < 0))
+        silent = table["heard_ms"][waiting] + SILENT_MS <= clock.observed_ms
+        for wearer in waiting[silent].tolist():
+            self._miss(wearer, clock)
+        # Who is not missed now, or returns, is heard later than now: no deadline can lie before this one.
+        rest = table["heard_ms"][waiting[~silent]]
+        self._look_at_ms = int(rest.min() if len(rest) else clock.observed_ms) + SILENT_MS
+
+    def _miss(self, wearer: int, clock: LogClock) -> None:
+        gap_ms = clock.observed_ms - int(self.table["heard_ms"][wearer])
+        heard_at = int(self.table["heard_at_ms"][wearer])
+        evidence = Evidence(
+            rule="no_data",
+            gap_s=gap_ms / 1000,
+            origin=ORIGINS[self.table["origin"][wearer]],
+            injected=bool(self.table["injected"][wearer]),
+        )
+        first_bin_ms = heard_at // BIN_MS * BIN_MS
+        episode = self._episodes.begin(
+            wearer=wearer, condition=NO_DATA, first_bin_ms=first_bin_ms, tier=0, evidence=evidence
+        )
+        sentence = reasons.no_data(gap_ms) + reasons.marks(evidence)
+        change = Change(phase="opened", at_ms=clock.now_ms, reason=sentence)
+        self._episodes.tell(episode, change, clock=clock, wearer_id=self._ids[wearer])
+
+    def _back(self, wearer: int, clock: LogClock) -> None:
+        episode = self._episodes.open[wearer, NO_DATA]
+        gap_ms = clock.observed_ms - int(self.table["heard_ms"][wearer])
+        episode.evidence = msgspec.structs.replace(episode.evidence, gap_s=gap_ms / 1000)
+        sentence = reasons.data_back(gap_ms) + reasons.marks(episode.evidence)
+        change = Change(phase="ended", at_ms=clock.now_ms, reason=sentence, end_reason="recovered")
+        self._episodes.tell(episode, change, clock=clock, wearer_id=self._ids[wearer])
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays."""
+        return {**self.table.dump(), "look_at_ms": np.array([self._look_at_ms])}
+
+    def load(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over a dump."""
+        arrays = dict(arrays)
+        self._look_at_ms = int(arrays.pop("look_at_ms")[0])
+        self.table.load(arrays)
+
+
+class ClockOffsets:
+    """Tells of devices whose clock is over 60 s off; one episode a wearer, until that device's clock is right."""
+
+    def __init__(self, episodes: Episodes, ids: list[bytes]) -> None:
+        self._episodes = episodes
+        self._ids = ids
+
+    def check(self, wearer: Ints, readings: Readings, time_ms: Ints, clock: LogClock) -> None:
+        """Take the rows of a record."""
+        wrong = np.abs(readings.clock_offset_ms) > TECHNICAL_MS
+        is_open = self._episodes.table["tier"][wearer, CLOCK_OFFSET] >= 0
+        for row in np.flatnonzero(wrong != is_open).tolist():
+            slot, device = int(wearer[row]), int(readings.device[row])
+            episode = self._episodes.open.get((slot, CLOCK_OFFSET))
+            if wrong[row] and episode is None:
+                self._open(slot, row, readings, int(time_ms[row]), clock)
+            elif not wrong[row] and episode is not None and episode.device == device:
+                change = Change(
+                    phase="ended",
+                    at_ms=int(time_ms[row]),
+                    reason=reasons.clock_right() + reasons.marks(episode.evidence),
+                    end_reason="recovered",
+                )
+                self._episodes.tell(episode, change, clock=clock, wearer_id=self._ids[slot])
+
+    def _open(self, wearer: int, row: int, readings: Readings, time_ms: int, clock: LogClock) -> None:
+        offset = int(readings.clock_offset_ms[row])
+        evidence = Evidence(
+            rule="clock_offset",
+            clock_offset_ms=offset,
+            origin=ORIGINS[readings.origin[row]],
+            injected=bool(readings.injected[row]),
+        )
+        episode = self._episodes.begin(
+            wearer=wearer,
+            condition=CLOCK_OFFSET,
+            first_bin_ms=time_ms // BIN_MS * BIN_MS,
+            tier=0,
+            evidence=evidence,
+        )
+        episode.device = int(readings.device[row])
+        sentence = reasons.clock_wrong(offset) + reasons.marks(evidence)
+        change = Change(phase="opened", at_ms=time_ms, reason=sentence)
+        self._episodes.tell(episode, change, clock=clock, wearer_id=self._ids[wearer])

@@ -1,0 +1,107 @@
+"""Frames of readings for tests of the vitals family: one dictionary a reading, one record a call."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import pyarrow as pa
+
+from schemas import episodes, frame, scores
+from schemas.frame import FRAME_SCHEMA
+from schemas.topics import EPISODES, READINGS, SCORES
+from schemas.vitals import NAMES, stream_id
+from stream_processors.ports import PartitionState, Record, Step
+
+T0_MS: Final = 1_795_000_000_000
+"""A whole bin in November 2026."""
+_SPACE: Final = UUID("2b1f3f0e-0b52-4a1c-9f54-7a4d2f6f3c11")
+
+
+def wearer_id(number: int) -> UUID:
+    """Return the id of a made-up wearer."""
+    return uuid5(_SPACE, f"wearer {number}")
+
+
+def reading(
+    time_ms: int, *, wearer: int = 0, device: int | None = None, source: str = "watch", **given: Any
+) -> dict[str, Any]:
+    """Return one reading; `given` are vitals and columns of the frame."""
+    number = wearer + 1 if device is None else device
+    vitals = {name: value for name, value in given.items() if name in NAMES}
+    columns = {name: value for name, value in given.items() if name not in NAMES}
+    return {
+        "wearer": wearer_id(wearer).bytes,
+        "stream_id": stream_id(number, source),
+        "device_number": number,
+        "boot": uuid5(_SPACE, f"boot {number}").bytes,
+        "seq": 1,
+        "time": time_ms * 1000,
+        "received": time_ms * 1000,
+        "clock_offset_ms": 0,
+        "origin": 0,
+        "injected": False,
+        "backfill": False,
+        **vitals,
+        **columns,
+    }
+
+
+def batch(readings: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    """Return the readings as a record batch of the frame's schema."""
+    columns = []
+    for field in FRAME_SCHEMA:
+        values = [row.get(field.name) for row in readings]
+        if pa.types.is_dictionary(field.type):
+            columns.append(pa.array(values, field.type.value_type).dictionary_encode().cast(field.type))
+        elif pa.types.is_timestamp(field.type):
+            columns.append(pa.array(values, pa.int64()).cast(field.type))
+        else:
+            columns.append(pa.array(values, field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=FRAME_SCHEMA)
+
+
+class Log:
+    """A partition's log for tests: numbers the records and hands them to a state.
+
+    Attributes:
+        bins: Rows of scores by (wearer number of first appearance's id, start of the bin in ms).
+        episodes: Every change, in order.
+    """
+
+    def __init__(self, state: PartitionState, *, partition: int = 0) -> None:
+        self.state = state
+        self.partition = partition
+        self.offset = 0
+        self.rows: list[dict[str, Any]] = []
+        self.episodes: list[episodes.Episode] = []
+        self.emissions: list[bytes] = []
+
+    def append(self, append_ms: int, readings: Sequence[Mapping[str, Any]] = ()) -> Step:
+        """Append one record (empty: a heartbeat) and take in what the state says."""
+        value = frame.encode(batch(readings)) if readings else frame.heartbeat()
+        return self.append_bytes(append_ms, value)
+
+    def append_bytes(self, append_ms: int, value: bytes) -> Step:
+        """Append one record as it is."""
+        record = Record(
+            topic=READINGS.name,
+            partition=self.partition,
+            offset=self.offset,
+            append_ms=append_ms,
+            key=None,
+            value=value,
+        )
+        step = self.state.step(record)
+        self.offset += 1
+        for emission in step.emissions:
+            self.emissions.append(emission.value)
+            if emission.topic == SCORES.name:
+                self.rows.extend(scores.decode(emission.value).frame.batch.to_pylist())
+            if emission.topic == EPISODES.name:
+                self.episodes.append(episodes.decode(emission.value))
+        return step
+
+    def idle(self, start_ms: int, seconds: int) -> None:
+        """Append a heartbeat a second."""
+        for second in range(seconds):
+            self.append(start_ms + second * 1000)
