@@ -64,10 +64,12 @@ def gateway() -> None:
 
     Example: PULSERA_KAFKA_BOOTSTRAP=kafka:9092 PULSERA_DATABASE_URL=postgresql://... pulsera gateway
     """
+    from infra.embedded.gate import wait_for_start
     from infra.settings import load_settings, require_services
 
     settings = load_settings()
     require_services(settings)
+    wait_for_start(("infra.kafka.appender", "infra.timescale.devices", "infra.metrics.meter", "ingest.gateway"))
     from infra.wiring import run_gateway
 
     asyncio.run(run_gateway(settings))
@@ -79,10 +81,12 @@ def worker(family: Annotated[str, typer.Argument(help="storage, vitals or care."
 
     Example: pulsera worker vitals
     """
+    from infra.embedded.gate import wait_for_start
     from infra.settings import load_settings, require_services
 
     settings = load_settings()
     require_services(settings)
+    wait_for_start(("stream_processors.hosts.faust_host", "infra.kafka.reader", "infra.timescale.state"))
     from infra.wiring import run_worker
 
     asyncio.run(run_worker(settings, family))
@@ -94,10 +98,12 @@ def api() -> None:
 
     Example: PULSERA_API_PORT=8080 pulsera api
     """
+    from infra.embedded.gate import wait_for_start
     from infra.settings import load_settings, require_services
 
     settings = load_settings()
     require_services(settings)
+    wait_for_start(("uvicorn", "infra.api_process"))
     from infra.wiring import run_api
 
     asyncio.run(run_api(settings))
@@ -142,9 +148,7 @@ def doctor(
 @app.command()
 def replay(
     dataset: Annotated[str, typer.Argument(help="demo, or a folder of an Empatica E4 recording.")],
-    speed: Annotated[
-        float | None, typer.Option(help="Seconds of backlog sent a second. Default: 60.", min=0)
-    ] = None,
+    speed: Annotated[float | None, typer.Option(help="Seconds of backlog sent a second. Default: 60.", min=0)] = None,
     present: Annotated[
         int | None, typer.Option(help="Second of the recording that is now. Default: its start; demo: 720.", min=0)
     ] = None,

@@ -26,7 +26,18 @@ _INIT_TIMEOUT_S = 120
 _LEFTOVER_TIMEOUT_S = 20.0
 # What `up` and this module put into a data folder; a folder with anything else in it is somebody's.
 OWN_NAMES = frozenset(
-    {"lock", "kafka", "postgres", "logs", "run.json", "ports.json", "admin-token", "postgres-password", "models"}
+    {
+        "lock",
+        "kafka",
+        "postgres",
+        "logs",
+        "run.json",
+        "migrated",
+        "ports.json",
+        "admin-token",
+        "postgres-password",
+        "models",
+    }
 )
 
 _SETTINGS = {

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from infra.embedded.account import database_account
 from infra.embedded.child_logs import watch_logs
 from infra.embedded.data_dir import end_leftovers, owned, write_private, write_run_file
-from infra.embedded.kafka import KafkaNode, prepare_kafka
+from infra.embedded.gate import VARIABLE as START_GATE
+from infra.embedded.gate import gate_file
+from infra.embedded.kafka import KafkaNode, aot_cache, prepare_kafka
 from infra.embedded.ports import free_ports, is_free, remembered_ports
 from infra.embedded.postgres import PostgresServer, ensure_password, prepare_postgres
 from infra.embedded.process import Program
@@ -38,6 +40,12 @@ class Ground:
     postgres: PostgresServer | None
     metrics_ports: Mapping[str, int]
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether nothing is left to download or to make, so that the services are up within seconds."""
+        kafka_warm = self.kafka is None or aot_cache(self.kafka.cache_dir).exists()
+        return kafka_warm and (self.postgres is None or (self.postgres.data_dir / "postgres").exists())
+
 
 async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
     """Runs the whole system until SIGINT, SIGTERM or SIGHUP; raises SetupError when it cannot stand."""
@@ -47,6 +55,7 @@ async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
         settings = _with_ports(settings)
         for name in end_leftovers(settings.data_dir):
             _say(f"{name} was left running by an earlier run; it is ended")
+        gate_file(settings.data_dir).unlink(missing_ok=True)
         settings, ground = _lay_ground(settings)
         announcement = _Announcement(settings, json_line=json_line)
         supervisor = Supervisor(
@@ -137,7 +146,8 @@ def plan(settings: Settings, ground: Ground, *, demo: bool, announcement: "_Anno
         )
     services = frozenset(node.name for node in nodes)
     nodes.append(Step(name="migrate", run=functools.partial(_migrate, settings), needs=services))
-    ready = frozenset({"migrate"})
+    # Processes that may have to wait for minutes are not started before: their time to become ready would run out.
+    ready: frozenset[str] = frozenset() if ground.is_warm else frozenset({"migrate"})
     components = {name: _health_url(port) for name, port in ground.metrics_ports.items()}
     for name, port in ground.metrics_ports.items():
         command = ("gateway",) if name == "gateway" else ("worker", name)
@@ -147,7 +157,7 @@ def plan(settings: Settings, ground: Ground, *, demo: bool, announcement: "_Anno
     env = _environment(settings) | {"PULSERA_COMPONENTS": json.dumps(components)}
     api_health = _health_url(settings.api_port, host=settings.api_host)
     nodes.append(_python_part("api", ("api",), env, needs=ready, health=api_health, stop_stage=_STOP_API))
-    nodes.append(Step(name="admin", run=announcement.make_admin, needs=ready))
+    nodes.append(Step(name="admin", run=announcement.make_admin, needs=frozenset({"migrate"})))
     if demo:
         everything = frozenset(node.name for node in nodes)
         nodes.append(_replay_part(_environment(settings), everything))
@@ -186,6 +196,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PULSERA_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "PULSERA_DATABASE_URL": settings.database_url,
         "PULSERA_DATA_DIR": str(settings.data_dir),
+        START_GATE: str(gate_file(settings.data_dir)),
         "PULSERA_API_HOST": settings.api_host,
         "PULSERA_API_PORT": str(settings.api_port),
         "PULSERA_GATEWAY_HOST": settings.gateway_host,
@@ -227,7 +238,8 @@ async def _migrate(settings: Settings) -> None:
             _say(f"migrating again: {error}")
             await asyncio.sleep(_MIGRATE_AGAIN_S)
         else:
-            return
+            break
+    gate_file(settings.data_dir).touch()
 
 
 class _Announcement:

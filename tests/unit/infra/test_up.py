@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.embedded.kafka import KafkaNode, server_properties
+from infra.embedded.kafka import KafkaNode, aot_cache, server_properties
 from infra.embedded.postgres import PostgresServer
 from infra.embedded.supervisor import Part, check_needs, stop_order
 from infra.embedded.up import Ground, _Announcement, plan
@@ -34,7 +34,7 @@ def _parts(settings: Settings, ground: Ground, *, demo: bool = False) -> list[Pa
 
 
 def test_the_plan_has_every_part_once(settings: Settings, tmp_path: Path) -> None:
-    """Without a cluster the whole system is eight programs."""
+    """Without a cluster the whole system is seven programs."""
     names = [part.name for part in _parts(settings, _ground(tmp_path))]
     assert names == ["kafka", "postgres", "gateway", "storage", "vitals", "care", "api"]
 
@@ -73,3 +73,15 @@ def test_kafka_listens_on_the_loopback_address_alone(tmp_path: Path) -> None:
     text = server_properties(KafkaNode(data_dir=tmp_path, cache_dir=tmp_path, port=11, controller_port=12))
     [listeners] = [line.split("=")[1] for line in text.splitlines() if line.startswith("listeners=")]
     assert listeners == "PLAINTEXT://127.0.0.1:11,CONTROLLER://127.0.0.1:12"
+
+
+def test_nothing_of_ours_starts_before_the_services_when_they_must_be_made(settings: Settings, tmp_path: Path) -> None:
+    """On the first start, which may download for minutes, each process waits for the migration; later ones load early."""
+    cold = {part.name: part.needs for part in _parts(settings, _ground(tmp_path))}
+    assert cold["storage"] == {"migrate"}
+    made = aot_cache(tmp_path)
+    made.parent.mkdir()
+    made.touch()
+    (tmp_path / "postgres").mkdir()
+    warm = {part.name: part.needs for part in _parts(settings, _ground(tmp_path))}
+    assert warm["storage"] == frozenset()

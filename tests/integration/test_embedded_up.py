@@ -1,0 +1,74 @@
+"""`pulsera up` is the whole system: ready in one line, restarted, gone without a trace of a process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from infra.embedded.data_dir import read_run_file
+
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]
+
+_PARTS = {"kafka", "postgres", "gateway", "storage", "vitals", "care", "api"}
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder for one system."""
+    with tempfile.TemporaryDirectory(prefix="pulsera-up-") as folder:
+        yield Path(folder)
+
+
+def _start(data_dir: Path) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    """A running system and its ready line."""
+    command = ["up", "--data-dir", str(data_dir), "--api-port", "0", "--gateway-port", "0", "--json"]
+    with (data_dir / "said").open("a") as said:
+        system = subprocess.Popen(
+            [sys.executable, "-m", "infra.cli", *command], stdout=subprocess.PIPE, stderr=said, text=True
+        )
+    assert system.stdout is not None
+    line = system.stdout.readline()
+    assert line, (data_dir / "said").read_text()
+    return system, json.loads(line)
+
+
+def test_up_starts_stops_and_leaves_nothing(data_dir: Path) -> None:
+    """The ready line names every part; all answer; SIGTERM ends all in order; the token outlives a restart."""
+    system, ready = _start(data_dir)
+    with system:
+        assert set(ready["pids"]) == _PARTS
+        with urllib.request.urlopen(ready["api"] + "/health", timeout=10) as answer:
+            assert answer.status == 200
+        assert read_run_file(data_dir)["pids"] == ready["pids"]
+        system.send_signal(signal.SIGTERM)
+        assert system.wait(60) == 0
+    assert not any(psutil.pid_exists(pid) for pid in ready["pids"].values())
+    again, second = _start(data_dir)
+    with again:
+        assert second["admin_token"] == ready["admin_token"]
+        assert second["database_url"] == ready["database_url"]
+        again.send_signal(signal.SIGINT)
+        assert again.wait(60) == 0
+
+
+def test_a_killed_up_leaves_nothing_and_the_next_one_takes_over(data_dir: Path) -> None:
+    """After SIGKILL of `up` none of its parts lives on, and the same folder starts again."""
+    system, ready = _start(data_dir)
+    with system:
+        parts = [psutil.Process(pid) for pid in ready["pids"].values()]
+        os.kill(system.pid, signal.SIGKILL)
+        _, alive = psutil.wait_procs(parts, timeout=15)
+        assert alive == []
+    again, _ = _start(data_dir)
+    with again:
+        again.send_signal(signal.SIGTERM)
+        assert again.wait(60) == 0
