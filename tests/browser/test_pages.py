@@ -1,0 +1,217 @@
+"""The web application in a real Chromium: what a carer sees, does, and hears."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.running_system import RunningSystem, TestDevice, now_ms, reading
+
+pytestmark = [pytest.mark.browser, pytest.mark.connected, pytest.mark.timeout(180)]
+
+SHOTS = Path("build/screenshots")
+SIZES = {"phone": (360, 740), "wide": (1280, 800)}
+
+
+def chromium() -> str:
+    """Return Chromium's path; without one the tests are skipped, loudly, but never where CI runs."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found:
+        return found
+    how = "Chromium is not installed: `apt-get install chromium` (Debian), or any package that puts `chromium` on PATH."
+    if os.environ.get("CI"):
+        pytest.fail(how)
+    pytest.skip(how)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    arguments = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium(), args=arguments)
+        yield running
+        running.close()
+
+
+@dataclass
+class Person:
+    """A wearer with a device that can send."""
+
+    system: RunningSystem
+    wearer: str
+    token: str
+
+    def send(self, *readings: dict[str, object]) -> None:
+        """Send readings in one connection and wait for their ack."""
+
+        async def session() -> None:
+            device = await TestDevice.connect(self.system.devices_url, self.token)
+            await device.acked(await device.send(list(readings)))
+            await device.close()
+
+        asyncio.run(session())
+
+
+@pytest.fixture
+def person(system: RunningSystem) -> Person:
+    """A new wearer, Ada."""
+    wearer, _, token = system.new_wearer("Ada Example")
+    return Person(system, wearer, token)
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request: pytest.FixtureRequest) -> str:
+    """Both colour schemes."""
+    return str(request.param)
+
+
+def signed_in(browser: Browser, system: RunningSystem, size: str = "wide", scheme: str = "light") -> Page:
+    """Return a page that signed in with the admin's token; an error on the console fails the test."""
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page = context.new_page()
+    page.on("console", fail_on_error)
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page.goto(f"{system.api}/app/")
+    page.get_by_label("Access token").fill(system.ready["admin_token"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("[data-link=live]")).to_be_visible(timeout=10_000)
+    return page
+
+
+def fail_on_error(message: ConsoleMessage) -> None:
+    """Fail on an error of the console; the answer 401 to a page that is not signed in yet is one by design."""
+    if message.type == "error" and "401" not in message.text:
+        pytest.fail(message.text)
+
+
+def racing(at_ms: int, seconds: int) -> list[dict[str, object]]:
+    """Return a heart that races at rest for so many seconds up to `at_ms`."""
+    return [
+        reading(at_ms - (seconds - n) * 1000, heart_rate=199 + n % 4, motion=0.01, injected=True, skin_temperature=33.2)
+        for n in range(seconds)
+    ]
+
+
+def test_a_value_is_shown_with_unit_and_age_and_moves(browser: Browser, system: RunningSystem, person: Person) -> None:
+    """A wearer's card shows the newest value with its unit and age, and changes when a new one arrives."""
+    person.send(reading(now_ms(), heart_rate=72, spo2=97))
+    page = signed_in(browser, system)
+    card = page.locator(f"[data-wearer='{person.wearer}']")
+    rate = card.locator("[data-vital=heart_rate]")
+    expect(rate).to_contain_text("72 /min", timeout=15_000)
+    expect(rate).to_contain_text("ago")
+    person.send(reading(now_ms(), heart_rate=88))
+    expect(rate).to_contain_text("88 /min", timeout=10_000)
+    page.context.close()
+
+
+def test_an_alert_arrives_explains_itself_and_is_answered(
+    browser: Browser, system: RunningSystem, person: Person
+) -> None:
+    """An alert appears by itself, is announced, shows its evidence, and is acknowledged and resolved on the page."""
+    page = signed_in(browser, system)
+    person.send(*racing(now_ms() - 8_000, 140))
+    card = page.locator(f".alert:has(a[href$='{person.wearer}'])").first
+    expect(card).to_be_visible(timeout=20_000)
+    expect(card).to_contain_text("HIGH")
+    expect(card).to_contain_text("injected")
+    expect(card.locator("[data-reason]")).to_contain_text("rest")
+    expect(page.locator("#announce-high")).to_contain_text("Ada Example")
+    card.get_by_role("button", name="Evidence").click()
+    expect(card.locator("[data-evidence]")).to_contain_text("180")
+    card.get_by_role("button", name="I am on it").click()
+    expect(card.locator("[data-response=acknowledged]")).to_be_visible(timeout=10_000)
+    card.get_by_role("button", name="Resolve").click()
+    card.get_by_label("What was it?").select_option("person_well")
+    card.locator("[data-act=resolve-confirm]").click()
+    expect(page.locator(f".alert:has(a[href$='{person.wearer}']) [data-act=resolve]")).to_have_count(0, timeout=10_000)
+    page.goto(f"{system.api}/app/alerts")
+    past = page.locator("section[aria-label=History] .alert", has_text="Ada Example").first
+    expect(past.locator("[data-response=resolved]")).to_be_visible(timeout=10_000)
+    page.context.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page_fits_and_is_accessible(
+    browser: Browser, system: RunningSystem, person: Person, size: str, scheme: str
+) -> None:
+    """Home, wearer and alerts fit their width without sideways scroll and have no serious fault that axe finds."""
+    person.send(*racing(now_ms() - 8_000, 140))
+    page = signed_in(browser, system, size, scheme)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for name, path in {"home": "", "wearer": f"wearers/{person.wearer}", "alerts": "alerts"}.items():
+        page.goto(f"{system.api}/app/{path}")
+        expect(page.locator(f".alert:has(a[href$='{person.wearer}'])").first).to_be_visible(timeout=20_000)
+        if name == "wearer":
+            expect(page.locator("[data-chart=heart_rate] canvas")).to_be_visible(timeout=10_000)
+        page.screenshot(path=SHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        found = Axe().run(page).response["violations"]
+        serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in {"serious", "critical"}]
+        assert serious == [], name
+    page.context.close()
+
+
+def test_the_keyboard_alone_answers_an_alert(browser: Browser, system: RunningSystem, person: Person) -> None:
+    """The key j moves to an alert, and a says that I am on it."""
+    person.send(*racing(now_ms() - 8_000, 140))
+    page = signed_in(browser, system)
+    page.goto(f"{system.api}/app/wearers/{person.wearer}")
+    card = page.locator("[data-alert]").first
+    expect(card).to_be_visible(timeout=20_000)
+    page.keyboard.press("j")
+    expect(card).to_be_focused()
+    page.keyboard.press("a")
+    expect(card.locator("[data-response=acknowledged]")).to_be_visible(timeout=10_000)
+    page.context.close()
+
+
+def test_a_lost_connection_is_said_and_mends_itself(browser: Browser, system: RunningSystem, person: Person) -> None:
+    """While the live socket is away the page says so with the age of what it shows; then it is live again."""
+    person.send(reading(now_ms(), heart_rate=72))
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    refuse = False
+
+    def route(socket: object) -> None:
+        server = socket.connect_to_server()  # type: ignore[attr-defined]
+        sockets.append(socket)
+        if refuse:
+            server.close()
+            socket.close(code=4503)  # type: ignore[attr-defined]
+
+    sockets: list[object] = []
+    page.route_web_socket("**/live", route)
+    page.goto(f"{system.api}/app/")
+    page.get_by_label("Access token").fill(system.ready["admin_token"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("[data-link=live]")).to_be_visible(timeout=10_000)
+    refuse = True
+    sockets[-1].close(code=4503)  # type: ignore[attr-defined]
+    expect(page.locator(".stale-banner")).to_contain_text("Not connected", timeout=10_000)
+    refuse = False
+    expect(page.locator("[data-link=live]")).to_be_visible(timeout=30_000)
+    expect(page.locator(".stale-banner")).to_have_count(0)
+    context.close()
+
+
+def test_a_wrong_token_is_refused_in_words(browser: Browser, system: RunningSystem) -> None:
+    """A wrong token leaves the sign-in page with a sentence."""
+    page = browser.new_page()
+    page.goto(f"{system.api}/app/")
+    page.get_by_label("Access token").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").filter(has_text="token")).to_be_visible(timeout=10_000)
+    page.close()
