@@ -24,7 +24,7 @@ $(VENV)/.test: requirements-test.lock $(VENV)/.run
 setup: $(VENV)/.run ## make .venv and install what running needs
 
 run: $(VENV)/.run ## start everything on this computer, with a real recording
-	$(BIN)/pulsera up --demo
+	$(BIN)/pulsera up --demo --data-dir .pulsera
 
 test: $(VENV)/.test ## run the whole suite: real Kafka, real PostgreSQL, real browser
 	$(BIN)/python -m pytest

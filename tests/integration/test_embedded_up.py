@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -23,21 +23,22 @@ _PARTS = {"kafka", "postgres", "gateway", "storage", "vitals", "care", "api"}
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A folder for one system."""
+    """A folder for one system, in one that the database's own user can walk through."""
     with tempfile.TemporaryDirectory(prefix="pulsera-up-") as folder:
-        yield Path(folder)
+        Path(folder).chmod(0o711)
+        yield Path(folder) / "data"
 
 
 def _start(data_dir: Path) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     """A running system and its ready line."""
     command = ["up", "--data-dir", str(data_dir), "--api-port", "0", "--gateway-port", "0", "--json"]
-    with (data_dir / "said").open("a") as said:
+    with data_dir.with_name("said").open("a") as said:
         system = subprocess.Popen(
             [sys.executable, "-m", "infra.cli", *command], stdout=subprocess.PIPE, stderr=said, text=True
         )
     assert system.stdout is not None
     line = system.stdout.readline()
-    assert line, (data_dir / "said").read_text()
+    assert line, data_dir.with_name("said").read_text()
     return system, json.loads(line)
 
 
@@ -46,8 +47,7 @@ def test_up_starts_stops_and_leaves_nothing(data_dir: Path) -> None:
     system, ready = _start(data_dir)
     with system:
         assert set(ready["pids"]) == _PARTS
-        with urllib.request.urlopen(ready["api"] + "/health", timeout=10) as answer:
-            assert answer.status == 200
+        assert httpx.get(ready["api"] + "/health", timeout=10).status_code == 200
         assert read_run_file(data_dir)["pids"] == ready["pids"]
         system.send_signal(signal.SIGTERM)
         assert system.wait(60) == 0

@@ -76,7 +76,7 @@ def test_kafka_listens_on_the_loopback_address_alone(tmp_path: Path) -> None:
 
 
 def test_nothing_of_ours_starts_before_the_services_when_they_must_be_made(settings: Settings, tmp_path: Path) -> None:
-    """On the first start, which may download for minutes, each process waits for the migration; later ones load early."""
+    """The first start may download for minutes: each process waits for the migration; later ones load early."""
     cold = {part.name: part.needs for part in _parts(settings, _ground(tmp_path))}
     assert cold["storage"] == {"migrate"}
     made = aot_cache(tmp_path)
