@@ -54,7 +54,9 @@ def run_replay(dataset: str, *, speed: float | None, present_s: int | None, targ
         SetupError: There is no such recording, or nowhere to send it.
         DeviceStoppedError: The gateway will not take the device any more.
     """
-    settings = _prepare("replay")
+    settings = load_settings()
+    # On a terminal the progress line has the floor.
+    configure_logging("replay", level="warning" if sys.stderr.isatty() else settings.log_level)
     demo = dataset == DEMO
     recording = read_e4(DEMO_FOLDER if demo else Path(dataset))
     plan = ReplayPlan(
@@ -76,7 +78,9 @@ def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: i
         SetupError: There is no running system.
         DeviceStoppedError: The gateway will not take one of the devices any more.
     """
-    settings = _prepare("simulate")
+    settings = load_settings()
+    # A thousand devices that reconnect would drown everything else.
+    configure_logging("simulate", level="warning")
     chosen = secrets.randbelow(2**31) if seed is None else seed
     typer.echo(f"seed {chosen}", err=True)
     _run(_simulated(People(devices, seed=chosen), devices, settings, rate_hz=rate_hz, seconds=seconds))
@@ -140,12 +144,6 @@ async def _where(settings: Settings, target: Target, names: list[str], *, model:
     async with api_client(system) as http:
         url = device_socket(target.url) if target.url else system.gateway_url
         return url, await enrol(http, names, model=model)
-
-
-def _prepare(component: str) -> Settings:
-    settings = load_settings()
-    configure_logging(component, level="warning" if sys.stderr.isatty() else settings.log_level)
-    return settings
 
 
 def _tell_left_out(recording: Recording) -> None:

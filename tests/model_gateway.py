@@ -61,6 +61,7 @@ class SocketGateway:
         closes: Codes; each ends one connection, in order, after its first message of readings.
         handshakes: HTTP statuses that refuse the next handshakes, in order.
         says: Messages to add to the next answer.
+        ends: Close codes of the connections that have ended.
     """
 
     model: ModelGateway = field(default_factory=ModelGateway)
@@ -69,12 +70,24 @@ class SocketGateway:
     says: list[str] = field(default_factory=list)
     url: str = ""
     port: int = 0
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    ends: list[int | None] = field(default_factory=list)
 
     async def serve(self, socket: ServerConnection) -> None:
         """Serve one device."""
         assert socket.request is not None
         assert socket.request.headers["Authorization"] == f"Bearer {TOKEN}"
         connection = self.model.connection()
+        self.connected.set()
+        try:
+            await self._converse(socket, connection)
+        finally:
+            await socket.wait_closed()
+            self.ends.append(socket.close_code)
+            self.ended.set()
+
+    async def _converse(self, socket: ServerConnection, connection: ModelConnection) -> None:
         async for data in socket:
             answers = connection.receive(data)
             if connection.expected is not None and self.closes:

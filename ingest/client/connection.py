@@ -189,7 +189,7 @@ class DeviceClient:
     async def _take(self, data: str | bytes) -> None:
         for event in self._protocol.receive(data, asyncio.get_running_loop().time()):
             if isinstance(event, Welcome):
-                _log.info("device_connected", session=str(event.session))
+                _log.debug("device_connected", session=str(event.session))
             self._on_event(event)
         self._work.set()
         await self._tell_waiting()

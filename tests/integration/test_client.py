@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from ingest.client.recordings import read_e4
 from ingest.client.replay import DEMO_FOLDER, DEMO_INJECTION, Progress, ReplayPlan, replay
 from ingest.client.simulator import People, Tally, simulate
 from schemas.errors import DeviceStoppedError
+from tests.made_recording import write_e4
 from tests.model_gateway import TOKEN, SocketGateway, socket_gateway
 
 
@@ -195,3 +199,54 @@ async def test_a_simulation_reports_what_was_acknowledged() -> None:
         assert (tally.sent, tally.acknowledged) == (60, 60)
         assert {hello["origin"] for hello in gateway.model.hellos} == {"simulated"}
         assert len({got["time"] for got in gateway.model.durable}) == 20
+
+
+async def test_the_command_replays_a_recording_to_its_end(tmp_path: Path) -> None:
+    """`pulsera replay FOLDER` sends every second, says what it left out and that the recording has ended, exits 0."""
+    write_e4(tmp_path)
+    async with socket_gateway() as gateway, asyncio.timeout(60):
+        process = await replay_command(str(tmp_path), gateway, "--present", "12")
+        _, said = await process.communicate()
+        assert process.returncode == 0, said.decode()
+        assert "left out: 1 of heart_rate, 1 of ibi" in said.decode()
+        assert "has ended; 12 readings sent, all acknowledged" in said.decode()
+        assert len(gateway.model.durable) == 12
+        assert gateway.model.hellos[0]["origin"] == "replay"
+
+
+async def test_a_terminated_replay_closes_its_connection() -> None:
+    """SIGTERM ends the command with 143 and without a traceback, and the gateway sees a proper close."""
+    async with socket_gateway() as gateway, asyncio.timeout(60):
+        process = await replay_command("demo", gateway)
+        assert process.stderr is not None
+        said = await process.stderr.readline()
+        await gateway.connected.wait()
+        process.terminate()
+        rest = await process.stderr.read()
+        assert await process.wait() == 143
+        assert b"Traceback" not in said + rest
+        await gateway.ended.wait()
+        assert gateway.ends == [1000]
+
+
+async def test_a_replay_without_anywhere_to_send_says_so(tmp_path: Path) -> None:
+    """Without a running system and without a token the command exits 1 with one sentence and the next step."""
+    async with asyncio.timeout(60):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "infra.cli", "replay", "demo"),
+            env={**os.environ, "PULSERA_DATA_DIR": str(tmp_path)},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    assert len(said.decode().splitlines()) == 1
+    assert "pulsera up" in said.decode()
+
+
+async def replay_command(dataset: str, gateway: SocketGateway, *options: str) -> asyncio.subprocess.Process:
+    """Start `pulsera replay` with the test's token."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "infra.cli", "replay", dataset, "--url", gateway.url, *options),
+        env={**os.environ, "PULSERA_DEVICE_TOKEN": TOKEN},
+        stderr=asyncio.subprocess.PIPE,
+    )

@@ -7,27 +7,20 @@ import pytest
 
 from ingest.client.recordings import Recording, read_e4
 from schemas.errors import RecordingError
-
-START = 1_644_829_925
+from tests.made_recording import START_S, write_e4
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A recording of 12 s: rest at 1 g, then a second of shaking; the heart rate starts after 10 s."""
-    resting, shaking = ["0,0,64"] * 32, ["0,0,32", "0,0,128"] * 16
-    acceleration = [f"{START}.0, {START}.0, {START}.0", "32.0, 32.0, 32.0", *resting * 10, *shaking, *resting]
-    (tmp_path / "ACC.csv").write_text("\n".join(acceleration))
-    temperature = [f"{second}.{quarter}" for second in range(20, 32) for quarter in range(4)]
-    (tmp_path / "TEMP.csv").write_text("\n".join([f"{START}.0", "4.0", *temperature]))
-    (tmp_path / "HR.csv").write_text("\n".join([f"{START + 10}.0", "1.0", "71.50", "300.00"]))
-    (tmp_path / "IBI.csv").write_text(f"{START}.0, IBI\n2.5,0.75\n2.96875,0.46875\n3.0,0.8\n3.25,5.0\n")
+    """The made recording of 12 s."""
+    write_e4(tmp_path)
     return tmp_path
 
 
 def test_each_second_holds_what_was_measured_in_it(folder: Path) -> None:
     """Acceleration is the mean magnitude, motion the mean distance from 1 g, temperature the second's last sample."""
     recording = read_e4(folder)
-    assert (recording.start_ms, recording.seconds) == (START * 1000, 12)
+    assert (recording.start_ms, recording.seconds) == (START_S * 1000, 12)
     assert recording.reading(0) == {"skin_temperature": 20.3, "acceleration": 1.0, "motion": 0.0}
     # Half of the samples at 0.5 g, half at 2 g: mean 1.25 g, mean distance (0.5 + 1) / 2 = 0.75 g.
     assert recording.reading(10) == {"skin_temperature": 30.3, "acceleration": 1.25, "motion": 0.75}
@@ -70,7 +63,7 @@ def test_a_second_that_is_not_fully_sampled_has_no_motion(folder: Path) -> None:
 def test_a_second_of_nothing_is_no_reading(folder: Path) -> None:
     """Where no file has a value there is no reading."""
     path = folder / "HR.csv"
-    path.write_text(f"{START + 20}.0\n1.0\n70.0\n")
+    path.write_text(f"{START_S + 20}.0\n1.0\n70.0\n")
     assert read_e4(folder).reading(15) is None
 
 
