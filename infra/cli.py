@@ -70,9 +70,11 @@ def gateway() -> None:
     settings = load_settings()
     require_services(settings)
     wait_for_start(("infra.kafka.appender", "infra.timescale.devices", "infra.metrics.meter", "ingest.gateway"))
+    import uvloop
+
     from infra.wiring import run_gateway
 
-    asyncio.run(run_gateway(settings))
+    uvloop.run(run_gateway(settings))
 
 
 @app.command()

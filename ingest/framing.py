@@ -23,6 +23,7 @@ class Frame(msgspec.Struct, Generic[Owner], frozen=True, kw_only=True):
     partition: int
     data: bytes
     rows: int
+    backfill: int
     settles: dict[Owner, list[int]]
     received_us: npt.NDArray[np.int64]
 
@@ -109,6 +110,7 @@ class Framer(Generic[Owner]):
             partition=partition,
             data=encode(batch),
             rows=batch.num_rows,
+            backfill=batch.column("backfill").true_count,
             settles=settles,
             received_us=np.array([admit.received_us for admit in buffer.admitted], dtype=np.int64),
         )
@@ -124,4 +126,5 @@ class Framer(Generic[Owner]):
         buffer.quiet_s = now_s
         data = heartbeat()
         self.held += len(data)
-        return Frame(partition=partition, data=data, rows=0, settles={}, received_us=np.empty(0, dtype=np.int64))
+        nobody = np.empty(0, dtype=np.int64)
+        return Frame(partition=partition, data=data, rows=0, backfill=0, settles={}, received_us=nobody)

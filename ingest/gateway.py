@@ -21,6 +21,7 @@ from ingest.ports import Clock, Device, DeviceDirectory, FrameAppender, Meter
 from ingest.pump import Pump
 from ingest.session import DeviceSession
 from schemas.device_protocol import CLOSE_DRAINING, CLOSE_REPLACED, CLOSE_REVOKED, SUBPROTOCOL_JSON
+from schemas.errors import SetupError
 
 _LOG: Final = structlog.get_logger(__name__)
 _MARGIN_BYTES: Final = 1_024
@@ -97,10 +98,14 @@ class Gateway:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[int], None]) -> None:
-        """Serve until `stop` is set; `ready` is told the port. Returns when everything admitted was seen off."""
+        """Serve until `stop` is set; `ready` is told the port. Returns when everything admitted was seen off.
+
+        Raises:
+            SetupError: The port is in use.
+        """
+        server = await self._serve()
         async with asyncio.TaskGroup() as group:
             chores = [group.create_task(self._pump.run()), group.create_task(self._housekeeping())]
-            server = await self._serve()
             try:
                 ready(server.sockets[0].getsockname()[1])
                 await stop.wait()
@@ -111,21 +116,27 @@ class Gateway:
 
     async def _serve(self) -> Server:
         settings = self._settings
-        return await serve(
-            self._handle,
-            settings.host,
-            settings.port,
-            create_connection=DeviceSocket,
-            process_request=self._process_request,
-            select_subprotocol=_select_subprotocol,
-            compression=None,
-            server_header=None,
-            max_size=settings.limits.message_bytes + _MARGIN_BYTES,
-            ping_interval=_PING_S,
-            ping_timeout=_PONG_S,
-            close_timeout=_FAREWELL_S,
-            logger=_quiet_logger(),
-        )
+        try:
+            return await serve(
+                self._handle,
+                settings.host,
+                settings.port,
+                create_connection=DeviceSocket,
+                process_request=self._process_request,
+                select_subprotocol=_select_subprotocol,
+                compression=None,
+                server_header=None,
+                max_size=settings.limits.message_bytes + _MARGIN_BYTES,
+                ping_interval=_PING_S,
+                ping_timeout=_PONG_S,
+                close_timeout=_FAREWELL_S,
+                logger=_quiet_logger(),
+            )
+        except OSError as error:
+            raise SetupError(
+                f"The device port {settings.port} on {settings.host} cannot be opened: {error.strerror}.",
+                next_step="Stop what uses it, or set PULSERA_GATEWAY_PORT to a free one.",
+            ) from error
 
     async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         path = request.path.partition("?")[0]

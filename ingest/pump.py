@@ -137,6 +137,7 @@ class Pump:
         self._meter.count("frames_total")
         if frame.rows:
             self._meter.count("readings_total", frame.rows)
+            self._meter.count("backfill_total", frame.backfill)
             self._meter.count("messages_total", len(frame.received_us), type="readings")
             waited_us = self._clock.wall_us() - frame.received_us
             self._meter.observe("ack", waited_us.astype(np.float64) / 1e6)

@@ -94,6 +94,7 @@ def test_backfill_is_what_the_corrected_time_says(late_ms: int, correction_ms: i
     frames.add("x", message(of, 1, received_ms=NOW_MS + late_ms), now_s=0)
     (frame,) = [frame for frame in frames.due(now_s=0.04) if frame.rows]
     assert decode(frame.data).booleans("backfill").tolist() == [backfill]
+    assert frame.backfill == int(backfill)
 
 
 def test_a_frame_is_due_when_its_first_reading_has_lingered() -> None:
