@@ -7,6 +7,7 @@ from fastapi import Depends, FastAPI
 from starlette.responses import RedirectResponse
 from starlette.routing import WebSocketRoute
 
+from api.body_limit import BodyLimit
 from api.callers import Ports, authenticate
 from api.errors import add_handlers
 from api.live.socket import serve_live
@@ -42,9 +43,9 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> FastAPI:
         dependencies=[Depends(authenticate)],
         responses=_ERRORS,
         redoc_url=None,
-        max_body_size=MAX_BODY_BYTES,
     )
     app.state.ports = ports
+    app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES)
     add_handlers(app)
     for routes in (service, session, people, series, alerts):
         app.include_router(routes.router)

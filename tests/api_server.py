@@ -10,8 +10,10 @@ from uuid import UUID
 
 import asyncpg
 import httpx
+import pyarrow as pa
 import websockets
 from websockets.asyncio.client import ClientConnection
+from websockets.typing import Subprotocol
 
 from infra.api_process import ApiProcess, api_process, bind, serve
 from infra.kafka.publisher import KafkaPublisher
@@ -22,13 +24,15 @@ from infra.timescale.migrate import apply_migrations
 from infra.timescale.people import ensure_admin
 from infra.timescale.pool import open_pool
 from infra.timescale.series import TimescaleSeries
-from schemas.episodes import Episode
-from schemas.frame import Frame, encode
+from schemas.episodes import Episode, Evidence, Subject, episode_id
+from schemas.frame import FRAME_SCHEMA, Frame, encode
 from schemas.topics import COMMANDS, EPISODES, READINGS, partition_of
 from stream_processors.families.care import CareFamily
 from stream_processors.families.storage import SeriesBatch
 from stream_processors.operators.merge import merge_readings, merge_scores
 from stream_processors.ports import Emission, OffsetMove, Record
+from tests import made_frames
+from tests.made_frames import NOW_MS
 
 LIVE = "pulsera.live.v1+json"
 DEADLINE_S = 20.0
@@ -58,7 +62,10 @@ class RunningApi:
         if origin is not None:
             headers["Origin"] = origin
         return websockets.connect(
-            f"ws://{self.host}/live", additional_headers=headers, subprotocols=[*protocols], proxy=None  # type: ignore[list-item]
+            f"ws://{self.host}/live",
+            additional_headers=headers,
+            subprotocols=[Subprotocol(one) for one in protocols],
+            proxy=None,
         )
 
     async def wearer(self, name: str = "Ada") -> UUID:
@@ -126,7 +133,7 @@ async def running_api(database_url: str, kafka_bootstrap: str) -> AsyncIterator[
         stop = asyncio.Event()
         async with api_process(pool, kafka_bootstrap, components={}) as process:
             listening = bind("127.0.0.1", 0)
-            host = "127.0.0.1:{}".format(listening.getsockname()[1])
+            host = f"127.0.0.1:{listening.getsockname()[1]}"
             serving = asyncio.create_task(serve(process, listening, stop))
             try:
                 yield RunningApi(
@@ -147,11 +154,47 @@ async def running_api(database_url: str, kafka_bootstrap: str) -> AsyncIterator[
         await pool.close()
 
 
+def frame(wearer: UUID, *rows: dict[str, Any]) -> Frame:
+    """Return a frame of one wearer's readings, `at` in seconds after the present of these tests."""
+    made = made_frames.readings(*({**row, "time": (NOW_MS + row.pop("at") * 1_000) * 1_000} for row in rows))
+    raw = made.batch.to_pydict()
+    raw["wearer"] = [wearer.bytes] * made.rows
+    columns = [
+        pa.array(raw[field.name], pa.binary(16)).dictionary_encode() if field.name == "wearer" else made.batch.column(i)
+        for i, field in enumerate(FRAME_SCHEMA)
+    ]
+    return Frame(pa.RecordBatch.from_arrays(columns, schema=FRAME_SCHEMA))
+
+
+def episode(wearer: UUID, minute: int = 0, **changes: Any) -> Episode:
+    """Return an open episode of a high heart rate."""
+    subject = Subject(wearer=wearer)
+    onset_ms = NOW_MS + minute * 60_000
+    values: dict[str, Any] = {
+        "episode_id": episode_id(subject, f"heart_rate.high{minute}", onset_ms),
+        "subject": subject,
+        "condition": f"heart_rate.high{minute}",
+        "type": "physiological",
+        "phase": "opened",
+        "tier": 2,
+        "writer": "vitals",
+        "revision": 1,
+        "pages": True,
+        "onset_ms": onset_ms,
+        "changed_ms": onset_ms + 5_000,
+        "reason": "Heart rate was 131, expected about 72.",
+        "evidence": Evidence(vital="heart_rate", side="high", observed=131.0),
+        "decided_received_ms": onset_ms + 6_000,
+        "decided_append_ms": onset_ms + 6_100,
+    }
+    return Episode(**{**values, **changes})
+
+
 async def told(socket: ClientConnection, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Return the first message that is wanted; what comes before it is passed over."""
     async with asyncio.timeout(DEADLINE_S):
         while True:
-            message = json.loads(await socket.recv())
+            message: dict[str, Any] = json.loads(await socket.recv())
             if wanted(message):
                 return message
 

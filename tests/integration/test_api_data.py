@@ -1,0 +1,209 @@
+"""Stored data and alerts over real HTTP, with a real Kafka and PostgreSQL behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+
+from schemas.topics import COMMANDS, partition_of
+from tests.api_server import DEADLINE_S, RunningApi, episode, frame, running_api
+
+pytestmark = pytest.mark.connected
+
+_DAY = {"from": "2026-11-21T07:59:00Z", "to": "2026-11-21T09:00:00+00:00"}
+
+
+@pytest.fixture
+async def api(database_url: str, kafka_bootstrap: str) -> AsyncIterator[RunningApi]:
+    """A served API."""
+    async with running_api(database_url, kafka_bootstrap) as served:
+        yield served
+
+
+@asynccontextmanager
+async def care_at_work(api: RunningApi, wearer: UUID) -> AsyncIterator[None]:
+    """Do what care does with commands about a wearer while the context lasts."""
+    partition = partition_of(wearer)
+    start = (await api.reader.bounds(COMMANDS.name, partition))[1]
+
+    async def work() -> None:
+        following = start
+        while True:
+            following = await api.care(wearer, commands_from=following)
+            await asyncio.sleep(0.02)
+
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_readings_come_in_pages_that_leave_nothing_out(api: RunningApi) -> None:
+    """Pages follow one another by cursor, oldest first, with what was measured and nothing else."""
+    wearer = await api.wearer()
+    rows = [{"at": second, "heart_rate": 70.0 + second} for second in range(5)]
+    made = frame(wearer, *rows, {"at": 9, "spo2": 96.5})
+    await api.store(wearer, made, following=1)
+    async with api.client(api.admin) as admin:
+        path, seen, cursor = f"/wearers/{wearer}/readings", [], None
+        while True:
+            query = {**_DAY, "limit": "2", **({"cursor": cursor} if cursor else {})}
+            page = (await admin.get(path, params=query)).json()
+            seen += page["items"]
+            cursor = page["cursor"]
+            if cursor is None:
+                break
+        assert [one.get("heart_rate") for one in seen] == [70, 71, 72, 73, 74, None]
+        assert seen[-1]["spo2"] == 96.5
+        assert "heart_rate" not in seen[-1]
+        only = (await admin.get(path, params={**_DAY, "vitals": "spo2"})).json()["items"]
+        assert [one["time"] for one in only] == ["2026-11-21T08:00:09.000Z"]
+
+
+async def test_latest_is_the_newest_measured_with_the_newest_of_each_vital(api: RunningApi) -> None:
+    """A vital that the newest reading lacks keeps its own older time."""
+    wearer = await api.wearer()
+    made = frame(wearer, {"at": 0, "heart_rate": 70.0, "spo2": 97.0}, {"at": 5, "heart_rate": 75.0})
+    await api.store(wearer, made, following=1)
+    async with api.client(api.admin) as admin:
+        latest = (await admin.get(f"/wearers/{wearer}/latest")).json()
+    assert (latest["time"], latest["heart_rate"]) == ("2026-11-21T08:00:05.000Z", 75.0)
+    assert latest["spo2"] is None
+    assert latest["vitals"]["spo2"] == {
+        "value": 97.0,
+        "unit": "%",
+        "time": "2026-11-21T08:00:00.000Z",
+        "source": "watch",
+        "quality": None,
+        "origin": "live",
+        "injected": False,
+    }
+
+
+async def test_a_query_that_cannot_be_meant_is_refused_by_the_name_of_its_field(api: RunningApi) -> None:
+    """Naive times, unknown vitals, steps, foreign cursors and wild limits are 422 and name the field."""
+    wearer = await api.wearer()
+    async with api.client(api.admin) as admin:
+        for query, field, code in (
+            ({"from": "2026-11-21T08:00:00"}, "from", "invalid"),
+            ({"from": "2027-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, "from", "invalid"),
+            ({"vitals": "heart_rate,mood"}, "vitals", "invalid"),
+            ({"step": "60"}, "step", "not_supported"),
+            ({"cursor": "AAAA"}, "cursor", "bad_cursor"),
+            ({"limit": "0"}, "limit", "invalid"),
+        ):
+            answer = await admin.get(f"/wearers/{wearer}/readings", params=query)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, code), query
+            assert answer.json()["error"]["details"]["field"] == field
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    for _ in range(70):
+        yield b" " * 1_000
+
+
+async def test_every_error_has_one_shape(api: RunningApi) -> None:
+    """An unknown path, a wrong method, a large body and broken JSON are told in the same shape."""
+    async with api.client(api.admin) as admin:
+        answers = [
+            (await admin.get("/nowhere"), 404, "not_found"),
+            (await admin.put("/wearers", json={}), 405, "method_not_allowed"),
+            (await admin.post("/wearers", json={"name": "x" * 70_000}), 413, "too_large"),
+            (await admin.post("/wearers", content=_pieces()), 413, "too_large"),
+            (await admin.post("/wearers", json={"name": ""}), 422, "invalid"),
+            (await admin.get("/wearers/not-an-id/latest"), 422, "invalid"),
+            (await admin.post("/wearers", content=b"{", headers={"Content-Type": "application/json"}), 422, "invalid"),
+        ]
+    for answer, status, code in answers:
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (status, code)
+        assert set(error) == {"code", "message", "details"}
+
+
+async def test_acknowledging_answers_with_the_state_that_care_recorded(api: RunningApi) -> None:
+    """Acknowledging is not resolving, repeats of one key are one, and a later answer is its own."""
+    wearer = await api.wearer()
+    await api.care(wearer, episode(wearer))
+    async with api.client(api.admin) as admin, care_at_work(api, wearer):
+        (alert,) = (await admin.get("/alerts", params={"status": "unseen"})).json()["items"]
+        path = f"/alerts/{alert['alert_id']}"
+        seen = await admin.post(f"{path}/seen")
+        assert (seen.status_code, seen.json()["response"]) == (200, "seen")
+        key = {"Idempotency-Key": "one"}
+        first = await admin.post(f"{path}/acknowledge", json={"note": "On my way."}, headers=key)
+        assert (first.status_code, first.json()["response"]) == (200, "acknowledged")
+        assert first.json()["condition"] == "active"
+        again = await admin.post(f"{path}/acknowledge", json={"note": "On my way."}, headers=key)
+        assert again.json()["revision"] == first.json()["revision"]
+        resolved = await admin.post(f"{path}/resolve", json={"outcome": "false_alarm"})
+        assert (resolved.status_code, resolved.json()["response"]) == (200, "resolved")
+        refused = await admin.post(f"{path}/acknowledge")
+        assert refused.status_code == 409
+        assert refused.json()["error"]["code"] == "refused"
+        assert (await admin.get(path)).json()["response"] == "resolved"
+        assert (await admin.get("/alerts", params={"status": "open"})).json()["items"] == []
+
+
+async def test_a_command_that_care_has_not_recorded_is_pending(api: RunningApi) -> None:
+    """While care is away the answer is 202 with the command's id after two seconds, and the command is durable."""
+    wearer = await api.wearer()
+    await api.care(wearer, episode(wearer))
+    partition = partition_of(wearer)
+    before = (await api.reader.bounds(COMMANDS.name, partition))[1]
+    async with api.client(api.admin) as admin:
+        (alert,) = (await admin.get("/alerts", params={"wearer": str(wearer)})).json()["items"]
+        answer = await admin.post(f"/alerts/{alert['alert_id']}/acknowledge")
+    assert answer.status_code == 202
+    assert answer.json()["status"] == "pending"
+    assert (await api.reader.bounds(COMMANDS.name, partition))[1] == before + 1
+
+
+async def test_alerts_are_seen_and_answered_only_with_their_scopes(api: RunningApi) -> None:
+    """Without `act` an alert cannot be answered, without a grant it does not exist."""
+    wearer = await api.wearer()
+    await api.care(wearer, episode(wearer))
+    _, watcher = await api.carer(wearer, "alerts")
+    _, stranger = await api.carer()
+    async with api.client(watcher) as sees, api.client(stranger) as strange:
+        (alert,) = (await sees.get("/alerts")).json()["items"]
+        path = f"/alerts/{alert['alert_id']}"
+        assert (await sees.post(f"{path}/acknowledge")).status_code == 403
+        assert (await strange.get(path)).status_code == 404
+        assert (await strange.post(f"{path}/acknowledge")).status_code == 404
+        assert (await strange.get("/alerts")).json()["items"] == []
+
+
+async def test_reads_and_changes_are_in_the_audit(api: RunningApi) -> None:
+    """Who read whose data stands in the audit within a moment."""
+    wearer = await api.wearer()
+    async with api.client(api.admin) as admin:
+        me = (await admin.get("/me")).json()["user_id"]
+        await admin.get(f"/wearers/{wearer}/latest")
+    query = "SELECT action FROM audit WHERE subject = $1 AND user_id = $2 ORDER BY audit_id"
+    async with asyncio.timeout(DEADLINE_S):
+        while len(rows := await api.pool.fetch(query, f"wearer:{wearer}", UUID(me))) < 2:  # noqa: ASYNC110 - a table has no event
+            await asyncio.sleep(0.05)
+    assert [row["action"] for row in rows] == ["POST wearers", "GET latest"]
+
+
+async def test_the_service_describes_itself_and_is_ready(api: RunningApi) -> None:
+    """Programs get JSON, browsers the application; ready names the core parts with their latency."""
+    async with api.client(None) as anyone:
+        described = await anyone.get("/")
+        assert described.json()["service"] == "Pulsera"
+        browser = await anyone.get("/", headers={"Accept": "text/html"})
+        assert (browser.status_code, browser.headers["location"]) == (307, "/app/")
+        page = await anyone.get("/app/some/page")
+        assert page.status_code == 200
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+        assert (await anyone.get("/app/missing.js")).status_code == 404
+        ready = await anyone.get("/ready")
+        assert ready.status_code == 200, ready.text
+        parts = ready.json()["components"]
+        assert {name: part["state"] for name, part in parts.items()} == {"database": "up", "kafka": "up"}
+        assert all(part["latency_ms"] >= 0 for part in parts.values())
+        assert "process_cpu_seconds_total" in (await anyone.get("/metrics")).text
