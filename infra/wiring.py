@@ -75,6 +75,19 @@ async def run_gateway(settings: Settings) -> None:
         await gateway.run(stop, ready=ready)
 
 
+async def run_worker(settings: Settings, family: str) -> None:
+    """Run one family of stream processors until SIGTERM or SIGINT; the batch in hand is finished first."""
+    from infra.worker_process import check_family, worker_process
+
+    check_family(family)
+    configure_logging(family, level=settings.log_level)
+    stop = stop_on_signal()
+    async with AsyncExitStack() as stack:
+        host = await or_stop(stack.enter_async_context(worker_process(settings, family)), stop)
+        if host is not None:
+            await host.run(stop)
+
+
 async def run_api(settings: Settings) -> None:
     """Serve the HTTP API, the live socket and the pages until SIGTERM or SIGINT, then drain."""
     from infra.api_process import api_process, bind, serve

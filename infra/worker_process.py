@@ -1,0 +1,101 @@
+"""A worker process: one family of stream processors in its host, with what it needs from the world."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from infra.kafka.publisher import KafkaPublisher
+from infra.kafka.reader import KafkaReader
+from infra.metrics.meter import PrometheusMeter
+from infra.metrics.server import serve_metrics
+from infra.settings import Settings
+from infra.timescale.care import TimescaleCareStore
+from infra.timescale.migrate import check_log, check_schema_version
+from infra.timescale.pool import open_pool
+from infra.timescale.series import TimescaleSeries
+from infra.timescale.state import TimescaleStateStore
+from schemas.errors import SetupError
+from stream_processors.families.care import CareFamily
+from stream_processors.families.storage import StorageFamily
+from stream_processors.families.vitals import VitalsFamily
+from stream_processors.hosts.faust_host import FaustHost, FaustSettings
+from stream_processors.hosts.retry import Backoff, Patience
+from stream_processors.hosts.runner import Runner, Surroundings
+from stream_processors.hosts.sink import SinkRunner
+from stream_processors.hosts.stateful import StatefulRunner
+
+_POOL_SIZE: Final = 4
+
+
+def _vitals(_pool: asyncpg.Pool, _cluster_id: str, world: Surroundings, _settings: Settings) -> Runner:
+    return StatefulRunner(VitalsFamily(), world)
+
+
+def _storage(pool: asyncpg.Pool, cluster_id: str, world: Surroundings, settings: Settings) -> Runner:
+    store = TimescaleSeries(pool, family=StorageFamily.name, version=StorageFamily.version, cluster_id=cluster_id)
+    return SinkRunner(StorageFamily(store, world.meter, clock=time.time, retention_days=settings.keep_days), world)
+
+
+def _care(pool: asyncpg.Pool, cluster_id: str, world: Surroundings, _settings: Settings) -> Runner:
+    store = TimescaleCareStore(pool, version=CareFamily.version, cluster_id=cluster_id)
+    return SinkRunner(CareFamily(store, world.publisher), world)
+
+
+FAMILIES: Final[dict[str, Callable[[asyncpg.Pool, str, Surroundings, Settings], Runner]]] = {
+    "storage": _storage,
+    "vitals": _vitals,
+    "care": _care,
+}
+
+
+def check_family(name: str) -> None:
+    """Raise SetupError where there is no such family."""
+    if name not in FAMILIES:
+        raise SetupError(f"There is no family {name!r}.", next_step=f"Choose one of {', '.join(FAMILIES)}.")
+
+
+@asynccontextmanager
+async def worker_process(settings: Settings, family: str) -> AsyncIterator[FaustHost]:
+    """Open what a worker needs, waiting for database and broker, and give its host.
+
+    Raises:
+        SetupError: The metrics port is in use, or the database was not migrated to this release.
+        LogMismatchError: Database and Kafka do not belong together.
+    """
+    meter = PrometheusMeter()
+    health: list[Callable[[], Mapping[str, Any]]] = []
+
+    def answer() -> Mapping[str, Any]:
+        return {"family": family, "status": "starting"} | (dict(health[0]()) if health else {})
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(
+            serve_metrics(meter.registry, answer, host=settings.metrics_host, port=settings.metrics_port)
+        )
+        pool = await open_pool(settings.database_url, size=_POOL_SIZE, application_name=f"pulsera {family}")
+        stack.push_async_callback(pool.close)
+        publisher, reader = KafkaPublisher(settings.kafka_bootstrap), KafkaReader(settings.kafka_bootstrap)
+        stack.push_async_callback(publisher.close)
+        stack.push_async_callback(reader.close)
+        patience = Patience(meter, Backoff())
+        await patience.insist("database", lambda: check_schema_version(pool))
+        cluster_id = await patience.insist("kafka", reader.cluster_id)
+        await patience.insist("database", lambda: check_log(pool, cluster_id=cluster_id))
+        world = Surroundings(
+            publisher=publisher,
+            reader=reader,
+            store=TimescaleStateStore(pool),
+            meter=meter,
+            now_ms=lambda: time.time() * 1000.0,
+        )
+        runner = FAMILIES[family](pool, cluster_id, world, settings)
+        health.append(runner.status)
+        member = FaustSettings(
+            bootstrap=settings.kafka_bootstrap,
+            group=f"pulsera-{family}",
+            instance=f"{family}-{settings.instance}",
+        )
+        yield FaustHost(runner, member, meter)
