@@ -20,6 +20,7 @@ MOST_RECORDS: Final = 64
 _BUFFERED_RECORDS: Final = 256
 _FETCH_BYTES: Final = 4 * 1_048_576
 _DRAIN_MOST_S: Final = 20.0
+_LEAVE_MOST_S: Final = 15.0
 _WATCH_EVERY_S: Final = 1.0
 _POLL_INTERVAL_MOST_S: Final = 24 * 3600.0
 """A worker that waits for a database that is away must not be taken for dead; its heartbeat says that it lives."""
@@ -88,7 +89,11 @@ class FaustHost:
             await _end(stop, watching, background)
             if self._idle.is_set():
                 await self._runner.stop()
-            await app.stop()
+            app.consumer.unacked.clear()  # what is in hand stays uncommitted; Faust would wait for it for ever
+            try:
+                await asyncio.wait_for(app.stop(), _LEAVE_MOST_S)
+            except TimeoutError:
+                _LOG.warning("Faust did not leave the group in time: the others take over after the session timeout")
         for task in (self._failed, background, watching):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
