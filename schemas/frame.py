@@ -183,10 +183,12 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return the batch with exactly the columns of `schema`: by name, absent nullable ones null.
 
     Raises:
-        FrameError: A required column is absent or holds nulls, or a column has another type.
+        FrameError: A required column is absent or holds nulls, a column has another type, or a name stands twice.
     """
     if batch.schema.equals(schema) and not any(batch.column(index).null_count for index in _required(schema)):
         return batch
+    if len(set(batch.schema.names)) != batch.num_columns:
+        raise FrameError("The frame holds two columns of one name.")
     columns = []
     for field in schema:
         index = batch.schema.get_field_index(field.name)

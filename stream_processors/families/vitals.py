@@ -118,6 +118,8 @@ class VitalsState:
 
     def _place(self, readings: Readings, wearer: Ints, stream: Ints, firmware: Ints, time_ms: Ints) -> None:
         end_ms = bin_end_ms(time_ms)
+        if self._corrections.replaced:
+            end_ms = self._pending.ends_of(stream, readings.sent_ms, end_ms)
         late = end_ms <= self._lateness.wearers["frontier_ms"][wearer]
         wearer_end = np.where(late, FOREVER, end_ms)
         stream_end = np.where(end_ms <= self._lateness.streams["frontier_ms"][stream], FOREVER, end_ms)
@@ -183,6 +185,10 @@ class VitalsState:
         self._watch.expect(lane, scores)
         verdict = self._tiers.judge(bins, scores, activity)
         self._watch.tiers(bins, verdict, activity, tiers=self._tiers, clock=self._clock)
+        calm = self._watch.recovered()
+        if len(calm):
+            self._scorer.calm(calm)
+            self._tiers.calm(calm)
         return score_frames.Wave(bins, activity, scores, self._episodes.physiological_tier(lane))
 
     def _emissions(self, scored: list[score_frames.Wave]) -> list[Emission]:

@@ -20,9 +20,14 @@ _CHECK_EVERY: Final = 4_096
 
 
 class Corrections:
-    """The correction of every (device, boot) that was heard within a week, kept in the state."""
+    """The correction of every (device, boot) that was heard within a week, kept in the state.
+
+    Attributes:
+        replaced: In the last record a correction was set or replaced: a repeated reading may have got another time.
+    """
 
     def __init__(self) -> None:
+        self.replaced = False
         self._slots: dict[tuple[int, bytes], int] = {}
         self._keys: list[tuple[int, bytes]] = []
         self._table = Table({"correction_ms": Column("i8", 0), "heard_ms": Column("i8", NEVER)})
@@ -39,7 +44,8 @@ class Corrections:
         kept = self._table["correction_ms"]
         offset = readings.clock_offset_ms
         differs = np.abs(offset - kept[slot]) > TOLERATED_MS
-        if differs.any():
+        self.replaced = bool(differs.any())
+        if self.replaced:
             # In row order, so that of several offsets of one boot in a record the last one stays.
             for row in np.flatnonzero(differs).tolist():
                 kept[slots[row]] = offset[row] if abs(int(offset[row])) > TOLERATED_MS else 0

@@ -33,11 +33,13 @@ class FloorVerdict:
         beyond: The bin lies beyond the limit and counts.
         within: The vital was measured and lies within the limit.
         fires: Beyond it for 2 min.
+        measured: The vital was measured, whether it counts or not.
     """
 
     beyond: Bools
     within: Bools
     fires: Bools
+    measured: Bools
 
 
 class Floor:
@@ -52,10 +54,11 @@ class Floor:
         if frozen.any():
             values = np.where(frozen[:, None] & _FREEZES, np.nan, values)
         over = (values - _LIMIT) * _SIGN > 0
-        within = ~np.isnan(values) & ~over
+        measured = ~np.isnan(values)
+        within = measured & ~over
         lane = bins.stream
         if not (over.any() or self.runs.running(lane).any()):
-            return FloorVerdict(over, within, over)
+            return FloorVerdict(over, within, over, measured)
         allowed = activity.at_rest[:, None] | ~_AT_REST
         beyond = over & allowed
         broken = within | ~allowed | (bins.worn == NOT_WORN)[:, None]
@@ -63,4 +66,4 @@ class Floor:
         self.runs.follow(lane, bins, values, activity, agree=beyond, ends=broken)
         held = bins.end_ms[:, None] - self.runs.table["start_ms"][lane] >= HELD_MS
         fires = beyond & held & (self.runs.table["bins"][lane] >= BINS_LEAST)
-        return FloorVerdict(beyond, within, fires)
+        return FloorVerdict(beyond, within, fires, measured)

@@ -68,6 +68,15 @@ class Pending:
         of_these: Ints = rows[wearers[self.facts[rows, FACT["wearer"]]]]
         return of_these
 
+    def ends_of(self, stream: Ints, sent_ms: Ints, end_ms: Ints) -> Ints:
+        """Return the end of the open bin in which a reading of the same identity lies already, else `end_ms`."""
+        rows = np.flatnonzero(np.minimum(self.wearer_end_ms, self.stream_end_ms)[: self._high] < FOREVER)
+        rows = rows[np.isin(self.facts[rows, FACT["stream"]], stream)]
+        columns = [self.facts[rows, FACT[name]].tolist() for name in ("stream", "sent_ms", "end_ms")]
+        known = {(lane, sent): end for lane, sent, end in zip(*columns, strict=True)}
+        keys = zip(stream.tolist(), sent_ms.tolist(), end_ms.tolist(), strict=True)
+        return np.array([known.get((lane, sent), end) for lane, sent, end in keys], dtype=np.int64)
+
     def close(self, wearer_rows: Ints, stream_rows: Ints) -> None:
         """End the waiting of rows; who waits for nothing more leaves the pool."""
         self.wearer_end_ms[wearer_rows] = FOREVER

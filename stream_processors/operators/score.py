@@ -12,7 +12,7 @@ from stream_processors.operators.bins import Bins
 from stream_processors.operators.gates import HEART_RATE
 from stream_processors.operators.readings import VITAL_COUNT
 from stream_processors.operators.rest import Activity
-from stream_processors.operators.table import NEVER, Bools, Column, Floats, Table
+from stream_processors.operators.table import NEVER, Bools, Column, Floats, Ints, Table
 
 _BIN_MIN: Final = BIN_MS / 60_000
 FAST_MIN: Final = 3.0
@@ -62,6 +62,10 @@ class Scorer(Protocol):
         """Take one bin of each wearer, in order of time; learn only where allowed."""
         ...
 
+    def calm(self, wearers: Ints) -> None:
+        """Forget the deviation of wearers who recovered, not what is usual for them."""
+        ...
+
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         """Return the state as arrays."""
         ...
@@ -109,6 +113,10 @@ class RestingRate:
             sided=_of_rate(said),
             known_s=usual.minutes * 60.0,
         )
+
+    def calm(self, wearers: Ints) -> None:
+        """Forget the smoothed deviation of wearers who recovered."""
+        self._table["sided"][wearers] = 0.0
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         """Return the state as arrays."""

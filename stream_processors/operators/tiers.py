@@ -19,7 +19,7 @@ from stream_processors.operators.table import NEVER, Bools, Column, Ints, Table
 
 THRESHOLDS_Z: Final = (3.0, 5.0)
 """Smoothed deviation for tier 1 and tier 2."""
-PERSIST_MS: Final = (120_000, 60_000)
+PERSIST_MS: Final = (60_000, 30_000)
 """How long the smoothed deviation must stay beyond the threshold; the smoothing itself takes minutes before that."""
 EXIT_Z: Final = 1.5
 """Hysteresis: an episode goes on while the smoothed deviation is beyond this."""
@@ -41,11 +41,13 @@ class TierVerdict:
         tier: Tier that fires in this bin: 0, 1 or 2.
         holds: The deviation goes on.
         back: The heart rate was measured and is back near what is usual, or the smoothed deviation is gone.
+        measured: There is a heart rate and something to compare it with.
     """
 
     tier: Ints
     holds: Bools
     back: Bools
+    measured: Bools
 
 
 class Tiers:
@@ -67,8 +69,9 @@ class Tiers:
         z = scores.z[:, HEART_RATE, None] * _SIGNS
         rising = (z >= _RISE_Z) | (sided >= _RISEN_Z)
         back = (sided < EXIT_Z) | (self._deviation(bins, scores) < BACK_Z)
+        measured = ~np.isnan(sided)
         if not (rising.any() or self.runs.running(lane).any()):
-            return TierVerdict(np.zeros(rising.shape, dtype=np.int64), rising, back)
+            return TierVerdict(np.zeros(rising.shape, dtype=np.int64), rising, back, measured)
         rate = np.broadcast_to(bins.values[:, HEART_RATE, None], rising.shape)
         self.runs.follow(lane, bins, rate, activity, agree=rising & ~np.isnan(rate), ends=~rising)
         tier = np.zeros(rising.shape, dtype=np.int64)
@@ -80,7 +83,12 @@ class Tiers:
             fires = beyond & (bins.end_ms[:, None] - since >= PERSIST_MS[number]) & (z >= EXIT_Z)
             tier = np.where(fires, number + 1, tier)
         holds = (sided >= EXIT_Z) & (z >= BACK_Z)
-        return TierVerdict(tier, holds, back & ~holds)
+        return TierVerdict(tier, holds, back & ~holds, measured)
+
+    def calm(self, wearers: Ints) -> None:
+        """Begin anew for wearers who recovered: what was smoothed before says nothing about what comes."""
+        self.runs.table.reset(wearers)
+        self.table.reset(wearers)
 
     @staticmethod
     def _deviation(bins: Bins, scores: Scores) -> npt.NDArray[np.float64]:

@@ -42,6 +42,7 @@ class Watch:
         self._ids = ids
         self._model = model
         self._look_at_ms = FOREVER
+        self._recovered: list[int] = []
         self.usual = Table({
             "centre_bpm": Column("f8", np.nan),
             "scale_bpm": Column("f8", np.nan),
@@ -52,7 +53,7 @@ class Watch:
     def floor(self, bins: Bins, verdict: FloorVerdict, activity: Activity, *, floor: Floor, clock: LogClock) -> None:
         """Take one wave of streams' own bins."""
         is_open = self._episodes.table["tier"][bins.wearer, : len(FLOOR_RULES)] >= 0
-        concerned = verdict.fires | (is_open & (verdict.beyond | verdict.within))
+        concerned = verdict.fires | (is_open & verdict.measured)
         if not concerned.any():
             return
         for row, rule in np.argwhere(concerned).tolist():
@@ -63,12 +64,16 @@ class Watch:
                 self._fire(seen, rule, FLOOR_TIER, floor.runs.run(seen.stream, rule), clock)
             elif episode is not None and _speaks(episode, seen):
                 episode.floor_bin_ms = seen.end_ms
-                self._go_on(episode, seen, clock, beyond=bool(verdict.beyond[row, rule]), floor=True)
+                self._hear(episode, seen, clock)
+                if verdict.beyond[row, rule]:
+                    self._hold(episode, seen, clock, floor=True)
+                elif verdict.within[row, rule]:
+                    self._back(episode, seen, clock, floor=True)
 
     def tiers(self, bins: Bins, verdict: TierVerdict, activity: Activity, *, tiers: Tiers, clock: LogClock) -> None:
         """Take one wave of wearers' bins."""
         is_open = self._episodes.table["tier"][bins.wearer, :2] >= 0
-        concerned = (verdict.tier > 0) | (is_open & (verdict.holds | verdict.back))
+        concerned = (verdict.tier > 0) | (is_open & verdict.measured)
         if not concerned.any():
             return
         for row, rule in np.argwhere(concerned).tolist():
@@ -77,8 +82,14 @@ class Watch:
             episode = self._episodes.open.get((seen.wearer, rule))
             if tier:
                 self._fire(seen, rule, tier, tiers.runs.run(seen.wearer, rule), clock)
-            elif episode is not None and episode.tiers_hold:
-                self._go_on(episode, seen, clock, beyond=bool(verdict.holds[row, rule]), floor=False)
+            elif episode is not None and (episode.tiers_hold or verdict.holds[row, rule]):
+                # What the floor opened goes on while the rate is far from usual, though no tier would open it.
+                episode.tiers_hold = True
+                self._hear(episode, seen, clock)
+                if verdict.holds[row, rule]:
+                    self._hold(episode, seen, clock, floor=False)
+                elif verdict.back[row, rule]:
+                    self._back(episode, seen, clock, floor=False)
 
     def expect(self, wearer: Ints, scores: Scores) -> None:
         """Remember what the model says of the heart rate, for evidence."""
@@ -95,6 +106,12 @@ class Watch:
                 episode = self._episodes.open.get((wearer, rule))
                 if episode is not None:
                     episode.evidence = evidence.frozen(episode.evidence)
+
+    def recovered(self) -> Ints:
+        """Return the wearers whose heart rate recovered since the last call."""
+        wearers = np.array(self._recovered, dtype=np.int64)
+        self._recovered = []
+        return wearers
 
     def learnable(self, wearer: Ints) -> Bools:
         """Return which baselines of the heart rate may learn: those without an open episode of it."""
@@ -148,22 +165,25 @@ class Watch:
         self._hear(episode, seen, clock)
         self._say(episode, seen, clock, opened=opened, risen=risen)
 
-    def _go_on(self, episode: OpenEpisode, seen: Sight, clock: LogClock, *, beyond: bool, floor: bool) -> None:
-        """Take one more bin of the part (floor or tiers) that holds the episode."""
-        self._hear(episode, seen, clock)
-        back_ms = NEVER
-        if not beyond:
-            back_ms = episode.floor_back_ms if floor else episode.tier_back_ms
-            back_ms = seen.start_ms if back_ms == NEVER else back_ms
+    def _hold(self, episode: OpenEpisode, seen: Sight, clock: LogClock, *, floor: bool) -> None:
+        """Take one more bin that agrees with the part (floor or tiers) that holds the episode."""
         if floor:
-            episode.floor_back_ms = back_ms
+            episode.floor_back_ms = NEVER
         else:
-            episode.tier_back_ms = back_ms
-        if beyond:
-            if floor or episode.floor_stream < 0:
-                episode.evidence = evidence.further(episode.evidence, seen, onset_ms=episode.onset_ms)
-            self._say(episode, seen, clock, opened=False, risen=False)
-        elif seen.end_ms - back_ms >= BACK_MS:
+            episode.tier_back_ms = NEVER
+        if floor or episode.floor_stream < 0:
+            episode.evidence = evidence.further(episode.evidence, seen, onset_ms=episode.onset_ms)
+        self._say(episode, seen, clock, opened=False, risen=False)
+
+    def _back(self, episode: OpenEpisode, seen: Sight, clock: LogClock, *, floor: bool) -> None:
+        """Take one bin that speaks for recovery of that part."""
+        before_ms = episode.floor_back_ms if floor else episode.tier_back_ms
+        since_ms = seen.start_ms if before_ms == NEVER else before_ms
+        if floor:
+            episode.floor_back_ms = since_ms
+        else:
+            episode.tier_back_ms = since_ms
+        if seen.end_ms - since_ms >= BACK_MS:
             self._let_go(episode, seen, clock, floor=floor)
 
     def _let_go(self, episode: OpenEpisode, seen: Sight, clock: LogClock, *, floor: bool) -> None:
@@ -180,6 +200,8 @@ class Watch:
             context=seen.context,
             injected=episode.evidence.injected or seen.injected,
         )
+        if FLOOR_RULES[episode.condition].vital == HEART_RATE:
+            self._recovered.append(episode.wearer)
         sentence = reasons.recovered(episode.evidence, within_ms=BACK_MS)
         change = Change(phase="ended", at_ms=seen.end_ms, reason=sentence, end_reason="recovered")
         self._episodes.tell(episode, change, clock=clock, wearer_id=self._ids[episode.wearer])
