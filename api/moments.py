@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 _MILLISECONDS = re.compile(r"-?\d{1,16}")
+_LOST_PLUS = re.compile(r"(T.*) (\d\d:?\d\d)$")
+"""A query string turns the + of an offset into a space."""
 
 
 def stamp(moment: datetime) -> str:
@@ -39,7 +41,7 @@ def parse(value: Any) -> datetime:
             raise ValueError("The time is out of range.") from error
     if not isinstance(value, str):
         raise ValueError("A time is an RFC 3339 text with an offset, or Unix milliseconds.")  # noqa: TRY004 - pydantic
-    moment = datetime.fromisoformat(value.replace(" ", "+"))
+    moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", value))
     if moment.tzinfo is None:
         raise ValueError("A time needs an offset, such as Z or +01:00.")
     return moment

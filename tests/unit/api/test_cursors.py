@@ -1,0 +1,44 @@
+"""Cursors come back as they went out, and nothing else is taken for one."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from api.cursors import log_cursor, open_log, open_page, page_cursor
+from api.errors import RefusedError
+
+AT = datetime(2026, 11, 21, 8, 0, 0, 123457, tzinfo=UTC)
+
+
+def test_a_page_cursor_gives_its_key_back_to_the_microsecond() -> None:
+    """Times, numbers and ids survive."""
+    key = (AT, 257, UUID(int=5))
+    assert open_page("readings", page_cursor("readings", *key), datetime, int, UUID) == key
+
+
+def test_no_cursor_is_the_first_page() -> None:
+    """Absent means from the start."""
+    assert open_page("readings", None, datetime, int) is None
+
+
+def test_a_log_cursor_gives_its_offsets_back() -> None:
+    """The next offset of each partition survives."""
+    assert open_log("alerts", log_cursor("alerts", {0: 7, 11: 2**40})) == {0: 7, 11: 2**40}
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "AAAA", "not base64!", "é", page_cursor("scores", AT), log_cursor("alerts", {})]
+)
+def test_a_foreign_cursor_is_refused(cursor: str) -> None:
+    """Garbage and another list's cursor are refused, never guessed at."""
+    with pytest.raises(RefusedError) as refused:
+        open_page("readings", cursor, datetime, int)
+    assert (refused.value.status, refused.value.code) == (422, "bad_cursor")
+
+
+@pytest.mark.parametrize("cursor", ["AAAA", log_cursor("readings", {0: 1}), page_cursor("alerts", 1), "[]"])
+def test_a_foreign_log_cursor_is_refused(cursor: str) -> None:
+    """Another topic's cursor and half a pair are refused."""
+    with pytest.raises(RefusedError):
+        open_log("alerts", cursor)

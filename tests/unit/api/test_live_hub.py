@@ -1,0 +1,372 @@
+"""The hub without I/O: who is told what, in which order, and what ends it."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from api.errors import RefusedError
+from api.live.entries import Decoding
+from api.live.hub import MOST_SOCKETS_OF_A_USER, MOST_SUBSCRIPTIONS, Client, Hub, Subscription
+from api.live.outbox import COALESCE_FROM, MOST_QUEUED, Outbox
+from api.ports import Caller, Position
+from schemas import frame
+from schemas.live_protocol import Subscribe
+from schemas.topics import ALERTS, READINGS, partition_of
+from stream_processors.ports import Record
+from tests import made_frames
+from tests.care_events import WEARER, episode
+from tests.made_alerts import alert_record
+from tests.made_frames import NOW_MS
+
+USER = UUID(int=7)
+ADA = made_frames.wearer(1)
+PARTITION = partition_of(ADA)
+
+
+class Grants:
+    """Grants that a test changes."""
+
+    def __init__(self) -> None:
+        self.held: dict[UUID, set[str]] = {}
+        self.good = True
+
+    def holds(self, token_sha256: bytes) -> bool:
+        """Return whether the token is good."""
+        return self.good and token_sha256 == b"hash"
+
+    def scopes(self, user_id: UUID, wearer: UUID) -> frozenset[str]:
+        """Return what is held for a wearer."""
+        return frozenset(self.held.get(wearer, ())) if user_id == USER else frozenset()
+
+    def wearers(self, user_id: UUID, scope: str) -> frozenset[UUID]:
+        """Return the wearers with the scope."""
+        return frozenset(wearer for wearer in self.held if scope in self.scopes(user_id, wearer))
+
+
+class Counts:
+    """A meter that remembers its counters."""
+
+    def __init__(self) -> None:
+        self.counted: dict[str, int] = {}
+
+    def observe(self, name: str, seconds: npt.NDArray[np.float64] | float) -> None:
+        """Remember nothing."""
+
+    def count(self, name: str, amount: int = 1, **_labels: str) -> None:
+        """Add up."""
+        self.counted[name] = self.counted.get(name, 0) + amount
+
+    def gauge(self, name: str, value: float, **_labels: str) -> None:
+        """Keep the newest."""
+        self.counted[name] = int(value)
+
+
+@pytest.fixture
+def grants() -> Grants:
+    """Grants with every scope for Ada."""
+    made = Grants()
+    made.held[ADA] = {"readings", "scores", "alerts"}
+    return made
+
+
+@pytest.fixture
+def counts() -> Counts:
+    """The meter."""
+    return Counts()
+
+
+@pytest.fixture
+def hub(grants: Grants, counts: Counts) -> Hub:
+    """A hub whose log begins at 0 everywhere."""
+    made = Hub(grants=grants, decoding=Decoding(lambda _: None), meter=counts)
+    for topic in (READINGS.name, ALERTS.name):
+        for partition in range(12):
+            made.begin(topic, partition, 0)
+    return made
+
+
+def join(hub: Hub) -> tuple[Client, list[Subscription]]:
+    """Return a client of the hub, and the subscriptions that were asked to begin anew."""
+    again: list[Subscription] = []
+    caller = Caller(user_id=USER, name="Ben", role="carer", token_sha256=b"hash")
+    client = Client(caller=caller, outbox=Outbox(lambda: None), again=again.append)
+    hub.join(client)
+    return client, again
+
+
+def reading(offset: int, *, wearer: int = 1, at_s: int = 0, append_ms: int = NOW_MS, **vitals: Any) -> Record:
+    """Return a record of one reading on the wearer's partition."""
+    made = made_frames.readings({"wearer": wearer, "time": (NOW_MS + at_s * 1000) * 1000, **vitals})
+    return Record(
+        topic=READINGS.name,
+        partition=partition_of(made_frames.wearer(wearer)),
+        offset=offset,
+        append_ms=append_ms,
+        key=None,
+        value=frame.encode(made.batch),
+    )
+
+
+def sent(client: Client) -> list[dict[str, Any]]:
+    """Return what waits for the client, in the order in which it is sent."""
+    messages = []
+    while (outgoing := client.outbox.next()) is not None:
+        messages.append(json.loads(outgoing.message))
+    return messages
+
+
+def follow(hub: Hub, client: Client, number: int = 1, topic: Any = "readings", **wanted: Any) -> Subscription:
+    """Subscribe with an empty snapshot that ends where the hub stands."""
+    subscription = hub.open(client, Subscribe(id=number, topic=topic, **wanted))
+    at = hub.recent.positions(subscription.topic)
+    hub.snapshot(subscription, [], at=at)
+    hub.start(subscription, at)
+    return subscription
+
+
+def rates(messages: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return the heart rates that updates tell."""
+    return [message["data"]["heart_rate"] for message in messages if message["type"] == "update"]
+
+
+def test_the_snapshot_goes_first_and_the_buffer_follows_it_in_order(hub: Hub) -> None:
+    """Records between the snapshot's offsets and now are sent after it, in order, and then live ones."""
+    client, _ = join(hub)
+    hub.take(reading(0, heart_rate=60.0))
+    hub.take(reading(1, heart_rate=61.0))
+    subscription = hub.open(client, Subscribe(id=3, topic="readings", wearer=ADA))
+    hub.take(reading(2, heart_rate=62.0))
+    assert sent(client) == []
+    hub.snapshot(subscription, [(ADA, b'{"stored":60}')], at={PARTITION: 1})
+    hub.start(subscription, {PARTITION: 1})
+    hub.take(reading(3, heart_rate=63.0))
+    messages = sent(client)
+    assert messages[0]["type"] == "snapshot"
+    assert messages[0]["data"] == [{"stored": 60}]
+    assert rates(messages) == [61.0, 62.0, 63.0]
+    assert {message["id"] for message in messages} == {3}
+
+
+def test_a_record_is_told_once_however_often_the_log_repeats_it(hub: Hub) -> None:
+    """A record below the next offset is passed over."""
+    client, _ = join(hub)
+    follow(hub, client)
+    for _ in range(2):
+        hub.take(reading(0, heart_rate=60.0))
+    assert rates(sent(client)) == [60.0]
+
+
+def test_nobody_hears_of_a_wearer_without_a_grant(hub: Hub) -> None:
+    """A frame of two wearers tells a follower of the granted one only."""
+    client, _ = join(hub)
+    follow(hub, client)
+    both = made_frames.readings({"wearer": 1, "heart_rate": 60.0}, {"wearer": 2, "heart_rate": 90.0})
+    hub.take(Record(topic=READINGS.name, partition=PARTITION, offset=0, append_ms=NOW_MS, key=None,
+                    value=frame.encode(both.batch)))  # fmt: skip
+    assert rates(sent(client)) == [60.0]
+
+
+def test_a_frame_that_nobody_follows_is_never_decoded(hub: Hub) -> None:
+    """Bytes that are no frame harm nobody while nobody follows a wearer of that partition."""
+    client, _ = join(hub)
+    follow(hub, client)
+    other = (PARTITION + 1) % 12
+    hub.take(Record(topic=READINGS.name, partition=other, offset=0, append_ms=NOW_MS, key=None, value=b"broken"))
+    hub.take(Record(topic=READINGS.name, partition=PARTITION, offset=0, append_ms=NOW_MS, key=None, value=b"broken"))
+    hub.take(reading(1, heart_rate=60.0))
+    assert rates(sent(client)) == [60.0]
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (Subscribe(id=1, topic="readings", wearer=UUID(int=99)), "not_found"),
+        (Subscribe(id=1, topic="zones"), "not_supported"),
+        (Subscribe(id=1, topic="alerts", group="g"), "not_supported"),
+    ],
+)
+def test_what_may_not_be_followed_is_refused_by_name(hub: Hub, request_: Subscribe, code: str) -> None:
+    """A stranger's wearer, zones and groups are refused."""
+    client, _ = join(hub)
+    with pytest.raises(RefusedError) as refused:
+        hub.open(client, request_)
+    assert refused.value.code == code
+
+
+def test_a_grant_without_the_scope_is_refused(hub: Hub, grants: Grants) -> None:
+    """Who may see readings may not see alerts for that."""
+    grants.held[ADA] = {"readings"}
+    client, _ = join(hub)
+    with pytest.raises(RefusedError) as refused:
+        hub.open(client, Subscribe(id=1, topic="alerts", wearer=ADA))
+    assert refused.value.code == "forbidden"
+
+
+def test_a_slow_client_gets_the_newest_measured_reading(hub: Hub, counts: Counts) -> None:
+    """Waiting readings of a stream give way to the newest by event time, and those that went are counted."""
+    client, _ = join(hub)
+    follow(hub, client)
+    sent(client)
+    for number in range(COALESCE_FROM + 1):
+        at_s = 1_000 if number == 5 else number
+        hub.take(reading(number, at_s=at_s, heart_rate=float(60 + number)))
+    assert rates(sent(client)) == [65.0]
+    hub.recheck()
+    assert counts.counted["coalesced_total"] == COALESCE_FROM
+
+
+def test_alerts_are_never_dropped_but_close_a_client_that_is_too_slow(hub: Hub, grants: Grants) -> None:
+    """The update after the last that may wait closes the socket with 4413."""
+    grants.held[WEARER] = {"alerts"}
+    client, _ = join(hub)
+    follow(hub, client, topic="alerts")
+    sent(client)
+    for number in range(MOST_QUEUED):
+        hub.take(alert_record(number, revision=number + 1))
+    assert client.outbox.closing is None
+    hub.take(alert_record(MOST_QUEUED, revision=MOST_QUEUED + 1))
+    assert client.outbox.closing is not None
+    assert client.outbox.closing[0] == 4413
+
+
+def test_alerts_go_before_readings_that_wait(hub: Hub, grants: Grants) -> None:
+    """An alert overtakes readings that a slow client has not taken."""
+    grants.held[WEARER] = {"alerts"}
+    client, _ = join(hub)
+    follow(hub, client, 1)
+    follow(hub, client, 2, "alerts")
+    sent(client)
+    hub.take(reading(0, heart_rate=60.0))
+    hub.take(alert_record(0))
+    assert [message["id"] for message in sent(client)] == [2, 1]
+
+
+def test_a_lost_grant_ends_the_subscription_and_what_waits_for_it(hub: Hub, grants: Grants) -> None:
+    """The client hears the error and the end, and no reading that had not been sent."""
+    client, _ = join(hub)
+    follow(hub, client, wearer=ADA)
+    sent(client)
+    hub.take(reading(0, heart_rate=60.0))
+    del grants.held[ADA]
+    hub.recheck()
+    hub.take(reading(1, heart_rate=61.0))
+    error, end = sent(client)
+    assert (error["type"], error["id"], error["code"]) == ("error", 1, "grant_withdrawn")
+    assert end == {"type": "unsubscribed", "id": 1}
+
+
+def test_a_lost_wearer_leaves_the_others(hub: Hub, grants: Grants) -> None:
+    """A subscription to everybody goes on with those who are left."""
+    bea = made_frames.wearer(2)
+    grants.held[bea] = {"readings"}
+    client, _ = join(hub)
+    follow(hub, client)
+    sent(client)
+    del grants.held[bea]
+    hub.recheck()
+    (error,) = sent(client)
+    assert (error["code"], str(bea) in error["detail"]) == ("grant_withdrawn", True)
+    hub.take(reading(0, wearer=2, heart_rate=90.0))
+    hub.take(reading(0 if partition_of(bea) != PARTITION else 1, heart_rate=60.0))
+    assert rates(sent(client)) == [60.0]
+
+
+def test_a_new_grant_asks_for_a_new_snapshot(hub: Hub, grants: Grants) -> None:
+    """A subscription to everybody begins anew when somebody joins, and is silent until it has."""
+    client, again = join(hub)
+    subscription = follow(hub, client)
+    sent(client)
+    grants.held[made_frames.wearer(2)] = {"readings"}
+    hub.recheck()
+    assert again == [subscription]
+    hub.take(reading(0, heart_rate=60.0))
+    assert sent(client) == []
+    hub.snapshot(subscription, [], at={PARTITION: 0}, reset=True)
+    hub.start(subscription, {PARTITION: 0})
+    messages = sent(client)
+    assert messages[0]["reset"] is True
+    assert rates(messages) == [60.0]
+
+
+def test_a_lost_token_closes_the_socket(hub: Hub, grants: Grants) -> None:
+    """A token that is revoked or expired ends everything with 4401."""
+    client, _ = join(hub)
+    follow(hub, client)
+    grants.good = False
+    hub.recheck()
+    assert client.outbox.closing is not None
+    assert client.outbox.closing[0] == 4401
+    assert sent(client) == []
+
+
+def test_a_gap_in_the_log_makes_followers_begin_anew(hub: Hub, counts: Counts) -> None:
+    """Offsets that the log no longer holds are counted, and whoever follows that partition is told anew."""
+    client, again = join(hub)
+    subscription = follow(hub, client, wearer=ADA)
+    hub.take(reading(0, heart_rate=60.0))
+    hub.take(reading(10, heart_rate=61.0))
+    assert counts.counted["gap_records_total"] == 9
+    assert again == [subscription]
+
+
+def test_a_client_that_left_is_told_nothing(hub: Hub, counts: Counts) -> None:
+    """Leaving ends every subscription, and the gauge of clients goes down."""
+    client, _ = join(hub)
+    follow(hub, client)
+    sent(client)
+    hub.leave(client)
+    hub.take(reading(0, heart_rate=60.0))
+    assert sent(client) == []
+    assert counts.counted["live_clients"] == 0
+
+
+def test_sockets_and_subscriptions_have_a_limit(hub: Hub) -> None:
+    """One more than allowed is refused."""
+    client, _ = join(hub)
+    for number in range(MOST_SUBSCRIPTIONS):
+        follow(hub, client, number)
+    with pytest.raises(RefusedError, match="subscriptions"):
+        follow(hub, client, MOST_SUBSCRIPTIONS)
+    for _ in range(MOST_SOCKETS_OF_A_USER - 1):
+        join(hub)
+    with pytest.raises(RefusedError, match="live sockets"):
+        join(hub)
+
+
+def test_a_draining_hub_closes_everybody_and_lets_nobody_in(hub: Hub) -> None:
+    """Everybody is sent elsewhere with 4503."""
+    client, _ = join(hub)
+    hub.drain()
+    assert client.outbox.closing is not None
+    assert client.outbox.closing[0] == 4503
+    with pytest.raises(RefusedError, match="stopping"):
+        join(hub)
+
+
+def test_only_a_minute_of_the_log_is_kept(hub: Hub) -> None:
+    """A record a minute older than the newest goes, so a snapshot that ends before it says how far it is behind."""
+    hub.take(reading(0, append_ms=NOW_MS))
+    hub.take(reading(1, append_ms=NOW_MS + 59_000))
+    assert hub.recent.covers(READINGS.name, {PARTITION: 0})
+    hub.take(reading(2, append_ms=NOW_MS + 61_000))
+    assert not hub.recent.covers(READINGS.name, {PARTITION: 0})
+    behind = hub.recent.behind_s(READINGS.name, {PARTITION: Position(next_offset=0, clock_ms=NOW_MS)})
+    assert behind == 59.0
+    assert hub.recent.behind_s(READINGS.name, {PARTITION: Position(next_offset=1, clock_ms=NOW_MS)}) is None
+
+
+def test_an_alert_says_what_it_says_over_http(hub: Hub, grants: Grants) -> None:
+    """A live alert has the shape of the HTTP route, with times as text."""
+    grants.held[WEARER] = {"alerts"}
+    client, _ = join(hub)
+    follow(hub, client, topic="alerts")
+    hub.take(alert_record(0))
+    _, update = sent(client)
+    assert update["data"]["subject"] == {"wearer": str(WEARER)}
+    assert update["data"]["episode_id"] == str(episode().episode_id)
+    assert update["data"]["onset"].endswith("Z")
