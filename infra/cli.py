@@ -106,9 +106,11 @@ def api() -> None:
     settings = load_settings()
     require_services(settings)
     wait_for_start(("uvicorn", "infra.api_process"))
+    import uvloop
+
     from infra.wiring import run_api
 
-    asyncio.run(run_api(settings))
+    uvloop.run(run_api(settings))
 
 
 @app.command()
