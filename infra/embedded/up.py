@@ -57,7 +57,7 @@ async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
             _say(f"{name} was left running by an earlier run; it is ended")
         gate_file(settings.data_dir).unlink(missing_ok=True)
         settings, ground = _lay_ground(settings)
-        announcement = _Announcement(settings, json_line=json_line)
+        announcement = _Announcement(settings, ground.metrics_ports, json_line=json_line)
         supervisor = Supervisor(
             plan(settings, ground, demo=demo, announcement=announcement),
             log_dir=settings.data_dir / "logs",
@@ -245,8 +245,9 @@ async def _migrate(settings: Settings) -> None:
 class _Announcement:
     """What is told of the running system: run.json at every start, one line or a sign-in link when ready."""
 
-    def __init__(self, settings: Settings, *, json_line: bool) -> None:
+    def __init__(self, settings: Settings, metrics_ports: Mapping[str, int], *, json_line: bool) -> None:
         self._settings = settings
+        self._metrics = {name: f"http://127.0.0.1:{port}/metrics" for name, port in metrics_ports.items()}
         self._json_line = json_line
         self._token_file = settings.data_dir / "admin-token"
         self._token: str | None = None
@@ -281,6 +282,7 @@ class _Announcement:
             "database_url": self._settings.database_url,
             "kafka": self._settings.kafka_bootstrap,
             "pids": dict(pids),
+            "metrics": {**self._metrics, "api": f"{self._api}/metrics"},
         }
         sys.stdout.write(json.dumps(facts) + "\n")
         sys.stdout.flush()

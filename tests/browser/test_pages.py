@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,8 @@ class Person:
             await device.acked(await device.send(list(readings)))
             await device.close()
 
-        asyncio.run(session())
+        with ThreadPoolExecutor(1) as beside_the_browser:  # whose driver occupies this thread's loop
+            beside_the_browser.submit(asyncio.run, session()).result()
 
 
 @pytest.fixture
