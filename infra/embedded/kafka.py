@@ -155,7 +155,7 @@ def _format(node: KafkaNode, java: tuple[str, ...], env: dict[str, str], config:
     with log.open("wb") as output:
         try:
             done = subprocess.run(
-                [*tool, "-t", cluster_id, "-c", str(config)],
+                [*tool, f"--cluster-id={cluster_id}", "-c", str(config)],
                 env=env,
                 stdout=output,
                 stderr=output,

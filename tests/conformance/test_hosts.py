@@ -1,7 +1,5 @@
 """What every host must keep, written once: order, durability before commit, restoring, dead letters, rebalancing."""
 
-import asyncio
-
 import pytest
 
 from schemas.errors import LogMismatchError
@@ -10,7 +8,11 @@ from tests.conformance.families import BAD, BOOM, HUGE, REFUSED
 from tests.conformance.faults import DiedError
 from tests.conformance.worlds import PARTITIONS, World, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [
+    pytest.mark.timeout(120),
+    # aiokafka leaves a connection open that was being made when its consumer was stopped; the process ends then anyway.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def numbered(count: int, start: int = 0) -> list[bytes]:
@@ -181,9 +183,13 @@ async def test_a_restored_database_refills_itself_although_the_topic_is_silent(w
     member, _ = world.start_keeping()
     await until(lambda: _saved_is(world, 4))
     await member.stop()
-    counting = world.start_counting()
-    del counting  # the counting family shares the name, so it starts from the sink's row: another version of it
-    await until(lambda: _count_is(world, 4))
+    row = await world.saved()
+    assert row is not None
+    older = type(row)(**{**_fields(row), "next_offset": 2})
+    await world.store.inner.save(older, expected=4)
+    world.start_keeping()
+    await until(lambda: _saved_is(world, 4))
+    assert [row[2] for row in await world.sink_store.rows()] == [0, 1, 2, 3, 2, 3]
 
 
 async def test_another_owner_that_was_faster_is_noticed(world: World) -> None:
@@ -245,7 +251,6 @@ async def test_two_members_share_the_partitions_and_one_takes_over(world: World)
     for partition in range(PARTITIONS):
         assert await world.effects(partition) == expected(30)
     assert not first.task.done()
-    await asyncio.sleep(0)
 
 
 async def _count_is(world: World, count: int) -> bool:

@@ -322,7 +322,9 @@ async def faust_world(bootstrap: str, pool: asyncpg.Pool) -> AsyncIterator[World
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     config = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": "1048576"}
-    await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=config) for topic in (world.topic, world.out)])
+    await admin.create_topics(
+        [NewTopic(topic, PARTITIONS, 1, topic_configs=config) for topic in (world.topic, world.out)]
+    )
     await admin.close()
     try:
         yield world

@@ -1,0 +1,60 @@
+"""Migrating a real PostgreSQL, and tying it to one log."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from infra.timescale.migrate import apply_migrations, check_log, check_schema_version, read_migrations, remember_log
+from infra.timescale.pool import database_errors, open_pool
+from schemas.errors import ContractError, LogMismatchError, SetupError
+
+pytestmark = pytest.mark.connected
+
+
+async def test_a_database_is_migrated_once_whoever_asks(database_url: str) -> None:
+    """Two migrations at the same time apply every file once; a third finds nothing to do; the check is then content."""
+    pool = await open_pool(database_url, size=4)
+    with pytest.raises(SetupError, match="empty"):
+        await check_schema_version(pool)
+    done = await asyncio.gather(apply_migrations(pool), apply_migrations(pool))
+    assert sorted(done) == [0, len(read_migrations())]
+    assert await apply_migrations(pool) == 0
+    await check_schema_version(pool)
+    await pool.close()
+
+
+async def test_a_failing_migration_leaves_nothing_behind(database_url: str, tmp_path: Path) -> None:
+    """A file that fails half way is rolled back whole, the ones before it stay applied, and the check names it."""
+    (tmp_path / "0001_good.sql").write_text("CREATE TABLE good (id integer);")
+    (tmp_path / "0002_bad.sql").write_text("CREATE TABLE half (id integer); SELECT 1 / 0;")
+    pool = await open_pool(database_url, size=2)
+    with pytest.raises(ContractError):
+        await apply_migrations(pool, tmp_path)
+    assert await pool.fetchval("SELECT to_regclass('good') IS NOT NULL AND to_regclass('half') IS NULL")
+    with pytest.raises(SetupError, match="0002_bad.*pulsera migrate"):
+        await check_schema_version(pool, tmp_path)
+    await pool.close()
+
+
+async def test_a_database_belongs_to_one_log(database_url: str) -> None:
+    """Another cluster, or another number of partitions, is refused with a sentence that names both."""
+    pool = await open_pool(database_url, size=2)
+    await apply_migrations(pool)
+    with pytest.raises(SetupError, match="which log"):
+        await check_log(pool, cluster_id="one")
+    await remember_log(pool, cluster_id="one", partitions=12)
+    await check_log(pool, cluster_id="one", partitions=12)
+    with pytest.raises(LogMismatchError, match="one.*two"):
+        await remember_log(pool, cluster_id="two", partitions=12)
+    with pytest.raises(LogMismatchError, match="12 partitions.*24"):
+        await check_log(pool, cluster_id="one", partitions=24)
+    await pool.close()
+
+
+async def test_what_the_driver_cannot_encode_is_a_broken_contract(database_url: str) -> None:
+    """A value that does not fit its column is not worth a retry."""
+    pool = await open_pool(database_url, size=1)
+    with pytest.raises(ContractError), database_errors():
+        await pool.fetchval("SELECT $1::integer", "no number")
+    await pool.close()

@@ -1,0 +1,54 @@
+"""Tests of what a database may lack, and of what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.timescale.migrate import Applied, Migration, pending, read_migrations
+from schemas.errors import SetupError
+
+
+def known(*digests: str) -> list[Migration]:
+    """Return migrations with these checksums."""
+    return [
+        Migration(version=number, name=f"{number:04}_step", sha256=digest, sql="")
+        for number, digest in enumerate(digests, start=1)
+    ]
+
+
+def applied(*digests: str) -> list[Applied]:
+    """Return lines of the table of applied migrations."""
+    return [Applied(version=one.version, name=one.name, sha256=one.sha256) for one in known(*digests)]
+
+
+def test_a_database_lacks_what_comes_after_its_last_migration() -> None:
+    """Only the migrations after the applied ones are pending, in order."""
+    assert [one.version for one in pending(known("a", "b", "c"), applied("a"))] == [2, 3]
+    assert list(pending(known("a"), applied("a"))) == []
+
+
+def test_a_changed_migration_is_refused() -> None:
+    """A file that differs from what was applied is named, with the next step."""
+    with pytest.raises(SetupError, match="0002_step was changed.*Put the file back"):
+        pending(known("a", "changed"), applied("a", "b"))
+
+
+def test_a_newer_database_is_refused() -> None:
+    """Code that is older than the database does not touch it."""
+    with pytest.raises(SetupError, match="has schema 2.*newer"):
+        pending(known("a"), applied("a", "b"))
+
+
+def test_migrations_are_numbered_without_a_gap(tmp_path: Path) -> None:
+    """A missing number or a strange name is refused before anything is applied."""
+    (tmp_path / "0002_late.sql").write_text("SELECT 1;")
+    with pytest.raises(SetupError, match="without a gap"):
+        read_migrations(tmp_path)
+    (tmp_path / "one.sql").write_text("SELECT 1;")
+    with pytest.raises(SetupError, match="not named"):
+        read_migrations(tmp_path)
+
+
+def test_the_shipped_migrations_can_be_read() -> None:
+    """The migrations of this release are numbered from 1."""
+    assert [one.version for one in read_migrations()][:1] == [1]
