@@ -28,7 +28,7 @@ def _ground(folder: Path) -> Ground:
 
 
 def _parts(settings: Settings, ground: Ground, *, demo: bool = False) -> list[Part]:
-    nodes = plan(settings, ground, demo=demo, announcement=_Announcement(settings, json_line=True))
+    nodes = plan(settings, ground, demo=demo, announcement=_Announcement(settings, {}, json_line=True))
     check_needs(nodes)
     return [node for node in nodes if isinstance(node, Part)]
 
