@@ -34,7 +34,11 @@ _ERRORS: Final[dict[int | str, dict[str, object]]] = {
 }
 
 
-def create_app(ports: Ports, *, web: Path = _WEB) -> FastAPI:
+Application = FastAPI
+"""What `create_app` makes, for whoever joins the rooms."""
+
+
+def create_app(ports: Ports, *, web: Path = _WEB) -> Application:
     """Return the application; every route but the public ones needs a caller (default deny)."""
     app = FastAPI(
         title="Pulsera",

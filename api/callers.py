@@ -11,22 +11,8 @@ from starlette.requests import HTTPConnection
 
 from api.live.entries import Decoding
 from api.live.hub import Hub
-from api.ports import (
-    Access,
-    Audit,
-    AuditEntry,
-    Caller,
-    Clock,
-    Commands,
-    LogReader,
-    Meter,
-    Metrics,
-    People,
-    Probes,
-    Reads,
-    Scope,
-    SignIn,
-)
+from api.ports import Access, Audit, Clock, Commands, LogReader, Meter, Metrics, People, Probes, Reads, SignIn
+from api.records import AuditEntry, Caller, Scope
 from schemas.alerts import Alert
 from schemas.errors import ForbiddenError, UnauthenticatedError, UnknownSubjectError
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
-from api.ports import Caller, Clock, CommandResult, Commands
+from api.ports import Clock, Commands
+from api.records import Caller, CommandResult
 from schemas.alerts import Alert, Command, CommandKind
 
 WAIT_S: Final = 2.0

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from api.moments import stamp, stamp_ms
-from api.ports import Carer, Device, Latest, Reading, Score, Wearer
+from api.records import Carer, Device, Latest, Reading, Score, Wearer
 from schemas.alerts import Alert, AlertEvent
 from schemas.episodes import Episode, Subject
 from schemas.vitals import BY_NAME, NAMES, ORIGINS, SOURCE_NAMES

@@ -3,26 +3,24 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import httpx
 import structlog
 import uvicorn
-from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import Application, create_app
 from api.callers import Ports
 from api.live.entries import Decoding
 from api.live.hub import Hub
 from api.live.lag import Lags
 from api.live.recent import FOLLOWED
-from api.ports import CommandResult
+from api.records import CommandResult
 from infra.kafka.commands import CommandLog
 from infra.kafka.follower import KafkaFollower
 from infra.kafka.publisher import KafkaPublisher
@@ -30,18 +28,16 @@ from infra.kafka.reader import KafkaReader
 from infra.metrics.exposition import Exposition
 from infra.metrics.meter import PrometheusMeter
 from infra.probes import SystemProbes
-from infra.timescale.access import AccessList
+from infra.timescale.api_store import ApiStore
 from infra.timescale.audit import AuditTrail
-from infra.timescale.commands import command_result
-from infra.timescale.people import PeopleTable, SessionTable, new_id
-from infra.timescale.pool import database_errors
-from infra.timescale.reads import StoredData
+from infra.timescale.people import new_id
 from schemas.alerts import Command
 from schemas.errors import DatabaseAwayError, SetupError
 from schemas.topics import ALERTS
 
 _LOG = structlog.get_logger(__name__)
 _RECHECK_S: Final = 1.0
+_PROBE_S: Final = 2.0
 _LOOK_BACK_S: Final = 60
 _DRAIN_STEP_S: Final = 0.05
 _DRAIN_MOST_S: Final = 3.0
@@ -59,16 +55,16 @@ def utc_now() -> datetime:
 class ApiProcess:
     """The application, and the hub that has to be drained before it stops."""
 
-    app: FastAPI
+    app: Application
     hub: Hub
 
 
 class CommandDesk:
     """The API's `Commands`: appends to the log, asks the database what became of it."""
 
-    def __init__(self, log: CommandLog, pool: asyncpg.Pool) -> None:
+    def __init__(self, log: CommandLog, store: ApiStore) -> None:
         self._log = log
-        self._pool = pool
+        self._store = store
 
     async def append(self, command: Command) -> None:
         """Append a command and return when it is durable."""
@@ -76,12 +72,12 @@ class CommandDesk:
 
     async def result(self, command_id: UUID) -> CommandResult | None:
         """Return what became of a command."""
-        return await command_result(self._pool, command_id)
+        return await self._store.command_result(command_id)
 
 
 @asynccontextmanager
 async def api_process(
-    pool: asyncpg.Pool,
+    store: ApiStore,
     bootstrap: str,
     *,
     components: Mapping[str, str],
@@ -90,33 +86,24 @@ async def api_process(
 ) -> AsyncIterator[ApiProcess]:
     """Give the application once grants are read and the log is followed; stop everything in order afterwards."""
     meter = PrometheusMeter()
-    access, audit = AccessList(pool, clock), AuditTrail(pool)
-    await access.refresh()
-    decoding = Decoding(access.device)
-    hub = Hub(grants=access, decoding=decoding, meter=meter)
-    reads = StoredData(pool, access.device)
+    await store.access.refresh()
+    decoding = Decoding(store.access.device)
+    hub = Hub(grants=store.access, decoding=decoding, meter=meter)
     follower = KafkaFollower(bootstrap, list(FOLLOWED), begin=hub.begin, take=hub.take)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(_last_words, audit)
+        stack.push_async_callback(_last_words, store.audit)
         publisher, reader = KafkaPublisher(bootstrap), KafkaReader(bootstrap)
         stack.push_async_callback(publisher.close)
         stack.push_async_callback(reader.close)
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=2.0))
-        lags = Lags(hub.recent, reads)
-        probes = SystemProbes(
-            client,
-            core={"database": _database_check(pool), "kafka": _kafka_check(reader)},
-            urls=components,
-            lags={"vitals": lags.vitals_s, "care": lags.care_s, "storage": lags.storage_s},
-        )
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=_PROBE_S))
         ports = Ports(
-            access=access,
-            people=PeopleTable(pool),
-            sign_in=SessionTable(pool, clock),
-            reads=reads,
-            commands=CommandDesk(CommandLog(publisher), pool),
-            audit=audit,
-            probes=probes,
+            access=store.access,
+            people=store.people,
+            sign_in=store.sessions,
+            reads=store.reads,
+            commands=CommandDesk(CommandLog(publisher), store),
+            audit=store.audit,
+            probes=_probes(client, store, reader, hub=hub, urls=components),
             metrics=Exposition(meter.registry),
             meter=meter,
             hub=hub,
@@ -128,10 +115,25 @@ async def api_process(
             allowed_origins=allowed_origins,
         )
         from_ms = int(clock().timestamp() - _LOOK_BACK_S) * 1000
-        for work in (access.watch(), audit.run(), _recheck(hub), follower.run(from_ms=from_ms)):
+        for work in (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms)):
             await stack.enter_async_context(_task(work))
         await follower.attached.wait()
         yield ApiProcess(app=create_app(ports), hub=hub)
+
+
+def _probes(
+    client: httpx.AsyncClient, store: ApiStore, reader: KafkaReader, *, hub: Hub, urls: Mapping[str, str]
+) -> SystemProbes:
+    async def kafka() -> None:
+        await reader.bounds(ALERTS.name, 0)
+
+    lags = Lags(hub.recent, store.reads)
+    return SystemProbes(
+        client,
+        core={"database": store.check, "kafka": kafka},
+        urls=urls,
+        lags={"vitals": lags.vitals_s, "care": lags.care_s, "storage": lags.storage_s},
+    )
 
 
 @asynccontextmanager
@@ -159,21 +161,6 @@ async def _last_words(audit: AuditTrail) -> None:
         _LOG.error("the last audit lines could not be written", reason=str(error))
 
 
-def _database_check(pool: asyncpg.Pool) -> Callable[[], Awaitable[None]]:
-    async def check() -> None:
-        with database_errors():
-            await pool.fetchval("SELECT 1")
-
-    return check
-
-
-def _kafka_check(reader: KafkaReader) -> Callable[[], Awaitable[None]]:
-    async def check() -> None:
-        await reader.bounds(ALERTS.name, 0)
-
-    return check
-
-
 class ApiServer(uvicorn.Server):
     """uvicorn with signals left to the process, so that live sockets are drained before it stops."""
 
@@ -199,7 +186,7 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def make_server(app: FastAPI) -> ApiServer:
+def make_server(app: Application) -> ApiServer:
     """Return the server; WebSocket compression is off, as it costs 100 KiB a socket."""
     config = uvicorn.Config(
         app,

@@ -90,21 +90,21 @@ async def run_worker(settings: Settings, family: str) -> None:
 
 async def run_api(settings: Settings) -> None:
     """Serve the HTTP API, the live socket and the pages until SIGTERM or SIGINT, then drain."""
-    from infra.api_process import api_process, bind, serve
-    from infra.timescale.pool import open_pool
+    from infra.api_process import api_process, bind, serve, utc_now
+    from infra.timescale.api_store import open_api_store
 
     configure_logging("api", level=settings.log_level)
     stop = stop_on_signal()
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(bind(settings.api_host, settings.api_port))
-        pool = await or_stop(open_pool(settings.database_url, size=8, application_name="pulsera api"), stop)
-        if pool is None:
+        opening = open_api_store(settings.database_url, size=8, clock=utc_now)
+        store = await or_stop(stack.enter_async_context(opening), stop)
+        if store is None:
             return
-        stack.push_async_callback(pool.close)
         process = await or_stop(
             stack.enter_async_context(
                 api_process(
-                    pool,
+                    store,
                     settings.kafka_bootstrap,
                     components={name: str(url) for name, url in settings.components.items()},
                     allowed_origins=frozenset(filter(None, settings.allowed_origins.split(","))),
@@ -121,12 +121,7 @@ async def run_api(settings: Settings) -> None:
 async def bootstrap_admin(settings: Settings, token: str | None) -> tuple[str, str]:
     """Make sure that an admin exists for whom this (or a new) token is good; return it and a one-time sign-in code."""
     from infra.api_process import utc_now
-    from infra.timescale.people import SessionTable, ensure_admin
-    from infra.timescale.pool import open_pool
+    from infra.timescale.api_store import open_api_store
 
-    pool = await open_pool(settings.database_url, size=1, application_name="pulsera sign-in")
-    try:
-        admin, good = await ensure_admin(pool, token)
-        return good, await SessionTable(pool, utc_now).issue(admin, lifetime_s=3600)
-    finally:
-        await pool.close()
+    async with open_api_store(settings.database_url, size=1, clock=utc_now) as store:
+        return await store.first_admin(token)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -15,14 +15,14 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.typing import Subprotocol
 
-from infra.api_process import ApiProcess, api_process, bind, serve
+from infra.api_process import ApiProcess, api_process, bind, serve, utc_now
 from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
 from infra.kafka.topics import Durability, create_topics
+from infra.timescale.api_store import open_api_store
 from infra.timescale.care import TimescaleCareStore
 from infra.timescale.migrate import apply_migrations
 from infra.timescale.people import ensure_admin
-from infra.timescale.pool import open_pool
 from infra.timescale.series import TimescaleSeries
 from schemas.episodes import Episode, Evidence, Subject, episode_id
 from schemas.frame import FRAME_SCHEMA, Frame, encode
@@ -124,14 +124,16 @@ class RunningApi:
 @asynccontextmanager
 async def running_api(database_url: str, kafka_bootstrap: str) -> AsyncIterator[RunningApi]:
     """Serve an API on a migrated database."""
-    pool = await open_pool(database_url, size=8)
     publisher, reader = KafkaPublisher(kafka_bootstrap), KafkaReader(kafka_bootstrap)
+    stack = AsyncExitStack()
+    store = await stack.enter_async_context(open_api_store(database_url, size=8, clock=utc_now))
+    pool = store.pool
     try:
         await apply_migrations(pool)
         await create_topics(kafka_bootstrap, Durability(replication=1, flush=False))
         _, token = await ensure_admin(pool, None)
         stop = asyncio.Event()
-        async with api_process(pool, kafka_bootstrap, components={}) as process:
+        async with api_process(store, kafka_bootstrap, components={}) as process:
             listening = bind("127.0.0.1", 0)
             host = f"127.0.0.1:{listening.getsockname()[1]}"
             serving = asyncio.create_task(serve(process, listening, stop))
@@ -151,7 +153,7 @@ async def running_api(database_url: str, kafka_bootstrap: str) -> AsyncIterator[
     finally:
         await publisher.close()
         await reader.close()
-        await pool.close()
+        await stack.aclose()
 
 
 def frame(wearer: UUID, *rows: dict[str, Any]) -> Frame:

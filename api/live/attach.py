@@ -12,7 +12,8 @@ from api.cursors import open_log
 from api.errors import RefusedError
 from api.live.entries import Decoding
 from api.live.hub import Hub, Subscription
-from api.ports import AlertQuery, Latest, LogReader, Positions, Reads
+from api.ports import LogReader, Reads
+from api.records import AlertQuery, Latest, Positions
 from schemas.alerts import Alert
 from schemas.errors import BrokerAwayError, PassingError
 

@@ -12,7 +12,8 @@ import structlog
 
 from api import views
 from api.moments import from_ms
-from api.ports import LogRecord, Reading, Score
+from api.ports import LogRecord
+from api.records import Reading, Score
 from schemas.alerts import decode_change
 from schemas.episodes import decode as decode_episode
 from schemas.errors import PulseraError

@@ -12,7 +12,8 @@ from api.errors import RefusedError
 from api.live.entries import Change, Decoding, Entry
 from api.live.outbox import Outbox, Outgoing
 from api.live.recent import FOLLOWED, RecentLogs
-from api.ports import Caller, LogRecord, Meter, Scope
+from api.ports import LogRecord, Meter
+from api.records import Caller, Scope
 from schemas.live_protocol import CLOSE_DRAINING, CLOSE_REVOKED, LiveError, LiveTopic, Subscribe, Unsubscribed
 from schemas.topics import ALERTS, EPISODES, PARTITIONS, READINGS, SCORES, partition_of
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from api.live.entries import Entry
-from api.ports import Positions
+from api.records import Positions
 from schemas.topics import ALERTS, EPISODES, PARTITIONS, READINGS, SCORES
 
 KEEP_MS: Final = 60_000

@@ -12,7 +12,7 @@ from api.errors import RefusedError, describe
 from api.live.attach import Sources, attach
 from api.live.hub import Client, Subscription
 from api.live.outbox import Outbox, Outgoing
-from api.ports import Caller
+from api.records import Caller
 from schemas.errors import ForbiddenError, PulseraError, UnauthenticatedError
 from schemas.live_protocol import (
     CLOSE_BAD_MESSAGE,

@@ -14,7 +14,7 @@ from api.commanding import carry_out, command_id, make_command
 from api.cursors import open_page, page_cursor
 from api.errors import RefusedError, answer
 from api.moments import from_ms
-from api.ports import AlertQuery, Caller
+from api.records import AlertQuery, Caller
 from api.shapes import AcknowledgeBody, AlertShape, AlertsShape, ErrorShape, PendingShape, ResolveBody
 from schemas.alerts import Alert, CommandKind
 from schemas.errors import DatabaseAwayError

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from api import views
 from api.callers import AdminHere, CallerHere, Ports, PortsHere, note
 from api.errors import RefusedError, answer
-from api.ports import SCOPES, Caller
+from api.records import SCOPES, Caller
 from api.shapes import (
     CarersShape,
     DevicesShape,

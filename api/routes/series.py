@@ -12,7 +12,7 @@ from api.callers import PortsHere, granted
 from api.cursors import open_page, page_cursor
 from api.errors import RefusedError, answer
 from api.moments import Moment, from_ms
-from api.ports import Span
+from api.records import Span
 from api.shapes import EpisodesShape, LatestShape, ReadingsShape, ScoresShape
 from schemas.vitals import BY_NAME, NAMES
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from api.ports import Caller, Role
+from api.records import Caller, Role
 from infra.timescale.pool import database_errors
 from schemas.errors import DatabaseAwayError, UnauthenticatedError
 

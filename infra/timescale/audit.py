@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from api.ports import AuditEntry
+from api.records import AuditEntry
 from infra.timescale.pool import database_errors
 from schemas.errors import DatabaseAwayError
 

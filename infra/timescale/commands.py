@@ -5,7 +5,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from api.ports import CommandResult
+from api.records import CommandResult
 from infra.timescale.pool import database_errors
 from schemas.alerts import Alert
 

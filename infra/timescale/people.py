@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 from uuid6 import uuid7
 
-from api.ports import SCOPES, Carer, Device, Role, Wearer
+from api.records import SCOPES, Carer, Device, Role, Wearer
 from infra.timescale.access import hash_token
 from infra.timescale.pool import database_errors
 from schemas.errors import UnauthenticatedError, UnknownSubjectError

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from api.ports import AlertQuery, Latest, Position, Positions, Reading, Score, Span
+from api.records import AlertQuery, Latest, Position, Positions, Reading, Score, Span
 from infra.timescale.pool import database_errors
 from schemas.alerts import Alert
 from schemas.episodes import Episode

@@ -13,7 +13,7 @@ from api.errors import RefusedError
 from api.live.entries import Decoding
 from api.live.hub import MOST_SOCKETS_OF_A_USER, MOST_SUBSCRIPTIONS, Client, Hub, Subscription
 from api.live.outbox import COALESCE_FROM, MOST_QUEUED, Outbox
-from api.ports import Caller, Position
+from api.records import Caller, Position
 from schemas import frame
 from schemas.live_protocol import Subscribe
 from schemas.topics import ALERTS, READINGS, partition_of

@@ -1,0 +1,67 @@
+"""Everything that the API keeps in the database, behind one pool."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from api.records import CommandResult
+from infra.timescale.access import AccessList
+from infra.timescale.audit import AuditTrail
+from infra.timescale.commands import command_result
+from infra.timescale.people import PeopleTable, SessionTable, ensure_admin
+from infra.timescale.pool import database_errors, open_pool
+from infra.timescale.reads import StoredData
+
+_SIGN_IN_S = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiStore:
+    """The API's adapters, which share a pool."""
+
+    pool: asyncpg.Pool
+    access: AccessList
+    audit: AuditTrail
+    people: PeopleTable
+    sessions: SessionTable
+    reads: StoredData
+
+    async def check(self) -> None:
+        """Return if the database answers.
+
+        Raises:
+            DatabaseAwayError: It does not.
+        """
+        with database_errors():
+            await self.pool.fetchval("SELECT 1")
+
+    async def command_result(self, command_id: UUID) -> CommandResult | None:
+        """Return what became of a command."""
+        return await command_result(self.pool, command_id)
+
+    async def first_admin(self, token: str | None) -> tuple[str, str]:
+        """Make sure that an admin exists for whom this, or a new, token is good; return it and a one-time code."""
+        admin, good = await ensure_admin(self.pool, token)
+        return good, await self.sessions.issue(admin, lifetime_s=_SIGN_IN_S)
+
+
+@asynccontextmanager
+async def open_api_store(dsn: str, *, size: int, clock: Callable[[], datetime]) -> AsyncIterator[ApiStore]:
+    """Give the store once the database answers; close its pool afterwards."""
+    pool = await open_pool(dsn, size=size, application_name="pulsera api")
+    try:
+        access = AccessList(pool, clock)
+        yield ApiStore(
+            pool=pool,
+            access=access,
+            audit=AuditTrail(pool),
+            people=PeopleTable(pool),
+            sessions=SessionTable(pool, clock),
+            reads=StoredData(pool, access.device),
+        )
+    finally:
+        await pool.close()
