@@ -40,7 +40,7 @@ class Counting:
         return str(self._count).encode()
 
 
-@dataclass(frozen=True)
+@dataclass
 class CountingFamily:
     """Makes `Counting` states."""
 

@@ -28,7 +28,7 @@ from stream_processors.hosts.retry import Backoff
 from stream_processors.hosts.runner import Runner, Surroundings
 from stream_processors.hosts.sink import SinkRunner
 from stream_processors.hosts.stateful import StatefulRunner
-from stream_processors.ports import Emission, LogReader, OffsetMove, Publisher, Record, SavedState, StateStore
+from stream_processors.ports import Emission, LogReader, OffsetMove, Record, SavedState
 from tests.conformance.families import REFUSED, CountingFamily, KeepingFamily, SinkStore
 from tests.conformance.faults import FaultyPublisher, FaultyStore, MortalRunner
 
@@ -135,15 +135,19 @@ class World:
         """Where outputs go."""
         return f"out.{self.name}"
 
-    def start_counting(self, *, version: str = "1", **faults: bool) -> Member:
+    def start_counting(
+        self, *, version: str = "1", die_before_work: bool = False, die_before_commit: bool = False
+    ) -> Member:
         """Start a worker of the counting family."""
         family = CountingFamily(self.name, self.topic, self.out, version)
-        return self._start(StatefulRunner(family, self._surroundings()), faults)
+        runner = StatefulRunner(family, self._surroundings())
+        return self._start(MortalRunner(runner, die_before_work=die_before_work, die_before_commit=die_before_commit))
 
-    def start_keeping(self, **faults: bool) -> tuple[Member, KeepingFamily]:
+    def start_keeping(self, *, die_before_commit: bool = False) -> tuple[Member, KeepingFamily]:
         """Start a worker of the sink family."""
         family = KeepingFamily(self.name, (self.topic,), self.sink_store)
-        return self._start(SinkRunner(family, self._surroundings()), faults), family
+        runner = SinkRunner(family, self._surroundings())
+        return self._start(MortalRunner(runner, die_before_commit=die_before_commit)), family
 
     async def append(self, *values: bytes, partition: int = 0) -> None:
         """Append records to the topic under test."""
@@ -199,8 +203,7 @@ class World:
             grace_s=self.grace_s,
         )
 
-    def _start(self, runner: Runner, faults: dict[str, bool]) -> Member:
-        mortal = MortalRunner(runner, **faults)
+    def _start(self, mortal: MortalRunner) -> Member:
         member = Member(mortal, self.host(mortal))
         self.members.append(member)
         return member
@@ -294,9 +297,9 @@ async def memory_world() -> AsyncIterator[World]:
 @contextlib.asynccontextmanager
 async def faust_world(bootstrap: str, pool: asyncpg.Pool) -> AsyncIterator[World]:
     """A world with Faust, Kafka and PostgreSQL."""
-    publisher: Publisher = KafkaPublisher(bootstrap)
+    publisher = KafkaPublisher(bootstrap)
     reader = KafkaReader(bootstrap)
-    states: StateStore = TimescaleStateStore(pool)
+    states = TimescaleStateStore(pool)
     name = uuid.uuid4().hex
     numbers = iter(range(100))
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.connected
 async def test_a_database_is_migrated_once_whoever_asks(database_url: str) -> None:
     """Two migrations at the same time apply every file once; a third finds nothing to do; the check is then content."""
     pool = await open_pool(database_url, size=4)
-    with pytest.raises(SetupError, match="empty"):
+    with pytest.raises(SetupError, match=r"empty"):
         await check_schema_version(pool)
     done = await asyncio.gather(apply_migrations(pool), apply_migrations(pool))
     assert sorted(done) == [0, len(read_migrations())]
@@ -32,7 +32,7 @@ async def test_a_failing_migration_leaves_nothing_behind(database_url: str, tmp_
     with pytest.raises(ContractError):
         await apply_migrations(pool, tmp_path)
     assert await pool.fetchval("SELECT to_regclass('good') IS NOT NULL AND to_regclass('half') IS NULL")
-    with pytest.raises(SetupError, match="0002_bad.*pulsera migrate"):
+    with pytest.raises(SetupError, match=r"0002_bad.*pulsera migrate"):
         await check_schema_version(pool, tmp_path)
     await pool.close()
 
@@ -41,13 +41,13 @@ async def test_a_database_belongs_to_one_log(database_url: str) -> None:
     """Another cluster, or another number of partitions, is refused with a sentence that names both."""
     pool = await open_pool(database_url, size=2)
     await apply_migrations(pool)
-    with pytest.raises(SetupError, match="which log"):
+    with pytest.raises(SetupError, match=r"which log"):
         await check_log(pool, cluster_id="one")
     await remember_log(pool, cluster_id="one", partitions=12)
     await check_log(pool, cluster_id="one", partitions=12)
-    with pytest.raises(LogMismatchError, match="one.*two"):
+    with pytest.raises(LogMismatchError, match=r"one.*two"):
         await remember_log(pool, cluster_id="two", partitions=12)
-    with pytest.raises(LogMismatchError, match="12 partitions.*24"):
+    with pytest.raises(LogMismatchError, match=r"12 partitions.*24"):
         await check_log(pool, cluster_id="one", partitions=24)
     await pool.close()
 

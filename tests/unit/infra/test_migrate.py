@@ -29,23 +29,23 @@ def test_a_database_lacks_what_comes_after_its_last_migration() -> None:
 
 def test_a_changed_migration_is_refused() -> None:
     """A file that differs from what was applied is named, with the next step."""
-    with pytest.raises(SetupError, match="0002_step was changed.*Put the file back"):
+    with pytest.raises(SetupError, match=r"0002_step was changed.*Put the file back"):
         pending(known("a", "changed"), applied("a", "b"))
 
 
 def test_a_newer_database_is_refused() -> None:
     """Code that is older than the database does not touch it."""
-    with pytest.raises(SetupError, match="has schema 2.*newer"):
+    with pytest.raises(SetupError, match=r"has schema 2.*newer"):
         pending(known("a"), applied("a", "b"))
 
 
 def test_migrations_are_numbered_without_a_gap(tmp_path: Path) -> None:
     """A missing number or a strange name is refused before anything is applied."""
     (tmp_path / "0002_late.sql").write_text("SELECT 1;")
-    with pytest.raises(SetupError, match="without a gap"):
+    with pytest.raises(SetupError, match=r"without a gap"):
         read_migrations(tmp_path)
     (tmp_path / "one.sql").write_text("SELECT 1;")
-    with pytest.raises(SetupError, match="not named"):
+    with pytest.raises(SetupError, match=r"not named"):
         read_migrations(tmp_path)
 
 
