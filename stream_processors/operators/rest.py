@@ -92,8 +92,9 @@ class Rest:
     def recall(self, lane: Ints, end_ms: Ints) -> Activity:
         """Return what is known of each lane at these times, from the bins followed so far."""
         table = self.table
-        quiet = np.where(table["last_ms"][lane] == NEVER, FOREVER, table["quiet_ms"][lane])
-        unknown = end_ms - table["known_ms"][lane] >= UNKNOWN_AFTER_MS
+        known = table["known_ms"][lane]
+        unknown = (known > NEVER) & (end_ms - known >= UNKNOWN_AFTER_MS)
+        quiet = np.where(unknown, np.minimum(table["quiet_ms"][lane], known), table["quiet_ms"][lane])
         return _activity(end_ms, quiet, unknown, np.zeros(len(lane), dtype=np.bool_))
 
     def silent(self, lane: Ints, end_ms: Ints) -> Bools:

@@ -1,0 +1,368 @@
+"""The vitals family from records to episodes and scores: one promise a test."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from schemas import frame
+from schemas.episodes import Episode
+from schemas.errors import ContractError
+from schemas.scores import BIN_MS
+from stream_processors.families.vitals import VitalsFamily
+from tests.vitals_frames import T0_MS, Log, batch, reading, wearer_id
+
+Given = dict[str, Any] | None
+
+
+def fresh() -> Log:
+    """Return the log of a new partition."""
+    return Log(VitalsFamily().open(0, None))
+
+
+def live(log: Log, seconds: int, given: Callable[[int], Given], *, start: int = 0, **fixed: Any) -> None:
+    """Append one reading a second, 50 ms after it was measured; None is a second without."""
+    for second in range(start, start + seconds):
+        at = T0_MS + second * 1000
+        columns = given(second)
+        log.append(at + 50, [] if columns is None else [reading(at, **fixed, **columns)])
+
+
+def still(rate: float) -> dict[str, Any]:
+    """Return a person who sits, with this heart rate."""
+    return {"heart_rate": rate, "motion": 0.01, "steps": 0.0}
+
+
+def beating(rate: float) -> Callable[[int], Given]:
+    """Return a sitting person whose heart rate varies by 3 around this."""
+    return lambda second: still(rate + (-3, 1, 2, 0, -1, 3, -2)[second % 7])
+
+
+def physiological(log: Log) -> list[Episode]:
+    """Return the changes that are about the body."""
+    return [change for change in log.episodes if change.type == "physiological"]
+
+
+@pytest.mark.parametrize(("rate", "condition"), [(190.0, "heart_rate.high"), (31.0, "heart_rate.low")])
+def test_a_sustained_extreme_rate_at_rest_opens_one_episode(rate: float, condition: str) -> None:
+    """A rate beyond the floor at rest opens exactly one tier 3 episode, 2 min and the lateness after its start."""
+    log = fresh()
+    live(log, 300, beating(70))
+    live(log, 300, beating(rate), start=300)
+    opened = [change for change in physiological(log) if change.phase == "opened"]
+    assert [(change.condition, change.tier, change.onset_ms) for change in opened] == [(condition, 3, T0_MS + 300_000)]
+    assert opened[0].decided_append_ms == T0_MS + 300_000 + 120_000 + 2_000 + 50
+
+
+def test_an_episode_says_what_was_seen_and_what_is_usual() -> None:
+    """The sentence names value, duration, rest and what is usual; the evidence carries the numbers."""
+    log = fresh()
+    live(log, 600, beating(70))
+    live(log, 125, beating(190), start=600, quality=0.9, injected=True, origin=1)
+    change = physiological(log)[0]
+    assert change.reason.startswith("Heart rate 191 for 2 min at rest; usual at rest 5")
+    assert change.reason.endswith("Injected values, not a real event. Replayed recording.")
+    evidence = change.evidence
+    assert (evidence.vital, evidence.side, evidence.threshold, evidence.rule) == ("heart_rate", "high", 180.0, "floor")
+    assert (evidence.injected, evidence.origin, evidence.sources) == (True, "replay", ["watch"])
+    assert evidence.expected == pytest.approx(70, abs=1)
+    assert (evidence.data_quality, evidence.bins) == (0.9, 24)
+
+
+def test_recovery_ends_an_episode() -> None:
+    """One minute back within the limits ends the episode as recovered."""
+    log = fresh()
+    live(log, 300, beating(70))
+    live(log, 180, beating(190), start=300)
+    live(log, 70, beating(72), start=480)
+    last = physiological(log)[-1]
+    assert (last.phase, last.end_reason, last.ended_ms) == ("ended", "recovered", T0_MS + 480_000 + 60_000)
+
+
+def test_data_that_end_are_never_shown_as_recovered() -> None:
+    """An episode without a bin for 5 min of observed time ends as data_ended, with its last bin as the end."""
+    log = fresh()
+    live(log, 300, beating(70))
+    live(log, 180, beating(190), start=300)
+    log.idle(T0_MS + 480_000, 330)
+    last = physiological(log)[-1]
+    assert (last.phase, last.end_reason) == ("ended", "data_ended")
+    assert "Not known to have recovered" in last.reason
+    assert last.ended_ms is not None
+    assert last.ended_ms <= T0_MS + 480_000
+
+
+def test_a_deviation_from_usual_opens_a_tier_that_only_rises() -> None:
+    """A rate far from usual, yet below the floor, opens tier 1, rises to 2 in the same episode, and never falls."""
+    log = fresh()
+    live(log, 900, beating(65))
+    live(log, 420, beating(130), start=900)
+    changes = physiological(log)
+    tiers = [change.tier for change in changes]
+    assert tiers == sorted(tiers)
+    assert (tiers[0], tiers[-1]) == (1, 2)
+    assert len({change.episode_id for change in changes}) == 1
+
+
+def test_nothing_is_scored_before_enough_rest_was_seen() -> None:
+    """The score is null, not 0, until five minutes at rest are known."""
+    log = fresh()
+    live(log, 1000, beating(65))
+    assert log.rows[20]["score"] is None
+    assert log.rows[-1]["score"] is not None
+    assert log.rows[-1]["expected_heart_rate"] == pytest.approx(65, abs=1)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda _: {"heart_rate": 190.0, "motion": 0.4, "steps": 3.0},
+        lambda second: {**still(187.0 + second % 5), "worn": False},
+        lambda second: {**still(187.0 + second % 5), "quality": 0.3},
+        lambda second: {"heart_rate": 186.0, "motion": 0.3 if second < 600 else 0.0, "steps": 0.0},
+    ],
+    ids=["exercise", "not worn", "low quality", "frozen when the watch comes off after exercise"],
+)
+def test_what_is_no_evidence_opens_nothing(given: Callable[[int], Given]) -> None:
+    """Exercise, readings off the body, low quality and a frozen value open no episode of the body."""
+    log = fresh()
+    live(log, 300, beating(70))
+    live(log, 1200, given, start=300)
+    assert physiological(log) == []
+
+
+def test_an_unknown_quality_passes_and_is_named() -> None:
+    """Readings that tell no quality can open an episode, which says so."""
+    log = fresh()
+    live(log, 300, beating(70))
+    live(log, 130, beating(190), start=300)
+    assert physiological(log)[0].evidence.quality_note == "quality unknown"
+    assert physiological(log)[0].evidence.data_quality is None
+
+
+def test_unknown_activity_counts_as_rest_after_five_minutes() -> None:
+    """Without any sensor of activity the floor waits for 5 min, then alarms and says that activity is unknown."""
+    log = fresh()
+    live(log, 440, lambda second: {"heart_rate": 188.0 + second % 5})
+    opened = physiological(log)[0]
+    assert opened.onset_ms == T0_MS + 295_000
+    assert "activity unknown" in opened.reason
+    assert opened.evidence.context == "activity unknown"
+
+
+def test_an_oximeter_that_syncs_once_a_minute_alarms_beside_a_live_watch() -> None:
+    """The floor judges the oximeter's own bins although the watch has long closed the wearer's, which stay without."""
+    log = fresh()
+    for second in range(300):
+        at = T0_MS + second * 1000
+        rows = [reading(at, **still(70.0 + second % 3))]
+        if second % 60 == 59:
+            past = range(second - 59, second + 1)
+            rows += [reading(T0_MS + each * 1000, device=9, spo2=80.0 + each % 3, quality=0.9) for each in past]
+        log.append(at + 50, rows)
+    opened = [change for change in physiological(log) if change.phase == "opened"]
+    assert [(change.condition, change.tier, change.onset_ms) for change in opened] == [("spo2.low", 3, T0_MS)]
+    assert sum(row["late"] for row in log.rows) > 200
+    assert sum(row["value_spo2"] is not None for row in log.rows) < 20
+
+
+def test_a_short_desaturation_opens_nothing() -> None:
+    """Low saturation for less than 2 min is not yet the floor."""
+    log = fresh()
+    live(log, 400, lambda second: {"spo2": 82.0 if 100 <= second < 210 else 96.0, "heart_rate": 70.0 + second % 3})
+    assert physiological(log) == []
+
+
+def test_silence_opens_no_data_and_data_end_it() -> None:
+    """After 60 s of observed time without a reading the wearer is missed, until data return."""
+    log = fresh()
+    live(log, 30, beating(70))
+    log.idle(T0_MS + 30_050, 70)
+    live(log, 2, beating(70), start=101)
+    assert [(change.condition, change.phase) for change in log.episodes] == [
+        ("no_data", "opened"),
+        ("no_data", "ended"),
+    ]
+    assert (log.episodes[0].tier, log.episodes[0].type, log.episodes[0].pages) == (0, "technical", True)
+    assert log.episodes[0].decided_append_ms == T0_MS + 29_050 + 60_000
+    assert log.episodes[1].end_reason == "recovered"
+
+
+def test_an_outage_of_ours_is_no_silence_of_theirs() -> None:
+    """A gap of ten minutes in the log counts as 2 s of observed time."""
+    log = fresh()
+    live(log, 30, beating(70))
+    log.append(T0_MS + 630_000)
+    log.append(T0_MS + 631_000)
+    assert log.episodes == []
+
+
+@pytest.mark.parametrize(
+    "last",
+    [{"worn": False}, {"time": (T0_MS - 3_600_000) * 1000, "backfill": True}],
+    ids=["taken off", "only history"],
+)
+def test_who_is_not_missed(last: dict[str, Any]) -> None:
+    """No silence is told of a device that was taken off, or of whom only old history came."""
+    log = fresh()
+    log.append(T0_MS + 50, [{**reading(T0_MS, heart_rate=70.0), **last}])
+    log.idle(T0_MS + 1_000, 120)
+    assert log.episodes == []
+
+
+def test_late_readings_are_counted_and_not_scored() -> None:
+    """A reading for a closed bin leaves that bin as it was and is counted once with the wearer's next row."""
+    log = fresh()
+    live(log, 30, beating(70))
+    log.append(T0_MS + 30_000, [reading(T0_MS + 2_500, heart_rate=200.0, boot=b"x" * 16)])
+    live(log, 10, beating(70), start=31)
+    assert sum(row["late"] for row in log.rows) == 1
+    assert all(row["value_heart_rate"] < 80 for row in log.rows)
+    assert log.rows[0]["readings"] == 5
+
+
+def test_readings_of_one_identity_merge_within_the_bin() -> None:
+    """Of each vital the first value that is known counts, and the identity counts once."""
+    log = fresh()
+    log.append(T0_MS + 10, [reading(T0_MS, heart_rate=60.0)])
+    log.append(T0_MS + 20, [reading(T0_MS, heart_rate=90.0, spo2=97.0)])
+    log.append(T0_MS + 8_000, [reading(T0_MS + 7_500, heart_rate=70.0)])
+    row = log.rows[0]
+    assert (row["readings"], row["value_heart_rate"], row["value_spo2"]) == (1, 60.0, 97.0)
+
+
+def test_of_two_sources_the_better_quality_counts() -> None:
+    """A wearer's bin takes each vital from the source of the highest quality that has one."""
+    log = fresh()
+    rows = [
+        reading(T0_MS, heart_rate=60.0, quality=0.6, spo2=95.0),
+        reading(T0_MS, source="phone", heart_rate=80.0, quality=0.9),
+    ]
+    log.append(T0_MS + 10, rows)
+    log.append(T0_MS + 8_000, [reading(T0_MS + 7_500, source=source, heart_rate=70.0) for source in ("watch", "phone")])
+    row = log.rows[0]
+    assert (row["value_heart_rate"], row["value_spo2"], row["readings"]) == (80.0, 95.0, 2)
+
+
+def test_a_live_stream_that_lags_holds_the_bin_open() -> None:
+    """The wearer's bin waits for a live phone that is 5 s behind the watch, and takes its reading."""
+    log = fresh()
+    for second in range(30):
+        at = T0_MS + second * 1000
+        log.append(at + 50, [reading(at, heart_rate=70.0), reading(at - 5_000, source="phone", spo2=97.0)])
+    assert len(log.rows) == 4 + 1
+    assert all(row["late"] == 0 for row in log.rows)
+    assert log.rows[1]["value_spo2"] == 97.0
+
+
+def test_bins_of_a_silent_wearer_close() -> None:
+    """With no live stream left, the last bin closes by observed time."""
+    log = fresh()
+    live(log, 8, beating(70))
+    log.idle(T0_MS + 8_050, 20)
+    assert [row["readings"] for row in log.rows] == [5, 3]
+
+
+def test_a_wrong_clock_is_corrected_and_told() -> None:
+    """Times of a device 2 min behind are corrected, and one technical episode says so until its clock is right."""
+    log = fresh()
+    late_clock = {"clock_offset_ms": 120_000}
+    for second in range(20):
+        at = T0_MS + second * 1000
+        log.append(at + 50, [reading(at - 120_000, heart_rate=70.0, **late_clock)])
+    assert log.rows[0]["bin"].timestamp() * 1000 == T0_MS
+    live(log, 2, lambda _: {"heart_rate": 70.0, "boot": b"y" * 16}, start=20)
+    assert [(change.condition, change.phase) for change in log.episodes] == [
+        ("clock_offset", "opened"),
+        ("clock_offset", "ended"),
+    ]
+    assert "2 min behind" in log.episodes[0].reason
+
+
+def test_a_backlog_is_scored_in_order_as_history() -> None:
+    """Ten minutes of backlog in a few messages give every bin, and an episode that calls nobody as it is old."""
+    log = fresh()
+    hour = 3_600_000
+    past = [reading(T0_MS - hour + second * 1000, backfill=True, **still(185.0 + second % 7)) for second in range(600)]
+    for number in range(6):
+        log.append(T0_MS + number * 40, past[number * 100 : number * 100 + 100])
+    assert len(log.rows) == 119
+    assert [row["bin"] for row in log.rows] == sorted(row["bin"] for row in log.rows)
+    opened = physiological(log)[0]
+    assert (opened.phase, opened.pages) == ("opened", False)
+    assert sum(row["backfill"] for row in log.rows) == 600
+
+
+def test_a_silent_partition_carries_the_clock() -> None:
+    """A heartbeat a second in gives an empty frame of scores a second."""
+    log = fresh()
+    steps = [log.append(T0_MS + number * 500) for number in range(9)]
+    assert [len(step.emissions) for step in steps] == [1, 0, 1, 0, 1, 0, 1, 0, 1]
+
+
+def test_receipts_of_the_record_are_returned() -> None:
+    """A step names when the gateway received what is now processed."""
+    log = fresh()
+    step = log.append(T0_MS + 50, [reading(T0_MS), reading(T0_MS + 1)])
+    assert step.received_ms.tolist() == [T0_MS, T0_MS + 1]
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "negative seq": {"seq": -1},
+    "negative stream": {"stream_id": -5},
+    "a time of another century": {"time": 4_102_444_800_000_000_000},
+    "a time before all devices": {"time": -1},
+    "a receipt of another century": {"received": 4_102_444_800_000_000_000},
+    "a value outside its range": {"heart_rate": 1e30},
+    "a quality above one": {"quality": 7.0},
+}
+
+
+@pytest.mark.parametrize("wrong", BAD.values(), ids=BAD.keys())
+def test_nonsense_is_refused_before_it_changes_anything(wrong: dict[str, Any]) -> None:
+    """A frame with one impossible row is refused whole, and the state's bytes stay as they were."""
+    log = fresh()
+    live(log, 20, beating(70))
+    before = log.state.snapshot()
+    with pytest.raises(ContractError):
+        log.append(T0_MS + 30_000, [reading(T0_MS + 29_000, heart_rate=70.0), {**reading(T0_MS + 29_500), **wrong}])
+    assert log.state.snapshot() == before
+
+
+def test_a_name_that_stands_twice_is_refused() -> None:
+    """A frame with two columns of one name is no frame."""
+    rows = batch([reading(T0_MS, heart_rate=70.0)])
+    doubled = rows.append_column("heart_rate", rows.column("heart_rate"))
+    log = fresh()
+    with pytest.raises(ContractError):
+        log.append_bytes(T0_MS, frame.write_stream(doubled.replace_schema_metadata(rows.schema.metadata)))
+
+
+def test_an_id_that_is_null_is_refused() -> None:
+    """A wearer whose dictionary entry is null is nobody."""
+    rows = batch([reading(T0_MS, heart_rate=70.0)])
+    nobody = pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.array([None], pa.binary(16)))
+    log = fresh()
+    with pytest.raises(ContractError):
+        log.append_bytes(T0_MS, frame.encode(rows.set_column(0, rows.schema.field(0), nobody)))
+
+
+def test_a_snapshot_of_another_version_is_refused() -> None:
+    """A state that another version wrote is not opened."""
+    family = VitalsFamily()
+    blob = family.open(0, None).snapshot().replace(b"vitals-state 1", b"vitals-state 0")
+    with pytest.raises(ContractError, match="version"):
+        family.open(0, blob)
+
+
+def test_episodes_are_keyed_by_their_wearer() -> None:
+    """Two wearers have two episodes with different ids."""
+    log = fresh()
+    for second in range(300):
+        at = T0_MS + second * 1000
+        log.append(at + 50, [reading(at, wearer=number, **still(185.0 + second % 5)) for number in range(2)])
+    opened = [change for change in physiological(log) if change.phase == "opened"]
+    assert {change.subject.wearer for change in opened} == {wearer_id(0), wearer_id(1)}
+    assert len({change.episode_id for change in opened}) == 2
+    assert all(change.onset_ms % BIN_MS == 0 for change in opened)
