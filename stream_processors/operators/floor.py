@@ -14,8 +14,8 @@ from stream_processors.operators.table import Bools
 
 HELD_MS: Final = 120_000
 """From the start of the first bin beyond the limit to the end of the last."""
-GAP_MS: Final = 65_000
-"""Cover: at least one bin a minute. A longer gap, or one bin within the limit, begins anew."""
+GAP_MS: Final = 60_000
+"""Cover: one bin a minute at least, from the end of one to the start of the next. A longer gap begins anew."""
 BINS_LEAST: Final = 3
 
 _VITAL: Final = np.array([rule.vital for rule in FLOOR_RULES])

@@ -14,7 +14,7 @@ QUALITY_LIMIT: Final = 0.5
 
 FROZEN_MS: Final = 240_000
 """A heart rate that is exactly equal for this long, while nothing else changes, is a sensor that repeats itself."""
-_FROZEN_GAP_MS: Final = 65_000
+_FROZEN_GAP_MS: Final = 60_000
 
 HEART_RATE: Final = NAMES.index("heart_rate")
 MOTION: Final = NAMES.index("motion")

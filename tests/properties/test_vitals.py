@@ -24,7 +24,7 @@ def people(seed: int) -> list[Slice]:
     slices: list[Slice] = []
     for second in range(SECONDS):
         at = T0_MS + second * 1000
-        still = {"motion": 0.01, "steps": 0.0}
+        still: dict[str, Any] = {"motion": 0.01, "steps": 0.0}
         rows = [
             reading(at, wearer=0, heart_rate=float(random.integers(60, 75)), quality=0.9, **still),
             reading(at, wearer=1, heart_rate=float(random.integers(184, 196)), **still),
@@ -71,7 +71,7 @@ def shuffled(slices: list[Slice], seed: int) -> list[Slice]:
         for row in rows:
             later[number + int(random.integers(0, 3))].append(row)
     for rows in later:
-        random.shuffle(rows)  # type: ignore[arg-type]  # a list is a sequence that it can swap in
+        random.shuffle(rows)
     return [(slices[0][0] + number * 1000, rows) for number, rows in enumerate(later)]
 
 

@@ -267,7 +267,7 @@ def test_bins_of_a_silent_wearer_close() -> None:
 def test_a_wrong_clock_is_corrected_and_told() -> None:
     """Times of a device 2 min behind are corrected, and one technical episode says so until its clock is right."""
     log = fresh()
-    late_clock = {"clock_offset_ms": 120_000}
+    late_clock: dict[str, Any] = {"clock_offset_ms": 120_000}
     for second in range(20):
         at = T0_MS + second * 1000
         log.append(at + 50, [reading(at - 120_000, heart_rate=70.0, **late_clock)])

@@ -1,0 +1,41 @@
+"""Tables of arrays by slot."""
+
+import numpy as np
+
+from stream_processors.operators.table import NEVER, Column, Table
+
+
+def made() -> Table:
+    """Return a table of two columns."""
+    return Table({"time_ms": Column("i8", NEVER), "pair": Column("f8", 0.5, 2)})
+
+
+def test_growth_keeps_what_was_there() -> None:
+    """Growing past the capacity keeps old slots and fills new ones."""
+    table = made()
+    table.extend(3)
+    table["time_ms"][2] = 7
+    table.extend(1_000)
+    assert table["time_ms"][2] == 7
+    assert table["time_ms"][999] == NEVER
+    assert table["pair"][999].tolist() == [0.5, 0.5]
+
+
+def test_a_dump_holds_the_used_slots_alone() -> None:
+    """A dump has as many rows as slots in use, and loads into a fresh table."""
+    table = made()
+    table.extend(3)
+    table["pair"][1] = (1, 2)
+    other = made()
+    other.load(table.dump())
+    assert other.rows == 3
+    assert other["pair"][1].tolist() == [1, 2]
+
+
+def test_reset_makes_slots_new() -> None:
+    """A slot that is reset holds the fill of every column."""
+    table = made()
+    table.extend(2)
+    table["time_ms"][:2] = 9
+    table.reset(np.array([1]))
+    assert table["time_ms"][:2].tolist() == [9, NEVER]
