@@ -9,7 +9,7 @@ import base64
 import os
 import struct
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 _TEXT: Final = 0x1
 _CLOSE: Final = 0x8
@@ -48,8 +48,8 @@ class DeviceWire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade (RFC 6455, 4.1)."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows asyncio's own type
-        self._transport = transport
+        # uvloop's transports do what asyncio's do without being of its class.
+        self._transport = transport = cast(asyncio.Transport, transport)
         key = base64.b64encode(os.urandom(16)).decode()
         transport.write(
             f"GET /devices/stream HTTP/1.1\r\nHost: {self._host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

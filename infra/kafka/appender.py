@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import deque
+from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,7 +17,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from schemas.errors import ContractError
+from schemas.errors import BrokerAwayError, ContractError
 from schemas.topics import PARTITIONS, READINGS, Topic
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -60,7 +62,10 @@ class KafkaAppender:
     async def __aenter__(self) -> Self:
         """Wait for Kafka and the topic, then start the workers."""
         self._producer = await self._connect()
-        self._workers = [asyncio.create_task(self._work(partition)) for partition in range(PARTITIONS)]
+        for partition in range(PARTITIONS):
+            worker = asyncio.create_task(self._work(partition))
+            worker.add_done_callback(partial(self._ended, partition))
+            self._workers.append(worker)
         return self
 
     async def __aexit__(
@@ -70,9 +75,6 @@ class KafkaAppender:
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
-        for queue in self._queues:
-            for waiting in queue:
-                waiting.done.cancel()
         await self._discard(self._producer)
 
     async def append(self, partition: int, frame: bytes) -> None:
@@ -92,40 +94,48 @@ class KafkaAppender:
             if not queue:
                 wake.clear()
                 await wake.wait()
-            batch = [queue.popleft()]
-            size = len(batch[0].data)
-            while queue and size + len(queue[0].data) <= _BATCH_BYTES:
-                size += len(queue[0].data)
-                batch.append(queue.popleft())
+            batch, size = [queue[0]], len(queue[0].data)
+            for waiting in islice(queue, 1, None):
+                size += len(waiting.data)
+                if size > _BATCH_BYTES:
+                    break
+                batch.append(waiting)
             await self._deliver(partition, batch)
+            for _ in batch:
+                queue.popleft()
+
+    def _ended(self, partition: int, worker: asyncio.Task[None]) -> None:
+        """Tell everybody who waits for a partition that its worker is no more, and why."""
+        for waiting in self._queues[partition]:
+            if worker.cancelled():
+                waiting.done.cancel()
+            elif not waiting.done.done():
+                waiting.done.set_exception(worker.exception() or BrokerAwayError("The appender has stopped."))
 
     async def _deliver(self, partition: int, batch: list[_Waiting]) -> None:
         """See a batch to its end, in order, whatever the broker does meanwhile."""
         backoff_s = _BACKOFF_S
-        try:
-            while batch:
-                generation = self._generation
-                error = await self._try(partition, batch)
-                batch = [waiting for waiting in batch if not waiting.done.done()]
-                if error is None:
-                    continue
-                _LOG.warning("append_retried", partition=partition, frames=len(batch), error=type(error).__name__)
-                await asyncio.sleep(backoff_s)
-                backoff_s = min(backoff_s * 2, _BACKOFF_MOST_S)
-                await self._replace(generation)
-        finally:
-            for waiting in batch:
-                waiting.done.cancel()
+        left = batch
+        while left:
+            generation = self._generation
+            error = await self._try(partition, left)
+            left = [waiting for waiting in left if not waiting.done.done()]
+            if error is None:
+                continue
+            _LOG.warning("append_retried", partition=partition, frames=len(left), error=type(error).__name__)
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, _BACKOFF_MOST_S)
+            await self._replace(generation)
 
-    async def _try(self, partition: int, batch: list[_Waiting]) -> KafkaError | None:
+    async def _try(self, partition: int, batch: list[_Waiting]) -> KafkaError | OSError | None:
         """Append a batch once; return the error after which the rest of it must be appended again."""
         futures: list[asyncio.Future[Any]] = []
         try:
             for waiting in batch:
                 future = await self._producer.send(self._topic.name, value=waiting.data, partition=partition)
                 futures.append(future)
-        except KafkaError as error:
-            failed: KafkaError | None = error
+        except (KafkaError, OSError) as error:
+            failed: KafkaError | OSError | None = error
         else:
             failed = None
         for waiting, future in zip(batch, futures, strict=False):
@@ -133,7 +143,7 @@ class KafkaAppender:
                 await future
             except _NEVER as error:
                 _settle(waiting, ContractError(f"Kafka will never take this frame: {type(error).__name__}."))
-            except KafkaError as error:
+            except (KafkaError, OSError) as error:
                 failed = failed or error
             else:
                 if failed is None:
