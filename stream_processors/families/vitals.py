@@ -88,9 +88,8 @@ class VitalsState:
         readings = read(record.value, append_ms=record.append_ms)
         touched = np.empty(0, dtype=np.int64)
         received = np.empty(0, dtype=np.int64)
-        if readings is None:
-            self._clock.move(record.append_ms)
-        else:
+        self._clock.move(record.append_ms)
+        if readings is not None:
             received = readings.received_ms
             touched = self._take(readings, record.append_ms)
         moved = self._lateness.move(touched, self._clock, self._roster, self._pending)
@@ -100,12 +99,11 @@ class VitalsState:
         return Step(emissions=self._emissions(scored), received_ms=received)
 
     def _take(self, readings: Readings, append_ms: int) -> Ints:
-        """Place rows against the bins closed so far, move the clock and watermarks; return the wearers."""
+        """Place rows against the bins that earlier records closed, then move watermarks; return the wearers."""
         wearer, stream, firmware = self._roster.place(readings)
         self._extend()
         time_ms = self._corrections.correct(readings, append_ms=append_ms)
         self._place(readings, wearer, stream, firmware, time_ms)
-        self._clock.move(append_ms)
         self._lateness.hear(stream, time_ms, self._clock)
         order = np.lexsort((time_ms, wearer))
         last = np.flatnonzero(np.append(np.diff(wearer[order]) != 0, True))
