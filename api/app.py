@@ -1,14 +1,17 @@
 """The application factory: ports in, FastAPI out."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from fastapi import Depends, FastAPI
-from starlette.responses import RedirectResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import WebSocketRoute
 
 from api.body_limit import BodyLimit
-from api.callers import Ports, authenticate
+from api.callers import COOKIE, PUBLIC_PATHS, Ports, authenticate
+from api.docs_page import DOCS_HEADERS, docs_page
 from api.errors import add_handlers
 from api.live.socket import serve_live
 from api.pages import WebPages
@@ -46,6 +49,7 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> Application:
         description=_SUMMARY,
         dependencies=[Depends(authenticate)],
         responses=_ERRORS,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.ports = ports
@@ -54,10 +58,28 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> Application:
     for routes in (service, session, people, series, alerts):
         app.include_router(routes.router)
     app.router.routes.append(WebSocketRoute("/live", serve_live))
+    app.add_route("/docs", _docs(app), include_in_schema=False)
     app.add_route("/app", _to_pages, include_in_schema=False)
     app.mount("/app", WebPages(web), name="web")
     return app
 
 
-async def _to_pages(_request: object) -> RedirectResponse:
+def _docs(app: FastAPI) -> Callable[[Request], Awaitable[Response]]:
+    schema = app.openapi()
+    schema["components"]["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer"},
+        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    }
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            operation["security"] = [] if path in PUBLIC_PATHS else [{"token": []}, {"session": []}]
+    page = docs_page(schema)
+
+    async def docs(_request: Request) -> Response:
+        return HTMLResponse(page, headers=DOCS_HEADERS)
+
+    return docs
+
+
+async def _to_pages(_request: Request) -> Response:
     return RedirectResponse("/app/")

@@ -197,11 +197,20 @@ class _ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     at_rest: bool | None = None
 
 
+_NOT_TOLD: Final = frozenset({"boot", "seq", "cell", "utc_offset_min", "clock_offset_ms", "firmware"})
+"""Columns that stay in the log."""
+
+
 def _rows(batch: pa.RecordBatch) -> list[dict[str, object]]:
-    """Return the rows of a small batch, times as microseconds."""
-    columns = [column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in batch.columns]
-    rows: list[dict[str, object]] = pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
-    return rows
+    """Return the rows of a small batch without the columns that are empty, times as microseconds."""
+    told = [
+        (name, column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        if name not in _NOT_TOLD and column.null_count < len(column)
+    ]
+    names = [name for name, _ in told]
+    columns = [column.to_pylist() for _, column in told]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _score_frame(data: bytes) -> Frame:
@@ -264,7 +273,7 @@ def _alert(data: bytes) -> Change | None:
 
 
 def _present(row: dict[str, object], prefix: str) -> dict[str, float]:
-    values = ((name, row[prefix + name]) for name in NAMES)
+    values = ((name, row.get(prefix + name)) for name in NAMES)
     return {name: round(value, 4) for name, value in values if isinstance(value, float) and value == value}  # noqa: PLR0124 - NaN
 
 

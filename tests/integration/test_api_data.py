@@ -1,8 +1,10 @@
 """Stored data and alerts over real HTTP, with a real Kafka and PostgreSQL behind it."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -207,3 +209,37 @@ async def test_the_service_describes_itself_and_is_ready(api: RunningApi) -> Non
         assert {name: part["state"] for name, part in parts.items()} == {"database": "up", "kafka": "up"}
         assert all(part["latency_ms"] >= 0 for part in parts.values())
         assert "process_cpu_seconds_total" in (await anyone.get("/metrics")).text
+
+
+async def test_the_documentation_needs_nothing_from_elsewhere(api: RunningApi) -> None:
+    """Every route is described with its errors, and the page names no other host."""
+    async with api.client(None) as anyone:
+        page = await anyone.get("/docs")
+        schema = (await anyone.get("/openapi.json")).json()
+    assert page.status_code == 200
+    assert "/wearers/{wearer_id}/readings" in page.text
+    assert "://" not in page.text
+    assert len(schema["paths"]) >= 23
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            assert operation["description"], path
+            assert operation["responses"]["503"]["content"]["application/json"]["schema"]["$ref"].endswith("ErrorShape")
+
+
+async def test_the_live_client_of_the_documentation_works(api: RunningApi) -> None:
+    """The client printed in docs/protocol.md, run as it is, prints an alert."""
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    code = text.split("## Live socket")[1].split("```python")[1].split("```")[0]
+    wearer = await api.wearer()
+    await api.care(wearer, episode(wearer))
+    url = f"ws://{api.host}/live"
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, "-u", "-c", code, url, api.admin, stdout=asyncio.subprocess.PIPE
+    )
+    assert client.stdout is not None
+    try:
+        line = await asyncio.wait_for(client.stdout.readline(), DEADLINE_S)
+    finally:
+        client.kill()
+        await client.wait()
+    assert b"active unseen" in line

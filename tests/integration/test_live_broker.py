@@ -50,6 +50,9 @@ async def test_live_sockets_outlive_a_killed_broker(database_url: str, tmp_path:
                     await api.append(wearer, frame(wearer, {"at": 1, "heart_rate": 61.0}))
                 update = await told(socket, lambda message: message["type"] == "update")
                 assert update["data"]["heart_rate"] == 61.0
+                pending = await admin.post(f"/alerts/{alert['alert_id']}/acknowledge")
+                assert pending.status_code == 202
+                assert (await admin.get("/ready")).json()["components"]["kafka"]["state"] == "up"
 
 
 @pytest.fixture
