@@ -1,5 +1,6 @@
 """Gives a subscription its snapshot and joins it to the updates that follow, without a gap between the two."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from api.cursors import open_log
 from api.errors import RefusedError
 from api.live.entries import Decoding
 from api.live.hub import Hub, Subscription
+from api.paging import ON_LOOP_MOST
 from api.ports import LogReader, Reads
 from api.records import AlertQuery, Latest, Positions
 from schemas.alerts import Alert
@@ -88,7 +90,9 @@ async def _afresh(sources: Sources, subscription: Subscription, *, reset: bool) 
 async def _stored(reads: Reads, subscription: Subscription, ids: Sequence[UUID]) -> tuple[Told, Positions]:
     if subscription.name == "readings":
         latest, positions = await reads.readings_now(ids)
-        return [item for found in latest for item in _readings(found)], positions
+        if len(latest) <= ON_LOOP_MOST:
+            return _all_readings(latest), positions
+        return await asyncio.to_thread(_all_readings, latest), positions
     if subscription.name == "scores":
         scores, positions = await reads.scores_now(ids)
         return [(found.wearer, _ENCODER.encode(views.score(found))) for found in scores], positions
@@ -98,6 +102,10 @@ async def _stored(reads: Reads, subscription: Subscription, ids: Sequence[UUID])
         for found in episodes
         if found.subject.wearer is not None
     ], positions
+
+
+def _all_readings(latest: Sequence[Latest]) -> Told:
+    return [item for found in latest for item in _readings(found)]
 
 
 def _readings(found: Latest) -> Told:

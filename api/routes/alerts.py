@@ -14,6 +14,7 @@ from api.commanding import carry_out, command_id, make_command
 from api.cursors import open_page, page_cursor
 from api.errors import RefusedError, answer
 from api.moments import from_ms
+from api.paging import answer_page
 from api.records import AlertQuery, Caller
 from api.shapes import AcknowledgeBody, AlertShape, AlertsShape, ErrorShape, PendingShape, ResolveBody
 from schemas.alerts import Alert, CommandKind
@@ -75,7 +76,7 @@ async def alerts(
     found = await ports.reads.alerts(query)
     last = found[-1] if len(found) == limit else None
     following = page_cursor("alerts", from_ms(last.raised_ms), last.alert_id) if last else None
-    return answer({"items": [views.alert(one) for one in found], "cursor": following})
+    return await answer_page(found, views.alert, cursor=following)
 
 
 @router.get("/alerts/{alert_id}", response_model=AlertShape)  # noqa: FAST003 - granted_alert takes the id

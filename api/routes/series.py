@@ -12,6 +12,7 @@ from api.callers import PortsHere, granted
 from api.cursors import open_page, page_cursor
 from api.errors import RefusedError, answer
 from api.moments import Moment, from_ms
+from api.paging import answer_page
 from api.records import Span
 from api.shapes import EpisodesShape, LatestShape, ReadingsShape, ScoresShape
 from schemas.vitals import BY_NAME, NAMES
@@ -79,7 +80,7 @@ async def readings(
     found = await ports.reads.readings(wearer_id, _page(span, after), vitals)
     last = found[-1] if len(found) == span.limit else None
     following = page_cursor("readings", last.time, last.stream_id) if last else None
-    return answer({"items": [views.reading(one) for one in found], "cursor": following})
+    return await answer_page(found, views.reading, cursor=following)
 
 
 @router.get("/wearers/{wearer_id}/scores", response_model=ScoresShape)
@@ -88,7 +89,7 @@ async def scores(wearer_id: ToScore, ports: PortsHere, span: SpanHere, cursor: C
     after = open_page("scores", cursor, datetime)
     found = await ports.reads.scores(wearer_id, _page(span, after))
     following = page_cursor("scores", found[-1].bin) if len(found) == span.limit else None
-    return answer({"items": [views.score(one) for one in found], "cursor": following})
+    return await answer_page(found, views.score, cursor=following)
 
 
 @router.get("/wearers/{wearer_id}/episodes", response_model=EpisodesShape)
@@ -98,4 +99,4 @@ async def episodes(wearer_id: ToScore, ports: PortsHere, span: SpanHere, cursor:
     found = await ports.reads.episodes(wearer_id, _page(span, after))
     last = found[-1] if len(found) == span.limit else None
     following = page_cursor("episodes", from_ms(last.onset_ms), last.episode_id) if last else None
-    return answer({"items": [views.episode(one) for one in found], "cursor": following})
+    return await answer_page(found, views.episode, cursor=following)

@@ -3,8 +3,9 @@
 Values are parameters; names of columns come from the registry of vitals and from this module, never from a request.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +19,8 @@ from schemas.topics import EPISODES, READINGS, SCORES
 from schemas.vitals import NAMES
 
 _FAMILY: Final = "storage"
+_ON_LOOP_ROWS: Final = 200
+"""Reading more rows would hold the loop for over 5 ms, so it happens in a thread."""
 _NEWEST: Final = 600
 """Among so many newest readings of a wearer the newest value of each vital is looked for."""
 
@@ -79,6 +82,7 @@ ORDER BY raised DESC, alert_id LIMIT $6
 """
 _POSITIONS: Final = "SELECT partition, next_offset, clock_ms FROM processor_state WHERE family = $1 AND topic = $2"
 
+_T = TypeVar("_T")
 _alert = msgspec.json.Decoder(Alert).decode
 _episode = msgspec.json.Decoder(Episode).decode
 
@@ -107,7 +111,7 @@ class StoredData:
         after = span.after or (span.start, -1)
         with database_errors():
             rows = await self._pool.fetch(query, wearer, span.start, span.end, *after, span.limit)
-        return [self._reading(row, names) for row in rows]
+        return await _made(rows, lambda row: self._reading(row, names))
 
     async def scores(self, wearer: UUID, span: Span) -> Sequence[Score]:
         """Return scored bins, oldest first."""
@@ -118,7 +122,7 @@ class StoredData:
                 rows = await self._pool.fetch(query, wearer, span.start, span.end, None, span.limit)
             else:
                 rows = await self._pool.fetch(_SCORES, wearer, span.start, span.end, after, span.limit)
-        return [_score(row) for row in rows]
+        return await _made(rows, _score)
 
     async def episodes(self, wearer: UUID, span: Span) -> Sequence[Episode]:
         """Return episodes by onset, newest first."""
@@ -144,12 +148,14 @@ class StoredData:
     async def readings_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Latest], Positions]:
         """Return what was measured last by each wearer, and storage's offsets at that moment."""
         rows, positions = await self._snapshot(_LATEST, wearers, READINGS.name)
-        return self._latest(rows), positions
+        if len(rows) <= _ON_LOOP_ROWS:
+            return self._latest(rows), positions
+        return await asyncio.to_thread(self._latest, rows), positions
 
     async def scores_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Score], Positions]:
         """Return the newest score of each wearer, and storage's offsets at that moment."""
         rows, positions = await self._snapshot(_SCORES_NOW, wearers, SCORES.name)
-        return [_score(row) for row in rows], positions
+        return await _made(rows, _score), positions
 
     async def episodes_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Episode], Positions]:
         """Return the open episodes of the wearers, and storage's offsets at that moment."""
@@ -195,6 +201,13 @@ class StoredData:
             hrv_window_s=row["hrv_window_s"],
             ibi=row["ibi"],
         )
+
+
+async def _made(rows: Sequence[asyncpg.Record], make: Callable[[asyncpg.Record], _T]) -> list[_T]:
+    def made() -> list[_T]:
+        return [make(row) for row in rows]
+
+    return made() if len(rows) <= _ON_LOOP_ROWS else await asyncio.to_thread(made)
 
 
 def _newest(found: Sequence[Reading]) -> Mapping[str, Reading]:
