@@ -178,9 +178,10 @@ def _first_known(values: npt.NDArray[Any], starts: Ints) -> npt.NDArray[Any]:
 def _reduce(facts: Ints, numbers: npt.NDArray[np.float32], starts: Ints) -> Bins:
     quality = numbers[:, QUALITY]
     counting = counts(facts[:, FACT["worn"]], quality)
-    known = counting & ~np.isnan(quality)
+    trusted = counting[:, HEART_RATE]
+    known = trusted & ~np.isnan(quality)
     vitals = numbers[:, :VITAL_COUNT].astype(np.float64)
-    present = ~np.isnan(vitals) & counting[:, None]
+    present = ~np.isnan(vitals) & counting
     whole = np.rint(np.where(present, vitals, 0.0) * THOUSANDTHS).astype(np.int64)
     sums = np.add.reduceat(whole, starts, axis=0)
     present_count = np.add.reduceat(present.astype(np.int64), starts, axis=0)
@@ -189,7 +190,7 @@ def _reduce(facts: Ints, numbers: npt.NDArray[np.float32], starts: Ints) -> Bins
     lowest = np.where(known, np.rint(-THOUSANDTHS * np.where(known, quality, 0)), _NO_QUALITY).astype(np.int64)
     rate = np.where(present[:, HEART_RATE], whole[:, HEART_RATE], _NO_RATE)
     mirrored = np.where(present[:, HEART_RATE], -whole[:, HEART_RATE], _NO_RATE)
-    extremes = np.column_stack((facts[:, _LARGEST], lowest, counting & ~known, rate, mirrored))
+    extremes = np.column_stack((facts[:, _LARGEST], lowest, trusted & ~known, rate, mirrored))
     largest = np.maximum.reduceat(extremes, starts, axis=0)
     last = np.r_[starts[1:], len(facts)] - 1
     head = facts[starts]

@@ -10,7 +10,10 @@ from stream_processors.operators.readings import NOT_WORN
 from stream_processors.operators.table import NEVER, Bools, Column, Floats, Ints, Table
 
 QUALITY_LIMIT: Final = 0.5
-"""Below this a value is stored and shown, never judged. An unknown quality passes, and evidence says so."""
+"""Below this a value is stored and shown, never judged. An unknown quality passes, and evidence says so.
+
+It is the quality of the optical signal, which movement lowers: what tells of movement passes at any quality.
+"""
 
 FROZEN_MS: Final = 240_000
 """A heart rate that is exactly equal for this long, while nothing else changes, is a sensor that repeats itself."""
@@ -24,9 +27,21 @@ _OTHERS: Final = [
 ]
 
 
+_OF_MOVEMENT: Final = np.array([name in {"motion", "acceleration", "steps"} for name in NAMES])
+
+
+def _believed(quality: npt.NDArray[np.float32]) -> Bools:
+    """Return which readings are not known to be of low quality."""
+    passes: Bools = ~(quality < QUALITY_LIMIT)
+    return passes
+
+
 def counts(worn: Ints, quality: npt.NDArray[np.float32]) -> Bools:
-    """Return which readings may be judged: not known to be off the body, not known to be of low quality."""
-    passes: Bools = (worn != NOT_WORN) & ~(quality < QUALITY_LIMIT)
+    """Return which vitals of which readings may be judged, shape (n, number of vitals).
+
+    Nothing counts that is known to be off the body, and no vital of low quality except those of movement.
+    """
+    passes: Bools = (worn != NOT_WORN)[:, None] & (_believed(quality)[:, None] | _OF_MOVEMENT)
     return passes
 
 

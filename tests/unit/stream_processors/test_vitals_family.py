@@ -132,6 +132,16 @@ def test_what_is_no_evidence_opens_nothing(given: Callable[[int], Given]) -> Non
     assert physiological(log) == []
 
 
+def test_a_strap_without_sensors_of_activity_learns_of_exercise_from_the_watch() -> None:
+    """A fast rate on one stream opens nothing while another stream shows steps, though of low optical quality."""
+    log = fresh()
+    for second in range(700):
+        at = T0_MS + second * 1000
+        moving = reading(at, heart_rate=150.0, quality=0.3, motion=0.3, steps=2.0)
+        log.append(at + 50, [moving, reading(at, device=7, heart_rate=185.0 + second % 5, quality=0.9)])
+    assert physiological(log) == []
+
+
 def test_an_unknown_quality_passes_and_is_named() -> None:
     """Readings that tell no quality can open an episode, which says so."""
     log = fresh()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from stream_processors.operators.gates import FrozenGate, counts
+from stream_processors.operators.gates import HEART_RATE, MOTION, STEPS, FrozenGate, counts
 from stream_processors.operators.readings import NOT_WORN, WORN
 from tests.closed_bins import end_ms, values
 
@@ -28,7 +28,14 @@ def test_off_the_body_or_of_low_quality_does_not_count() -> None:
     """Only known faults exclude: unknown wear and unknown quality pass."""
     worn = np.array([WORN, NOT_WORN, 0, 0, 0])
     quality = np.array([0.9, 0.9, np.nan, 0.49, 0.5], dtype=np.float32)
-    assert counts(worn, quality).tolist() == [True, False, True, False, True]
+    assert counts(worn, quality)[:, HEART_RATE].tolist() == [True, False, True, False, True]
+
+
+def test_movement_is_believed_at_any_quality() -> None:
+    """Low optical quality hides the heart rate, not the movement that caused it; off the body nothing counts."""
+    worn = np.array([WORN, NOT_WORN])
+    passes = counts(worn, np.array([0.1, 0.1], dtype=np.float32))
+    assert passes[:, [HEART_RATE, MOTION, STEPS]].tolist() == [[False, True, True], [False, False, False]]
 
 
 def test_an_equal_rate_freezes_after_four_minutes() -> None:
