@@ -1,6 +1,7 @@
 """CPU and memory of the processes under measurement."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 import psutil
@@ -15,18 +16,18 @@ class Usage:
 
 
 async def watch(pids: dict[str, int], seconds: float) -> dict[str, Usage]:
-    """Return the usage of each process, its children included, over the next `seconds`."""
+    """Return the usage of each process, its children included, over the next `seconds`, or until it ended."""
     trees = {name: psutil.Process(pid) for name, pid in pids.items() if psutil.pid_exists(pid)}
     begun = {name: _cpu_s(process) for name, process in trees.items()}
-    highest = dict.fromkeys(trees, 0.0)
+    used, highest = dict(begun), dict.fromkeys(trees, 0.0)
+    begun_s = time.monotonic()
     for _ in range(max(1, int(seconds))):
         await asyncio.sleep(1)
         for name, process in trees.items():
+            used[name] = max(used[name], _cpu_s(process))
             highest[name] = max(highest[name], _rss_mib(process))
-    return {
-        name: Usage((_cpu_s(process) - begun[name]) / max(1, int(seconds)), highest[name])
-        for name, process in trees.items()
-    }
+    lasted_s = time.monotonic() - begun_s
+    return {name: Usage((used[name] - begun[name]) / lasted_s, highest[name]) for name in trees}
 
 
 def _tree(process: psutil.Process) -> list[psutil.Process]:
