@@ -4,6 +4,7 @@ One record is one Arrow IPC stream, schema included, with one record batch, so t
 Columns are only ever added, nullable, and read by name; a frame names the registry version it was written with.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -69,6 +70,13 @@ class Frame:
         column = self.batch.column(name)
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float32)
 
+    def matrix(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return several float columns side by side, shape (rows, len(names)), NaN where there is no value."""
+        values = np.empty((self.rows, len(names)), dtype=np.float32)
+        for place, name in enumerate(names):
+            values[:, place] = self.batch.column(name).to_numpy(zero_copy_only=False)
+        return values
+
     def integers(self, name: str) -> npt.NDArray[np.int64]:
         """Return an integer or time column as int64, shape (rows,); times are microseconds since 1970 UTC."""
         column = self.batch.column(name)
@@ -78,7 +86,9 @@ class Frame:
 
     def booleans(self, name: str) -> npt.NDArray[np.bool_]:
         """Return a boolean column, shape (rows,); null counts as False (see `known` to tell them apart)."""
-        column = pc.fill_null(self.batch.column(name), fill_value=False)
+        column = self.batch.column(name)
+        if column.null_count:
+            column = pc.fill_null(column, fill_value=False)
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
     def known(self, name: str) -> npt.NDArray[np.bool_]:
@@ -126,9 +136,10 @@ def _check_values(frame: Frame) -> None:
     origin = frame.integers("origin")
     if origin.min() < 0 or origin.max() >= len(ORIGINS):
         raise FrameError("A frame names an origin that is not in the table of origins.")
-    for name in NAMES:
-        if np.isinf(frame.floats(name)).any():
-            raise FrameError(f"The column {name} holds an infinite value.")
+    infinite = np.isinf(frame.matrix(NAMES))
+    if infinite.any():
+        name = NAMES[int(infinite.any(axis=0).argmax())]
+        raise FrameError(f"The column {name} holds an infinite value.")
 
 
 def _stream(batch: pa.RecordBatch) -> bytes:

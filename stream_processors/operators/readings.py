@@ -17,6 +17,8 @@ VITAL_COUNT: Final = len(NAMES)
 QUALITY: Final = VITAL_COUNT
 """Column of the quality in `Readings.numbers`."""
 
+_NUMBERS: Final = (*NAMES, "quality")
+
 NOT_WORN: Final = 1
 WORN: Final = 2
 
@@ -78,9 +80,6 @@ def read(value: bytes, *, append_ms: int) -> Readings | None:
     wearers, wearer = _ids(frame, "wearer")
     boots, boot = _ids(frame, "boot")
     firmwares, firmware = _texts(frame, "firmware")
-    numbers = np.empty((frame.rows, VITAL_COUNT + 1), dtype=np.float32)
-    for column, name in enumerate((*NAMES, "quality")):
-        numbers[:, column] = frame.batch.column(name).to_numpy(zero_copy_only=False)
     readings = Readings(
         wearers=wearers,
         wearer=wearer,
@@ -98,7 +97,7 @@ def read(value: bytes, *, append_ms: int) -> Readings | None:
         injected=frame.booleans("injected"),
         backfill=frame.booleans("backfill"),
         worn=_worn(frame),
-        numbers=numbers,
+        numbers=frame.matrix(_NUMBERS),
     )
     _check(readings, frame, append_ms)
     return readings
