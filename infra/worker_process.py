@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
-import asyncpg
-
 from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
 from infra.metrics.meter import PrometheusMeter
@@ -14,7 +12,7 @@ from infra.metrics.server import serve_metrics
 from infra.settings import Settings
 from infra.timescale.care import TimescaleCareStore
 from infra.timescale.migrate import check_log, check_schema_version
-from infra.timescale.pool import open_pool
+from infra.timescale.pool import Pool, open_pool
 from infra.timescale.series import TimescaleSeries
 from infra.timescale.state import TimescaleStateStore
 from schemas.errors import SetupError
@@ -30,21 +28,21 @@ from stream_processors.hosts.stateful import StatefulRunner
 _POOL_SIZE: Final = 4
 
 
-def _vitals(_pool: asyncpg.Pool, _cluster_id: str, world: Surroundings, _settings: Settings) -> Runner:
+def _vitals(_pool: Pool, _cluster_id: str, world: Surroundings, _settings: Settings) -> Runner:
     return StatefulRunner(VitalsFamily(), world)
 
 
-def _storage(pool: asyncpg.Pool, cluster_id: str, world: Surroundings, settings: Settings) -> Runner:
+def _storage(pool: Pool, cluster_id: str, world: Surroundings, settings: Settings) -> Runner:
     store = TimescaleSeries(pool, family=StorageFamily.name, version=StorageFamily.version, cluster_id=cluster_id)
     return SinkRunner(StorageFamily(store, world.meter, clock=time.time, retention_days=settings.keep_days), world)
 
 
-def _care(pool: asyncpg.Pool, cluster_id: str, world: Surroundings, _settings: Settings) -> Runner:
+def _care(pool: Pool, cluster_id: str, world: Surroundings, _settings: Settings) -> Runner:
     store = TimescaleCareStore(pool, version=CareFamily.version, cluster_id=cluster_id)
     return SinkRunner(CareFamily(store, world.publisher), world)
 
 
-FAMILIES: Final[dict[str, Callable[[asyncpg.Pool, str, Surroundings, Settings], Runner]]] = {
+FAMILIES: Final[dict[str, Callable[[Pool, str, Surroundings, Settings], Runner]]] = {
     "storage": _storage,
     "vitals": _vitals,
     "care": _care,

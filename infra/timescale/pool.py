@@ -10,6 +10,9 @@ import structlog
 
 from schemas.errors import ContractError, DatabaseAwayError, SetupError
 
+Pool = asyncpg.Pool
+"""The pool's type, for those who hand it on without knowing the driver."""
+
 _LOG = structlog.get_logger(__name__)
 _WAIT_FIRST_S: Final = 0.1
 _WAIT_MOST_S: Final = 3.0
