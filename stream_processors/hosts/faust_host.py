@@ -90,9 +90,9 @@ class FaustHost:
             if self._idle.is_set():
                 await self._runner.stop()
             app.consumer.unacked.clear()  # what is in hand stays uncommitted; Faust would wait for it for ever
-            try:
-                await asyncio.wait_for(app.stop(), _LEAVE_MOST_S)
-            except TimeoutError:
+            leaving = asyncio.create_task(app.stop(), name="leave the group")
+            await asyncio.wait({leaving}, timeout=_LEAVE_MOST_S)  # not wait_for: it would wait for the cancelled stop
+            if not leaving.done():
                 _LOG.warning("Faust did not leave the group in time: the others take over after the session timeout")
         for task in (self._failed, background, watching):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:

@@ -1,0 +1,53 @@
+"""The Faust host when its broker is killed and comes back."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from infra.embedded.kafka import KafkaNode, prepare_kafka
+from infra.embedded.ports import free_ports
+from infra.embedded.process import running
+from infra.kafka.topics import create_topics
+from infra.timescale.migrate import apply_migrations
+from infra.timescale.pool import open_pool
+from tests.conformance.worlds import faust_world, until
+from tests.embedded_services import cache_dir
+
+pytestmark = [
+    pytest.mark.connected,
+    pytest.mark.timeout(120),
+    # aiokafka leaves connections open that broke while they were being made.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+async def test_a_worker_outlives_its_broker(services_dir: Path, database_url: str) -> None:
+    """After a SIGKILL of the only broker the same worker goes on by itself, with nothing lost and nothing doubled."""
+    port, controller_port = free_ports(2)
+    node = KafkaNode(
+        data_dir=services_dir / "killed", cache_dir=cache_dir(), port=port, controller_port=controller_port
+    )
+    program, log = prepare_kafka(node), services_dir / "killed.log"
+    with running(program, log=log, ready=node.is_ready) as broker:
+        pool = await open_pool(database_url, size=4)
+        await apply_migrations(pool)
+        await create_topics(node.bootstrap)
+        async with faust_world(node.bootstrap, pool) as world:
+            world.save_every_s = 0.1
+            member = world.start_counting()
+            await world.append(*[b"before"] * 10)
+            await until(lambda: bool(world.store.saves))
+            broker.kill()
+            broker.wait()
+            appended = asyncio.create_task(world.append(*[b"after"] * 10))
+            with running(program, log=log, ready=node.is_ready):
+                await appended
+
+                async def all_counted() -> bool:
+                    return [output[2] for output in await world.effects()] == list(range(1, 21))
+
+                await until(all_counted, deadline_s=45.0)
+                assert not member.task.done()
+                await world.close()
+        await pool.close()
