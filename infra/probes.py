@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from api.records import (Component)
+from api.records import Component
 from schemas.errors import PassingError, PulseraError
 
 _PATIENCE_S: Final = 2.0

@@ -138,5 +138,3 @@ class Link:
         broadcast((self._socket,), _ENCODER.encode(answer), text=True)
         if self._socket.transport.get_write_buffer_size() > _UNREAD_MOST:
             self._socket.transport.abort()
-
-
