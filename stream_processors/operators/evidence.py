@@ -15,6 +15,7 @@ from stream_processors.operators.gates import HEART_RATE
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Run
 
+_UNKNOWN: Final = "activity unknown"
 _QUALITY_UNKNOWN: Final = "quality unknown"
 _FROZEN: Final = "the value repeats itself exactly: repeated bins do not count"
 
@@ -44,6 +45,7 @@ class Sight:
     origin: int
     sources: int
     context: str
+    resting_ms: int
     expectation: Expectation
 
     @property
@@ -65,13 +67,14 @@ def sight(bins: Bins, activity: Activity, row: int, vital: int, *, expectation: 
         origin=int(bins.origin[row]),
         sources=int(bins.sources[row]),
         context=_context(activity, row),
+        resting_ms=int(activity.resting_ms[row]),
         expectation=expectation if vital == HEART_RATE else Expectation(model=expectation.model),
     )
 
 
 def _context(activity: Activity, row: int) -> str:
     if activity.unknown[row]:
-        return "activity unknown"
+        return _UNKNOWN
     if not activity.at_rest[row]:
         return "moving or not yet at rest"
     return f"at rest {reasons.duration(int(activity.resting_ms[row]))}"
@@ -100,7 +103,8 @@ def further(evidence: Evidence, seen: Sight, *, onset_ms: int, assumed: bool = F
     quality = evidence.data_quality
     if seen.quality != UNKNOWN_QUALITY:
         quality = seen.quality / 1000 if quality is None else min(quality, seen.quality / 1000)
-    context = "activity unknown" if assumed or evidence.context == "activity unknown" else seen.context
+    doubted = assumed or evidence.context == _UNKNOWN
+    context = _UNKNOWN if doubted and seen.resting_ms < seen.end_ms - onset_ms else seen.context
     known_s = seen.expectation.known_s
     return msgspec.structs.replace(
         evidence,

@@ -1,6 +1,7 @@
 """At rest: no steps and low motion for some minutes, either sensor sufficing.
 
-Neither known for 5 min counts as rest, and whoever uses that says "activity unknown".
+Neither known for 5 min counts as rest, and whoever uses that says "activity unknown". So does the beginning of the
+data, and what follows a gap of over 5 min: rest is assumed there until a sensor tells of movement, or of 2 min of rest.
 """
 
 from dataclasses import dataclass
@@ -31,8 +32,8 @@ class Activity:
 
     Attributes:
         at_rest: Counts as rest.
-        resting_ms: For how long, 0 where not at rest.
-        unknown: No sensor has told for 5 min; `at_rest` is then an assumption.
+        resting_ms: For how long that is known, 0 where rest is assumed from the beginning, or not at rest.
+        unknown: No sensor told in the last 5 min, or not yet of 2 min of rest; `at_rest` is then an assumption.
         moving: This bin moves.
     """
 
@@ -61,13 +62,14 @@ class Rest:
             "known_ms": Column("i8", NEVER),
             "told_ms": Column("i8", NEVER),
             "quiet_ms": Column("i8", FOREVER),
+            "assumed": Column("i8", 1),
         })  # fmt: skip
 
     def follow(self, lane: Ints, end_ms: Ints, start_ms: Ints, values: Floats) -> Activity:
         """Take one bin of each lane.
 
         `known_ms` is the end of the last bin that told of activity (or the beginning of the data), `quiet_ms` the start
-        of quietness, `FOREVER` while moving. A gap of over 5 min begins anew.
+        of quietness, `FOREVER` while moving. A gap of over 5 min begins anew, with rest assumed until it is known.
         """
         table = self.table
         motion, steps = values[:, MOTION], values[:, STEPS]
@@ -87,7 +89,9 @@ class Rest:
         table["known_ms"][lane] = np.where(known, end_ms, before)
         table["told_ms"][lane] = np.where(known, end_ms, table["told_ms"][lane])
         table["last_ms"][lane] = end_ms
-        return _activity(end_ms, quiet, unknown, moving)
+        assumed = np.where(anew, 1, table["assumed"][lane]) * ~moving * (end_ms - quiet < REST_AFTER_MS)
+        table["assumed"][lane] = assumed
+        return _activity(end_ms, quiet, unknown, moving, assumed)
 
     def recall(self, lane: Ints, end_ms: Ints) -> Activity:
         """Return what is known of each lane at these times, from the bins followed so far."""
@@ -95,7 +99,7 @@ class Rest:
         known = table["known_ms"][lane]
         unknown = (known > NEVER) & (end_ms - known >= UNKNOWN_AFTER_MS)
         quiet = np.where(unknown, np.minimum(table["quiet_ms"][lane], known), table["quiet_ms"][lane])
-        return _activity(end_ms, quiet, unknown, np.zeros(len(lane), dtype=np.bool_))
+        return _activity(end_ms, quiet, unknown, np.zeros(len(lane), dtype=np.bool_), table["assumed"][lane])
 
     def silent(self, lane: Ints, end_ms: Ints) -> Bools:
         """Return where no sensor of the lane has told of activity for 5 min."""
@@ -115,7 +119,8 @@ class Rest:
         return self.table.dump()
 
 
-def _activity(end_ms: Ints, quiet_ms: Ints, unknown: Bools, moving: Bools) -> Activity:
+def _activity(end_ms: Ints, quiet_ms: Ints, unknown: Bools, moving: Bools, assumed: Ints) -> Activity:
     resting = np.maximum(end_ms - quiet_ms, 0)
-    at_rest = resting >= REST_AFTER_MS
-    return Activity(at_rest, np.where(at_rest, resting, 0), unknown, moving)
+    known_rest = resting >= REST_AFTER_MS
+    by_default = ~known_rest & (assumed > 0)
+    return Activity(known_rest | by_default, np.where(known_rest, resting, 0), unknown | by_default, moving)

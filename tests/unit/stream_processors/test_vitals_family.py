@@ -151,14 +151,24 @@ def test_an_unknown_quality_passes_and_is_named() -> None:
     assert physiological(log)[0].evidence.data_quality is None
 
 
-def test_unknown_activity_counts_as_rest_after_five_minutes() -> None:
-    """Without any sensor of activity the floor waits for 5 min, then alarms and says that activity is unknown."""
+def test_unknown_activity_counts_as_rest() -> None:
+    """Without any sensor of activity the floor alarms after its 2 min, and says that activity is unknown."""
     log = fresh()
     live(log, 440, lambda second: {"heart_rate": 188.0 + second % 5})
     opened = physiological(log)[0]
-    assert opened.onset_ms == T0_MS + 295_000
+    assert opened.onset_ms == T0_MS
     assert "activity unknown" in opened.reason
     assert opened.evidence.context == "activity unknown"
+
+
+def test_rest_that_is_known_by_then_is_not_called_unknown() -> None:
+    """A first recording of a racing heart that lies still alarms after 2 min, and says that it is at rest."""
+    log = fresh()
+    live(log, 150, lambda second: {"heart_rate": 188.0 + second % 5, "motion": 0.01})
+    opened = physiological(log)[0]
+    assert opened.onset_ms == T0_MS
+    assert opened.evidence.context == "at rest 2 min"
+    assert "at rest" in opened.reason
 
 
 def test_an_oximeter_that_syncs_once_a_minute_alarms_beside_a_live_watch() -> None:

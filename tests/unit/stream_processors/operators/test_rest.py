@@ -26,12 +26,29 @@ def made() -> Rest:
 
 
 def test_two_quiet_minutes_are_rest() -> None:
-    """Rest begins with the bin that completes two minutes without steps."""
+    """After movement, rest begins with the bin that completes two minutes without steps."""
     rest = made()
-    assert not follow(rest, range(23), steps=0.0).at_rest[0]
-    activity = follow(rest, range(23, 24), steps=0.0)
-    assert activity.at_rest[0]
+    follow(rest, range(1), steps=5.0)
+    assert not follow(rest, range(1, 24), steps=0.0).at_rest[0]
+    activity = follow(rest, range(24, 25), steps=0.0)
+    assert (activity.at_rest[0], activity.unknown[0]) == (True, False)
     assert activity.resting_ms[0] == 120_000
+
+
+def test_rest_is_assumed_at_the_beginning() -> None:
+    """Before two quiet minutes are known rest is assumed, said to be unknown, and has lasted for no known time."""
+    rest = made()
+    begun = follow(rest, range(3), motion=0.01)
+    assert (begun.at_rest[0], begun.unknown[0], begun.resting_ms[0]) == (True, True, 0)
+    known = follow(rest, range(3, 30), motion=0.01)
+    assert (known.at_rest[0], known.unknown[0]) == (True, False)
+
+
+def test_movement_ends_the_assumption() -> None:
+    """Once a sensor told of movement, rest has to be known."""
+    rest = made()
+    follow(rest, range(2), motion=0.5)
+    assert not follow(rest, range(2, 8), motion=0.01).at_rest[0]
 
 
 def test_either_sensor_suffices() -> None:
@@ -58,10 +75,11 @@ def test_a_gesture_is_not_movement() -> None:
 
 
 def test_unknown_activity_counts_as_rest_after_five_minutes() -> None:
-    """Without sensors the first five minutes are no rest, then rest is assumed and said to be unknown."""
+    """Five minutes after the last word of a sensor rest is assumed, and said to be unknown."""
     rest = made()
-    assert not follow(rest, range(59)).at_rest[0]
-    activity = follow(rest, range(59, 60))
+    follow(rest, range(2), steps=5.0)
+    assert not follow(rest, range(2, 61)).at_rest[0]
+    activity = follow(rest, range(61, 62))
     assert (activity.at_rest[0], activity.unknown[0]) == (True, True)
 
 
@@ -74,7 +92,7 @@ def test_recall_changes_nothing() -> None:
     assert all(rest.dump()[name].tobytes() == array.tobytes() for name, array in before.items())
 
 
-def test_a_lane_never_heard_is_not_at_rest() -> None:
-    """Where nothing was ever followed, nothing is assumed."""
+def test_a_lane_never_heard_counts_as_rest() -> None:
+    """Where nothing was ever followed rest is assumed, and said to be unknown."""
     recalled = made().recall(LANE, np.array([end_ms(0)]))
-    assert (recalled.at_rest[0], recalled.unknown[0]) == (False, False)
+    assert (recalled.at_rest[0], recalled.unknown[0], recalled.resting_ms[0]) == (True, True, 0)
