@@ -54,11 +54,14 @@ function Frame() {
         <a href="/app/" aria-current=${here("/app/")}>${T.nav.home}</a>
         <a href="/app/alerts" aria-current=${here("/app/alerts")}>${T.nav.alerts}${open ? ` (${open})` : ""}</a>
       </nav>
-      <div class="end"><${LinkState} /><button class="plain" onClick=${signOut}>${T.signOut}</button></div>
+      <div class="end"><${LinkState} /></div>
     </header>
     <${LinkState} banner />
     <main id="main" tabindex="-1">${page(at)}</main>
-    <footer>${T.notDevice}</footer>`;
+    <footer>
+      <p>${T.notDevice}</p>
+      <p>${session.value.me.name}${" "}<button class="plain" onClick=${signOut}>${T.signOut}</button></p>
+    </footer>`;
 }
 
 function App() {

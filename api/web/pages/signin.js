@@ -20,6 +20,7 @@ export function SignInPage() {
     <h1>${T.name}: ${T.signIn.title}</h1>
     <p class="quiet">${T.signIn.help}</p>
     <form onSubmit=${submit}>
+      <input type="text" name="username" autocomplete="username" value=${T.name} hidden />
       <label for="token">${T.signIn.token}</label>
       <input id="token" name="token" type="password" autocomplete="current-password" required aria-describedby="signin-error" />
       <p id="signin-error" role="alert" class=${error ? "error" : ""}>${error}</p>

@@ -30,7 +30,7 @@ export function WearerPage({ id }) {
   const past = history.current;
   const marks = [...(values?.values() ?? [])];
   const drawn = SHOWN_FIRST.filter((name) => past?.has(name));
-  return html`
+  return html`<div class="stack">
     <div class="row between centre">
       <div class="row centre"><h1>${wearer.name}</h1><${State} state=${stateOf(id, now.value)} /><${Marks} injected=${marks.some((entry) => entry.injected)} origin=${marks[0]?.origin} /></div>
       <div class="ranges" role="group" aria-label="Range">${Object.entries(T.range).map(([seconds, words]) => html`<button class="plain" aria-pressed=${range === Number(seconds)} onClick=${() => setRange(Number(seconds))}>${words}</button>`)}</div>
@@ -49,5 +49,6 @@ export function WearerPage({ id }) {
         ${past && drawn.map((name) => html`<${Chart} key=${`${name}-${range}`} name=${name} history=${past} alerts=${mine} timezone=${wearer.timezone} nowMs=${now.value} />`)}
         ${drawn.length > 0 && html`<p class="legend"><span><i class="legend-measured"></i>${T.legend.measured}</span><span><i class="legend-injected"></i>${T.legend.injected}</span><span><i class="legend-band"></i>${T.legend.band}</span><span><i class="legend-episode"></i>${T.legend.episode}</span><span>${T.legend.gap}</span></p>`}
       </section>
-    </div>`;
+    </div>
+  </div>`;
 }

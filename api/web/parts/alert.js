@@ -1,18 +1,19 @@
 // One alert: what, how far from expected, since when, who is on it, and the two answers.
 import { h } from "../vendor/preact.js";
-import { useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";
 import { answer, isOpen, now, wearers } from "../store/data.js";
 import { T, age, clock, evidenceRows } from "../text.js";
 import { Marks, Priority } from "./badge.js";
 
 const html = htm.bind(h);
+const SEEN_AFTER_MS = 2000;
 
 function responseText(alert) {
   const by = (kind) => alert.events.findLast((event) => event.kind === kind)?.by_name ?? "somebody";
   if (alert.response === "acknowledged") return T.response.acknowledged(by("acknowledged"));
   if (alert.response === "resolved") return T.response.resolved(by("resolved"));
-  return T.response[alert.response];
+  return alert.response === "seen" ? `${T.response.seen} (${by("seen")})` : T.response[alert.response];
 }
 
 export function AlertCard({ alert, details = false }) {
@@ -24,6 +25,9 @@ export function AlertCard({ alert, details = false }) {
   const zone = wearer?.timezone;
   const onset = Date.parse(alert.onset);
   const fresh = now.value - Date.parse(alert.raised ?? alert.onset) < 5000;
+  const mayAct = wearer?.scopes?.includes("act") ?? false;
+  const card = useRef(null);
+  useSeen(card, alert, mayAct);
   const act = async (name, body) => {
     setBusy(name);
     setSaid("");
@@ -41,7 +45,7 @@ export function AlertCard({ alert, details = false }) {
     act("resolve", { outcome: form.get("outcome"), note: form.get("note") || undefined });
   };
   const answered = alert.response === "acknowledged" || alert.response === "resolved";
-  return html`<article class="card alert ${alert.priority} ${fresh ? "fresh" : ""}" data-alert=${alert.alert_id} data-kind=${alert.kind} tabindex="0" aria-label=${`${T.priority[alert.priority]} ${alert.title} ${wearer?.name ?? ""}`}>
+  return html`<article ref=${card} class="card alert ${alert.priority} ${fresh ? "fresh" : ""}" data-alert=${alert.alert_id} data-kind=${alert.kind} tabindex="0" aria-label=${`${T.priority[alert.priority]} ${alert.title} ${wearer?.name ?? ""}`}>
     <div class="row between centre">
       <div class="row centre"><${Priority} level=${alert.priority} /><h3>${wearer ? html`<a href="/app/wearers/${alert.subject.wearer}">${wearer.name}</a>` : alert.subject.zone ?? ""}</h3></div>
       <span class="quiet small" title=${new Date(onset).toLocaleString()}>${age(onset, now.value, zone)}</span>
@@ -52,8 +56,8 @@ export function AlertCard({ alert, details = false }) {
       ${alert.condition === "cleared" && html`<span class="quiet" data-cleared>${T.cleared[alert.cleared_reason] ?? alert.cleared_reason} (${clock(Date.parse(alert.cleared), zone, now.value)})</span>`}</div>
     ${open && html`<${Evidence} alert=${alert} zone=${zone} />`}
     <div class="acts">
-      ${isOpen(alert) && !answered && html`<button class="main" data-act="acknowledge" disabled=${!!busy} onClick=${() => act("acknowledge", {})}>${T.act.acknowledge}</button>`}
-      ${isOpen(alert) && html`<button data-act="resolve" disabled=${!!busy} onClick=${() => dialog.current.showModal()}>${T.act.resolve}</button>`}
+      ${mayAct && isOpen(alert) && !answered && html`<button class="main" data-act="acknowledge" disabled=${!!busy} onClick=${() => act("acknowledge", {})}>${T.act.acknowledge}</button>`}
+      ${mayAct && isOpen(alert) && html`<button data-act="resolve" disabled=${!!busy} onClick=${() => dialog.current.showModal()}>${T.act.resolve}</button>`}
       <button class="plain" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? T.act.hide : T.act.why}</button>
     </div>
     <p role="status" class=${said ? "small" : "unseen"}>${said}</p>
@@ -68,6 +72,21 @@ export function AlertCard({ alert, details = false }) {
       </form>
     </dialog>
   </article>`;
+}
+
+/** Tell everyone that this carer has seen the alert, once it was on the screen for two seconds. */
+function useSeen(card, alert, mayAct) {
+  useEffect(() => {
+    if (alert.response !== "unseen" || !mayAct) return undefined;
+    let timer = 0;
+    const tell = () => answer(alert.alert_id, "seen", {}).catch(() => {}); // the next carer's page tells it again
+    const watch = new IntersectionObserver(([entry]) => {
+      clearTimeout(timer);
+      if (entry.isIntersecting && document.visibilityState === "visible") timer = setTimeout(tell, SEEN_AFTER_MS);
+    });
+    watch.observe(card.current);
+    return () => { clearTimeout(timer); watch.disconnect(); };
+  }, [alert.alert_id, alert.response, mayAct]);
 }
 
 function Evidence({ alert, zone }) {

@@ -64,7 +64,7 @@ function options(name, width, timezone, seen, setLine) {
     tzDate: timezone ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), timezone) : undefined,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    axes: [{ ...axis, values: (_, splits) => splits.map((at) => clockSeconds(at, timezone)) }, { ...axis, size: 44, label: vital.unit || undefined, labelSize: 18, labelFont: "12px system-ui" }],
+    axes: [{ ...axis, size: 30, values: (_, splits) => splits.map((at) => clockSeconds(at, timezone)) }, { ...axis, size: 44, label: vital.unit || undefined, labelSize: 18, labelFont: "12px system-ui" }],
     series: [{}, stroke("--accent"), { ...stroke("--medium"), dash: [6, 3] }, { stroke: "transparent", spanGaps: true, points: { show: false } }, { stroke: "transparent", spanGaps: true, points: { show: false } }],
     bands: [{ series: [4, 3], fill: css("--band") }],
     hooks: {
