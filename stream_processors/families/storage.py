@@ -138,12 +138,19 @@ def _checked(read: Frame, time_column: str, *, append_ms: int) -> Frame:
     latest_us = append_ms * 1_000 + _DAY_US
     for name in (time_column, "received"):
         time_us = read.integers(name)
-        if time_us.min() < 0 or time_us.max() > latest_us:
+        if time_us.min() < 0 or (time_us - _ahead_us(read, name)).max() > latest_us:
             raise FrameError(f"A {name} lies before 1970 or more than a day after the record was appended.")
     cells = read.batch.column("cell")
     if cells.null_count < read.rows and cells.drop_null().to_numpy().max() > np.iinfo(np.int64).max:
         raise FrameError("A cell is no H3 index.")
     return read
+
+
+def _ahead_us(read: Frame, time_column: str) -> npt.NDArray[np.int64]:
+    """Return by how much the clock behind each time is ahead: a reading's time is told as its device sent it."""
+    if time_column != _TIME_COLUMN[READINGS.name]:
+        return np.zeros(read.rows, dtype=np.int64)
+    return -1_000 * read.integers("clock_offset_ms")
 
 
 def _checked_beats(read: Frame) -> Frame:

@@ -94,6 +94,16 @@ def test_records_of_one_call_become_one_batch() -> None:
     assert moved == moves
 
 
+def test_a_device_whose_clock_is_days_ahead_spoils_nobodys_frame() -> None:
+    """A time far ahead by a clock that is known to be ahead is kept, with the neighbours in its frame."""
+    store, ahead_ms = _Store(), 3 * 86_400_000
+    wrong = {"wearer": 2, "time": (NOW_MS + ahead_ms) * 1_000, "clock_offset_ms": -ahead_ms}
+    _write(_family(store), _readings({"wearer": 1, "heart_rate": 61.0}, wrong))
+    assert store.batches[0][0].readings.rows == 2
+    with pytest.raises(FrameError):
+        _family(_Store()).read(_readings({**wrong, "clock_offset_ms": 0}))
+
+
 def test_heartbeats_still_move_the_offsets() -> None:
     """Records without rows reach the store as an empty batch, so that their offsets move."""
     store = _Store()
