@@ -34,6 +34,8 @@ from stream_processors.ports import Emission, Record, Step
 FORMAT: Final = "vitals-state 1"
 HEARTBEAT_MS: Final = 1_000
 """A partition whose scores are silent for this long gets an empty frame with the clock."""
+FRAME_ROWS: Final = 2_000
+"""Bins in one frame of scores, about 200 bytes each: after an outage of ours a record may close thousands at once."""
 
 
 class VitalsFamily:
@@ -159,6 +161,7 @@ class VitalsState:
                 self._judge_floor(floor_waves[number])
             if number < len(score_waves):
                 scored.append(self._judge(score_waves[number]))
+        self._calm()  # of whom only a stream's own bin told: nothing may wait for a later record
         return scored
 
     def _judge_floor(self, bins: Bins) -> None:
@@ -183,11 +186,14 @@ class VitalsState:
         self._watch.expect(lane, scores)
         verdict = self._tiers.judge(bins, scores, activity)
         self._watch.tiers(bins, verdict, activity, tiers=self._tiers, clock=self._clock)
+        self._calm()
+        return score_frames.Wave(bins, activity, scores, self._episodes.physiological_tier(lane))
+
+    def _calm(self) -> None:
         calm = self._watch.recovered()
         if len(calm):
             self._scorer.calm(calm)
             self._tiers.calm(calm)
-        return score_frames.Wave(bins, activity, scores, self._episodes.physiological_tier(lane))
 
     def _emissions(self, scored: list[score_frames.Wave]) -> list[Emission]:
         now_ms = self._clock.now_ms
@@ -211,8 +217,9 @@ class VitalsState:
         else:
             return emissions
         self._told_ms = now_ms
-        value = score_frame.encode(batch, clock_ms=now_ms)
-        emissions.append(Emission(topic=SCORES.name, partition=self._partition, key=None, value=value))
+        for start in range(0, max(batch.num_rows, 1), FRAME_ROWS):
+            value = score_frame.encode(batch.slice(start, FRAME_ROWS), clock_ms=now_ms)
+            emissions.append(Emission(topic=SCORES.name, partition=self._partition, key=None, value=value))
         return emissions
 
     def _extend(self) -> None:
