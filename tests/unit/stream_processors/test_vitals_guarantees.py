@@ -1,0 +1,55 @@
+"""What the guarantees ask of the vitals family where streams, resends, restarts and outages meet."""
+
+from typing import Any
+
+from schemas import scores
+from schemas.topics import SCORES
+from stream_processors.families.vitals import FRAME_ROWS, VitalsFamily
+from tests.vitals_frames import T0_MS, Log, reading
+
+FAMILY = VitalsFamily()
+_VARIED = (-3, 1, 2, 0, -1, 3, -2)
+
+
+def two_streams(log: Log, *, start: int, end: int) -> None:
+    """Append a second a record: a watch 8 s behind recovers long before a phone of lower quality does."""
+    for second in range(start, end):
+        at = T0_MS + second * 1_000
+        rows = []
+        for source, behind, high_until, quality in (("watch", 8, 780, 0.9), ("phone", 0, 860, 0.6)):
+            measured = second - behind
+            rate = (190 if 600 <= measured < high_until else 70) + _VARIED[measured % 7]
+            rows.append(
+                reading(at - behind * 1_000, source=source, quality=quality, heart_rate=rate, motion=0.01, steps=0.0)
+            )
+        log.append(at + 50, rows)
+
+
+def test_a_restart_at_the_record_that_ends_an_episode_changes_nothing() -> None:
+    """What a stream's own bins say is done within their record, also while the wearer's bins still wait."""
+    whole, cut = Log(FAMILY.open(0, None)), None
+    for second in range(1_000):
+        two_streams(whole, start=second, end=second + 1)
+        if cut is None and whole.episodes and whole.episodes[-1].phase == "ended":
+            cut, blob = second + 1, whole.state.snapshot()
+    assert cut is not None
+    assert whole.episodes[-1].end_reason == "recovered"
+    after = Log(FAMILY.open(0, blob))
+    two_streams(after, start=cut, end=1_000)
+    assert after.state.snapshot() == whole.state.snapshot()
+    assert after.emissions == whole.emissions[-len(after.emissions) :]
+
+
+def test_bins_that_close_together_after_an_outage_travel_in_frames_that_the_log_takes() -> None:
+    """However many bins one record closes, no frame of scores holds more than the log takes; none is lost."""
+    log, people = Log(FAMILY.open(0, None)), FRAME_ROWS // 2 + 500
+    for second in (0, 5):
+        at = T0_MS + second * 1_000
+        log.append(at + 10, [reading(at, wearer=wearer, heart_rate=70.0) for wearer in range(people)])
+    assert log.rows == []
+    step = log.append(T0_MS + 60_000, [reading(T0_MS + 60_000, wearer=wearer) for wearer in range(people)])
+    frames = [scores.decode(one.value) for one in step.emissions if one.topic == SCORES.name]
+    assert [frame.rows for frame in frames] == [FRAME_ROWS, 2 * people - FRAME_ROWS]
+    assert {frame.clock_ms for frame in frames} == {T0_MS + 60_000}
+    assert max(len(one.value) for one in step.emissions) < SCORES.max_message_bytes
+    assert len({(row["wearer"], row["bin"]) for row in log.rows}) == 2 * people
