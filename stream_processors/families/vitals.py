@@ -112,14 +112,15 @@ class VitalsState:
         newest = order[last]
         wearers = wearer[newest]
         np.maximum.at(self._episodes.table["received_ms"], wearer, readings.received_ms)
-        self._offsets.check(wearer, readings, time_ms, self._clock)
+        self._offsets.check(wearer, readings, self._clock)
         self._silence.hear(wearers, newest, readings, time_ms, self._clock)
         return wearers
 
     def _place(self, readings: Readings, wearer: Ints, stream: Ints, firmware: Ints, time_ms: Ints) -> None:
         end_ms = bin_end_ms(time_ms)
-        if self._corrections.replaced:
-            end_ms = self._pending.ends_of(stream, readings.sent_ms, end_ms)
+        again = np.flatnonzero(self._corrections.doubtful)
+        if len(again):
+            end_ms[again] = self._pending.ends_of(stream[again], readings.sent_ms[again], end_ms[again])
         late = end_ms <= self._lateness.wearers["frontier_ms"][wearer]
         wearer_end = np.where(late, FOREVER, end_ms)
         stream_end = np.where(end_ms <= self._lateness.streams["frontier_ms"][stream], FOREVER, end_ms)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_processors.operators.readings import Readings
-from stream_processors.operators.table import NEVER, Column, Ints, Table
+from stream_processors.operators.table import NEVER, Bools, Column, Ints, Table
 
 TOLERATED_MS: Final = 5_000
 """Up to this a clock is right, and a kept correction stays."""
@@ -17,20 +17,23 @@ TECHNICAL_MS: Final = 60_000
 
 _FORGET_MS: Final = 7 * 86_400_000
 _CHECK_EVERY: Final = 4_096
+_COLUMNS: Final = {"correction_ms": Column("i8", 0), "heard_ms": Column("i8", NEVER), "doubtful": Column("?", 0)}
 
 
 class Corrections:
     """The correction of every (device, boot) that was heard within a week, kept in the state.
 
     Attributes:
-        replaced: In the last record a correction was set or replaced: a repeated reading may have got another time.
+        doubtful: Rows of the last record whose device was ever corrected: a reading of theirs that is sent again, by
+            another session or boot, may have got another time than it had first.
     """
 
     def __init__(self) -> None:
-        self.replaced = False
+        self.doubtful: Bools = np.zeros(0, dtype=np.bool_)
+        self._devices: set[int] = set()
         self._slots: dict[tuple[int, bytes], int] = {}
         self._keys: list[tuple[int, bytes]] = []
-        self._table = Table({"correction_ms": Column("i8", 0), "heard_ms": Column("i8", NEVER)})
+        self._table = Table(_COLUMNS)
         self._check_at = _CHECK_EVERY
 
     def correct(self, readings: Readings, *, append_ms: int) -> Ints:
@@ -44,16 +47,22 @@ class Corrections:
         kept = self._table["correction_ms"]
         offset = readings.clock_offset_ms
         differs = np.abs(offset - kept[slot]) > TOLERATED_MS
-        self.replaced = bool(differs.any())
-        if self.replaced:
+        if differs.any():
             # In row order, so that of several offsets of one boot in a record the last one stays.
             for row in np.flatnonzero(differs).tolist():
                 kept[slots[row]] = offset[row] if abs(int(offset[row])) > TOLERATED_MS else 0
+                self._doubt(keys[row][0])
+        self.doubtful = self._table["doubtful"][slot]
         self._table["heard_ms"][slot] = append_ms
         corrected: Ints = readings.sent_ms + kept[slot]
         if len(self._keys) > self._check_at:
             self._forget(append_ms - _FORGET_MS)
         return corrected
+
+    def _doubt(self, device: int) -> None:
+        if device not in self._devices:
+            self._devices.add(device)
+            self._table["doubtful"][[slot for (owner, _), slot in self._slots.items() if owner == device]] = True
 
     def _slot(self, key: tuple[int, bytes]) -> int:
         slot = self._slots.get(key)
@@ -61,6 +70,7 @@ class Corrections:
             slot = self._slots[key] = len(self._keys)
             self._keys.append(key)
             self._table.extend(slot + 1)
+            self._table["doubtful"][slot] = key[0] in self._devices
         return slot
 
     def _forget(self, before_ms: int) -> None:
@@ -83,5 +93,6 @@ class Corrections:
     def _restore(self, keys: list[tuple[int, bytes]], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         self._keys = list(keys)
         self._slots = {key: slot for slot, key in enumerate(keys)}
-        self._table = Table({"correction_ms": Column("i8", 0), "heard_ms": Column("i8", NEVER)})
+        self._table = Table(_COLUMNS)
         self._table.load(arrays)
+        self._devices = {keys[slot][0] for slot in np.flatnonzero(self._table["doubtful"][: len(keys)]).tolist()}

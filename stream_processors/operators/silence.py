@@ -107,13 +107,16 @@ class Silence:
 
 
 class ClockOffsets:
-    """Tells of devices whose clock is over 60 s off; one episode a wearer, until that device's clock is right."""
+    """Tells of devices whose clock is over 60 s off; one episode a wearer, until that device's clock is right.
+
+    It dates from the receipt, when the offset was seen: the readings that come with it may be an old backlog.
+    """
 
     def __init__(self, episodes: Episodes, ids: list[bytes]) -> None:
         self._episodes = episodes
         self._ids = ids
 
-    def check(self, wearer: Ints, readings: Readings, time_ms: Ints, clock: LogClock) -> None:
+    def check(self, wearer: Ints, readings: Readings, clock: LogClock) -> None:
         """Take the rows of a record."""
         wrong = np.abs(readings.clock_offset_ms) > TECHNICAL_MS
         is_open = self._episodes.table["tier"][wearer, CLOCK_OFFSET] >= 0
@@ -121,18 +124,18 @@ class ClockOffsets:
             slot, device = int(wearer[row]), int(readings.device[row])
             episode = self._episodes.open.get((slot, CLOCK_OFFSET))
             if wrong[row] and episode is None:
-                self._open(slot, row, readings, int(time_ms[row]), clock)
+                self._open(slot, row, readings, clock)
             elif not wrong[row] and episode is not None and episode.device == device:
                 change = Change(
                     phase="ended",
-                    at_ms=int(time_ms[row]),
+                    at_ms=int(readings.received_ms[row]),
                     reason=reasons.clock_right() + reasons.marks(episode.evidence),
                     end_reason="recovered",
                 )
                 self._episodes.tell(episode, change, clock=clock, wearer_id=self._ids[slot])
 
-    def _open(self, wearer: int, row: int, readings: Readings, time_ms: int, clock: LogClock) -> None:
-        offset = int(readings.clock_offset_ms[row])
+    def _open(self, wearer: int, row: int, readings: Readings, clock: LogClock) -> None:
+        offset, seen_ms = int(readings.clock_offset_ms[row]), int(readings.received_ms[row])
         evidence = Evidence(
             rule="clock_offset",
             clock_offset_ms=offset,
@@ -142,11 +145,11 @@ class ClockOffsets:
         episode = self._episodes.begin(
             wearer=wearer,
             condition=CLOCK_OFFSET,
-            first_bin_ms=time_ms // BIN_MS * BIN_MS,
+            first_bin_ms=seen_ms // BIN_MS * BIN_MS,
             tier=0,
             evidence=evidence,
         )
         episode.device = int(readings.device[row])
         sentence = reasons.clock_wrong(offset) + reasons.marks(evidence)
-        change = Change(phase="opened", at_ms=time_ms, reason=sentence)
+        change = Change(phase="opened", at_ms=seen_ms, reason=sentence)
         self._episodes.tell(episode, change, clock=clock, wearer_id=self._ids[wearer])

@@ -1,6 +1,6 @@
 """What the guarantees ask of the vitals family where streams, resends, restarts and outages meet."""
 
-from typing import Any
+import pytest
 
 from schemas import scores
 from schemas.topics import SCORES
@@ -53,3 +53,32 @@ def test_bins_that_close_together_after_an_outage_travel_in_frames_that_the_log_
     assert {frame.clock_ms for frame in frames} == {T0_MS + 60_000}
     assert max(len(one.value) for one in step.emissions) < SCORES.max_message_bytes
     assert len({(row["wearer"], row["bin"]) for row in log.rows}) == 2 * people
+
+
+@pytest.mark.parametrize("boot", [b"a" * 16, b"b" * 16])
+def test_a_resend_under_another_correction_counts_once(boot: bytes) -> None:
+    """What still waits for its bin and is sent again by a session or boot with another clock is counted once."""
+    log = Log(FAMILY.open(0, None))
+    first = [reading(T0_MS + second * 1_000, heart_rate=70.0, boot=b"a" * 16) for second in range(5)]
+    log.append(T0_MS + 4_050, first)
+    anew = {"clock_offset_ms": 5_100, "boot": boot}
+    log.append(T0_MS + 4_100, [reading(T0_MS - 1_000, heart_rate=71.0, **anew)])
+    log = restarted(log)
+    log.append(T0_MS + 4_150, [{**row, **anew} for row in first])
+    log.idle(T0_MS + 5_000, 20)
+    assert sum(row["readings"] for row in log.rows) == len(first) + 1
+
+
+def test_a_wrong_clock_pages_although_a_backlog_told_of_it_first() -> None:
+    """An offset is as new as the session that shows it, whatever the age of the readings that come first."""
+    log = Log(FAMILY.open(0, None))
+    hour_old = reading(T0_MS - 3_600_000 - 90_000, clock_offset_ms=90_000, received=T0_MS * 1_000, heart_rate=70.0)
+    log.append(T0_MS + 50, [{**hour_old, "backfill": True}])
+    (opened,) = [change for change in log.episodes if change.condition == "clock_offset"]
+    assert (opened.pages, opened.onset_ms) == (True, T0_MS)
+
+
+def restarted(log: Log) -> Log:
+    """Return the log with a state that was saved and opened again."""
+    log.state = FAMILY.open(0, log.state.snapshot())
+    return log
