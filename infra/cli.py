@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from infra.bench.commands import bench
+from infra.dead_letter_commands import dead_letters
 from schemas.errors import PulseraError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 
 app.add_typer(bench, name="bench")
+app.add_typer(dead_letters, name="dead-letters")
 
 
 @app.callback()
@@ -37,8 +39,12 @@ def up(
         Path | None,
         typer.Option(help="Where everything is kept. Default: PULSERA_DATA_DIR, else your data folder for pulsera."),
     ] = None,
-    api_port: Annotated[int | None, typer.Option(help="Port of the API and the pages. Default: 8000.")] = None,
-    gateway_port: Annotated[int | None, typer.Option(help="Port that devices connect to. Default: 8001.")] = None,
+    api_port: Annotated[
+        int | None, typer.Option(help="Port of the API and the pages. Default: 8000.", min=0, max=65535)
+    ] = None,
+    gateway_port: Annotated[
+        int | None, typer.Option(help="Port that devices connect to. Default: 8001.", min=0, max=65535)
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Replay a real recording with one injected episode.")] = False,
     durable: Annotated[
         bool, typer.Option("--durable", help="Force every append to the disk: survives a power cut.")

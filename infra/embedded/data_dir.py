@@ -63,10 +63,15 @@ def write_run_file(data_dir: Path, pids: Mapping[str, int], **facts: str | None)
 
 def write_private(file: Path, text: str) -> None:
     """Replaces a file's content at once, readable by its owner alone."""
+    write_private_bytes(file, text.encode())
+
+
+def write_private_bytes(file: Path, data: bytes) -> None:
+    """Replaces a file's bytes at once, readable by its owner alone."""
     aside = file.with_name(f"{file.name}.new")
     aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as content:
-        content.write(text)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as content:
+        content.write(data)
     aside.replace(file)
 
 

@@ -92,6 +92,11 @@ def _with_ports(settings: Settings) -> Settings:
                 f"Port {port} on {host} is in use by another program.",
                 next_step=f"Stop that program, or choose another port with --{name.replace('_', '-')}.",
             )
+        if port in chosen.values():
+            raise SetupError(
+                f"Port {port} cannot serve both the API and the devices.",
+                next_step="Choose different ones with --api-port and --gateway-port.",
+            )
         chosen[name] = port
     return settings.model_copy(update=chosen)
 
@@ -266,7 +271,8 @@ class _Announcement:
 
     def changed(self, pids: Mapping[str, int]) -> None:
         """Keeps run.json true."""
-        write_run_file(self._settings.data_dir, pids, api=self._api, gateway=self._gateway)
+        kafka = self._settings.kafka_bootstrap
+        write_run_file(self._settings.data_dir, pids, api=self._api, gateway=self._gateway, kafka=kafka)
 
     def ready(self, pids: Mapping[str, int]) -> None:
         """Says that the system stands."""
