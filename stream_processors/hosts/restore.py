@@ -47,6 +47,19 @@ class Restorer:
             self._check(row, cluster_id, end)
         return Standing(row=row, cluster_id=cluster_id, first=first, end=end)
 
+    async def still_reaches(self, place: Place, offset: int) -> None:
+        """Return if the log beneath a worker is the one that it has read up to `offset`, and was not begun anew.
+
+        Raises:
+            LogMismatchError: It ends before that, or belongs to another cluster.
+        """
+        standing = await self.standing(place)
+        if offset > standing.end:
+            raise LogMismatchError(
+                f"{self._family} has read {place.topic}/{place.partition} up to {offset}, but the log now ends at "
+                f"{standing.end}: it was begun anew or lost its end while this worker ran."
+            )
+
     async def missed(self, place: Place, start: int, end: int) -> AsyncGenerator[Sequence[Record], None]:
         """Yield the records of a gap, going on where it stopped when the broker went away meanwhile."""
         position = start

@@ -62,6 +62,7 @@ class SinkRunner:
         self._lock = asyncio.Lock()
         self._catch_up = CatchUp(self, self._restorer, grace_s=world.grace_s)
         self._unsettled: asyncio.Queue[frozenset[int]] = asyncio.Queue()
+        self._repeats: set[Place] = set()
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -89,11 +90,12 @@ class SinkRunner:
                 self._lanes.pop(place, None)
 
     async def run(self) -> None:
-        """Catch up, and do what an earlier owner left to be done, until cancelled."""
+        """Catch up, do what an earlier owner left to be done, and look where the database stands, until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._catch_up.run())
                 group.create_task(self._settle_assigned())
+                group.create_task(self._recheck())
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from failures
 
@@ -132,6 +134,8 @@ class SinkRunner:
                     _LOG.warning("another owner has moved the offsets on: asking where they stand", reason=str(stale))
                     for place in self._lanes:
                         self._catch_up.again(place)
+                    # The faster owner may have been us, in a commit whose answer was lost: then this is not done yet.
+                    self._unsettled.put_nowait(frozenset(place.partition for place in self._lanes))
                     self._lanes.clear()
                     await asyncio.sleep(self._world.backoff.first_s)
                 else:
@@ -148,7 +152,9 @@ class SinkRunner:
             if position is None:
                 position = (await self._lane(place)).next
             if record.offset < position:
+                await self._repeated(place, position)
                 continue
+            self._repeats.discard(place)
             if record.offset > position:
                 await self._supply(ready, place, position, record.offset)
             ready.append(record)
@@ -240,6 +246,28 @@ class SinkRunner:
                 lane = _Lane(next=max(row.next_offset, standing.first), stored=row.next_offset, clock_ms=row.clock_ms)
             self._lanes[place] = lane
         return lane
+
+    async def _repeated(self, place: Place, position: int) -> None:
+        """Make sure, once a rewind, that what comes again is a repeat and not a log that was begun anew."""
+        if place not in self._repeats:
+            await self._restorer.still_reaches(place, position)
+            self._repeats.add(place)
+
+    async def _recheck(self) -> None:
+        """Ask now and then where partitions stand: a topic may be silent when the database loses its end."""
+        while True:
+            await asyncio.sleep(self._world.save_every_s)
+            for place in list(self._lanes):
+                async with self._lock:
+                    if (lane := self._lanes.get(place)) is not None:
+                        await self._compare(place, lane)
+
+    async def _compare(self, place: Place, lane: _Lane) -> None:
+        row = await self._patience.insist("state", lambda: self._world.store.load(self._family.name, *place))
+        if (None if row is None else row.next_offset) != lane.stored:
+            _LOG.warning("the database stands elsewhere: asking anew", topic=place.topic, partition=place.partition)
+            del self._lanes[place]
+            self._catch_up.again(place)
 
     async def _settle_assigned(self) -> None:
         """Do what an earlier owner of a partition left to be done; it may have died between commit and settling."""

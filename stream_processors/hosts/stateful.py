@@ -38,6 +38,7 @@ class _Lane:
     saved_at_ms: float = 0.0
     saved_bytes: int = 0
     stale: bool = False
+    repeats: bool = False
     aside: set[int] = field(default_factory=set)
 
     @property
@@ -147,7 +148,9 @@ class StatefulRunner:
                 outcomes = []
                 await self._bring_to(lane, record.offset)
             if record.offset < lane.next:
+                await self._repeated(lane)
                 continue
+            lane.repeats = False
             if (step := await self._step(lane, record, outcomes)) is not None:
                 outcomes.append((lane, record, step))
                 if live and step.received_ms.size:
@@ -158,6 +161,12 @@ class StatefulRunner:
         if live and records:
             self._world.meter.count("records_total", len(records), topic=self._family.topic)
         self._save_due()
+
+    async def _repeated(self, lane: _Lane) -> None:
+        """Make sure, once a rewind, that what comes again is a repeat and not a log that was begun anew."""
+        if not lane.repeats:
+            await self._restorer.still_reaches(lane.place, lane.next)
+            lane.repeats = True
 
     async def _step(self, lane: _Lane, record: Record, outcomes: list[_Outcome]) -> Step | None:
         """Run the family on one record; None where the record was set aside."""
@@ -199,14 +208,16 @@ class StatefulRunner:
 
     async def _publish_singly(self, outcomes: Sequence[_Outcome]) -> None:
         """Find the records whose outputs the log never takes; their lanes go on as if they had not been."""
-        refused: list[_Lane] = []
+        refused: dict[Place, _Lane] = {}
         for lane, record, step in outcomes:
+            if lane.place in refused:
+                continue  # this step still counted what is refused: it is made anew, and told then
             try:
                 await self._patience.insist("publish", partial(self._world.publisher.publish, step.emissions))
             except ContractError as error:
                 await self._set_aside(lane, record, error)
-                refused.append(lane)
-        for lane in {id(lane): lane for lane in refused}.values():
+                refused[lane.place] = lane
+        for lane in refused.values():
             upto, lane.state = lane.next, None
             await self._bring_to(lane, upto)
 

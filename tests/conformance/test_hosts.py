@@ -1,15 +1,17 @@
 """What every host must keep, written once: order, durability before commit, restoring, dead letters, rebalancing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from schemas.errors import LogMismatchError
+from schemas.errors import DatabaseAwayError, LogMismatchError
 from stream_processors.hosts.runner import DeadLetterRefusedError
 from stream_processors.hosts.saving import pack
+from stream_processors.ports import OffsetMove
 from tests.conformance.families import BAD, BOOM, HUGE, REFUSED
 from tests.conformance.faults import DiedError
-from tests.conformance.worlds import PARTITIONS, World, until
+from tests.conformance.worlds import PARTITIONS, Row, World, until
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -193,6 +195,42 @@ async def test_a_restored_database_refills_itself_although_the_topic_is_silent(w
     world.start_keeping()
     await until(lambda: _saved_is(world, 4))
     assert [row[2] for row in await world.sink_store.rows()] == [0, 1, 2, 3, 2, 3]
+
+
+async def test_a_database_that_loses_its_end_is_refilled_although_the_topic_is_silent(world: World) -> None:
+    """A running worker sees that its database went back, and writes again what is missing without a new record."""
+    world.save_every_s = 0.1
+    await world.append(*numbered(4))
+    world.start_keeping()
+    await until(lambda: _saved_is(world, 4))
+    row = await world.saved()
+    assert row is not None
+    await world.store.inner.save(replace(row, next_offset=2), expected=4)
+    await until(lambda: _saved_is(world, 4))
+    assert [row[2] for row in await world.sink_store.rows()] == [0, 1, 2, 3, 2, 3]
+
+
+async def test_a_commit_whose_answer_was_lost_is_settled_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the connection breaks after the commit nothing is written twice, and what follows the commit is done."""
+    _, family = world.start_keeping()
+    await until(lambda: family.settled)
+    family.settled.clear()
+    write = world.sink_store.write
+    answers = [True]
+
+    async def commit(rows: Sequence[Row], moves: Sequence[OffsetMove]) -> None:
+        await write(rows, moves)
+        if answers:
+            answers.pop()
+            raise DatabaseAwayError("the answer was lost on purpose")
+
+    monkeypatch.setattr(world.sink_store, "write", commit)
+    await world.append(b"value 0")
+    await until(lambda: any(0 in partitions for partitions in family.settled))
+    assert not answers
+    assert len(await world.sink_store.rows()) == 1
 
 
 async def test_another_owner_that_was_faster_is_noticed(world: World) -> None:

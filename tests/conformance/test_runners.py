@@ -1,0 +1,64 @@
+"""What a runner keeps whatever its host does, in memory: no host runs here, records are handed over by hand."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from schemas.errors import LogMismatchError
+from stream_processors.hosts.memory_log import MemoryLog
+from stream_processors.hosts.runner import Place, Runner
+from stream_processors.hosts.sink import SinkRunner
+from stream_processors.hosts.stateful import StatefulRunner
+from tests.conformance.families import HUGE, CountingFamily, KeepingFamily
+from tests.conformance.worlds import World, memory_world
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """A log and a database in memory, and no worker."""
+    async with memory_world() as made:
+        yield made
+
+
+def counting(world: World) -> Runner:
+    """Return a runner of the family with state."""
+    return StatefulRunner(CountingFamily(world.name, world.topic, world.out), world._surroundings())
+
+
+def keeping(world: World) -> Runner:
+    """Return a runner of the sink."""
+    return SinkRunner(KeepingFamily(world.name, (world.topic,), world.sink_store), world._surroundings())
+
+
+def log_of(world: World) -> MemoryLog:
+    """Return the log itself."""
+    assert isinstance(world.reader, MemoryLog)
+    return world.reader
+
+
+async def hand_over(world: World, runner: Runner, start: int = 0) -> None:
+    """Hand all records from `start` to the runner in one batch."""
+    await runner.handle(log_of(world).slice(Place(world.topic, 0), start))
+
+
+@pytest.mark.parametrize("made", [counting, keeping])
+async def test_a_log_begun_anew_beneath_a_worker_stops_it(world: World, made: Callable[[World], Runner]) -> None:
+    """Records whose offsets were handled already are repeats only as long as the log reaches that far."""
+    runner = made(world)
+    await world.append(b"a", b"b", b"c")
+    await hand_over(world, runner)
+    await hand_over(world, runner)
+    await world.append(b"d")
+    await hand_over(world, runner, start=3)
+    log_of(world)._records.clear()
+    await world.append(b"e")
+    with pytest.raises(LogMismatchError):
+        await hand_over(world, runner)
+
+
+async def test_what_follows_a_refused_output_in_its_batch_is_told_once_and_rightly(world: World) -> None:
+    """The outputs of later steps, which had counted the record that is set aside, never reach the log."""
+    await world.append(b"a", HUGE, b"b", b"c")
+    await hand_over(world, counting(world))
+    assert [output for output in await world.effects() if output[0] > 1] == [[2, "b", 2], [3, "c", 3]]
+    assert [letter.offset for letter in await world.letters()] == [1]
