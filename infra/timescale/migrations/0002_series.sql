@@ -100,16 +100,6 @@ CREATE TABLE episodes (
 CREATE INDEX episodes_wearer ON episodes (wearer_id, onset DESC);
 CREATE INDEX episodes_open ON episodes (wearer_id) WHERE phase <> 'ended';
 
-CREATE TABLE baselines (
-    wearer_id uuid NOT NULL,
-    vital text NOT NULL,
-    centre real NOT NULL,
-    scale real NOT NULL,
-    weight_s real NOT NULL,
-    updated timestamptz NOT NULL,
-    PRIMARY KEY (wearer_id, vital)
-);
-
 -- Where every family stands in the log, and the state of those whose rows are not their state.
 CREATE TABLE processor_state (
     family text NOT NULL,
