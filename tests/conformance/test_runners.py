@@ -1,5 +1,7 @@
 """What a runner keeps whatever its host does, in memory: no host runs here, records are handed over by hand."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -9,8 +11,9 @@ from stream_processors.hosts.memory_log import MemoryLog
 from stream_processors.hosts.runner import Place, Runner
 from stream_processors.hosts.sink import SinkRunner
 from stream_processors.hosts.stateful import StatefulRunner
-from tests.conformance.families import HUGE, CountingFamily, KeepingFamily
-from tests.conformance.worlds import World, memory_world
+from stream_processors.ports import Record, Step
+from tests.conformance.families import HUGE, Counting, CountingFamily, KeepingFamily
+from tests.conformance.worlds import World, memory_world, until
 
 
 @pytest.fixture
@@ -62,3 +65,29 @@ async def test_what_follows_a_refused_output_in_its_batch_is_told_once_and_right
     await hand_over(world, counting(world))
     assert [output for output in await world.effects() if output[0] > 1] == [[2, "b", 2], [3, "c", 3]]
     assert [letter.offset for letter in await world.letters()] == [1]
+
+
+async def test_a_large_step_leaves_the_loop_free_and_is_not_saved_half_done(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that is stopped in the middle of a long step saves nothing that the step may still change."""
+    entered, release, count = threading.Event(), threading.Event(), Counting.step
+
+    def slow(state: Counting, record: Record) -> Step:
+        if len(record.value) > 1_000:
+            entered.set()
+            release.wait(10)
+        return count(state, record)
+
+    monkeypatch.setattr(Counting, "step", slow)
+    await world.append(b"a", b"b" * 40_000)
+    runner = counting(world)
+    await runner.handle(log_of(world).slice(Place(world.topic, 0), 0, 1))
+    handling = asyncio.create_task(hand_over(world, runner, start=1))
+    await until(entered.is_set)
+    handling.cancel()
+    await asyncio.wait({handling})
+    await runner.stop()
+    release.set()
+    assert await world.saved() is None
+    assert await world.outputs() == [[0, "a", 1]]
