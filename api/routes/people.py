@@ -71,6 +71,7 @@ async def wearer(wearer_id: WearerId, caller: CallerHere, ports: PortsHere) -> R
 async def add_device(wearer_id: WearerId, body: NewDevice, caller: AdminHere, ports: PortsHere) -> Response:
     """Add a device; its token is shown this once."""
     device_id, token = await ports.people.add_device(wearer_id, body.model)
+    await ports.access.refresh()
     note(ports, caller, "POST devices", f"wearer:{wearer_id}")
     return answer({"device_id": device_id, "token": token}, 201, headers={"Cache-Control": "no-store"})
 
