@@ -85,7 +85,8 @@ class Episodes:
         """Note a change for publication; `ended` closes the episode."""
         key = (episode.wearer, episode.condition)
         condition = CONDITIONS[episode.condition]
-        episode.revision += 1
+        # By the log's clock, so that a state computed anew, which may have told fewer changes, is not taken for older.
+        episode.revision = max(episode.revision + 1, clock.now_ms)
         episode.told_at_ms = clock.now_ms
         self.table["tier"][key] = episode.tier
         if change.phase == "ended":

@@ -1,0 +1,34 @@
+"""Changes of episodes, and how their revisions compare."""
+
+from uuid import UUID
+
+from schemas.episodes import Episode, Evidence
+from stream_processors.operators.clock import LogClock
+from stream_processors.operators.episodes import Change, Episodes
+from tests.vitals_frames import T0_MS
+
+WEARER = UUID(int=7).bytes
+
+
+def told(times_ms: list[int]) -> list[Episode]:
+    """Return one change of a fresh state's one episode at each of these log times."""
+    episodes = Episodes()
+    episodes.table.extend(1)
+    opened = episodes.begin(wearer=0, condition=0, first_bin_ms=T0_MS, tier=3, evidence=Evidence())
+    for at_ms in times_ms:
+        change = Change(phase="updated", at_ms=T0_MS, reason="a reason")
+        episodes.tell(opened, change, clock=LogClock(now_ms=at_ms), wearer_id=WEARER)
+    return episodes.changes
+
+
+def test_revisions_rise_within_a_record_too() -> None:
+    """Changes of one record and of later ones have revisions that rise."""
+    revisions = [change.revision for change in told([T0_MS, T0_MS, T0_MS, T0_MS + 1, T0_MS + 500])]
+    assert revisions == sorted(set(revisions))
+
+
+def test_a_state_computed_anew_is_not_taken_for_older() -> None:
+    """A change later in the log is the newer one, also where the state that told it had told fewer before."""
+    long_known, anew = told([T0_MS + 1_000 * number for number in range(20)]), told([T0_MS + 20_000])
+    assert anew[-1].episode_id == long_known[-1].episode_id
+    assert anew[-1].revision > long_known[-1].revision
