@@ -20,7 +20,10 @@ VALUE_NAMES: Final = (*MEASURED, *BESIDE)
 
 _VALUES: Final = attrgetter(*VALUE_NAMES)
 _MEASURED_COUNT: Final = len(MEASURED)
-_NOTHING: Final = (None,) * _MEASURED_COUNT
+_NOTHING: Final[tuple[tuple[Any, ...], ...]] = ((None,) * _MEASURED_COUNT, (*(None,) * len(NAMES), []))
+"""No vital at all; intervals that are an empty list are none either."""
+_SECONDS_MOST: Final = 100_000_000_000
+"""A Unix time in seconds stays below this for 3,000 years, one in milliseconds passed it in 1973."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS: Final = 86_400_000
 
@@ -98,13 +101,15 @@ def admit(
     for index, reading in readings:
         at = time_ms(reading.time)
         values = _VALUES(reading)
-        if values[:_MEASURED_COUNT] == _NOTHING:
+        if values[:_MEASURED_COUNT] in _NOTHING:
             rejected.append(Rejected(index, "reading", "no_vital", "no vital sign in this reading"))
         elif at > newest:
             detail = f"more than {limits.ahead_ms // 60_000} min ahead of the server's clock"
             rejected.append(Rejected(index, "time", "future_time", detail))
         elif at < oldest:
             detail = f"older than the {limits.retention_ms // _DAY_MS} days that are kept"
+            if 0 < at < _SECONDS_MOST and not isinstance(reading.time, datetime):
+                detail += "; a number is Unix milliseconds, not seconds"
             rejected.append(Rejected(index, "time", "older_than_retention", detail))
         else:
             rows.time_ms.append(at)

@@ -34,7 +34,10 @@ class DeviceSocket(ServerConnection):
         fail = protocol.fail
 
         def fail_with_our_code(code: int, reason: str = "") -> None:
-            fail(CLOSE_TOO_BIG if code == CloseCode.MESSAGE_TOO_BIG else code, reason)
+            if code == CloseCode.MESSAGE_TOO_BIG:
+                fail(CLOSE_TOO_BIG, "the message is longer than the limit that welcome tells")
+            else:
+                fail(code, reason)
 
         protocol.fail = fail_with_our_code  # type: ignore[method-assign]  # the library offers no other door
 

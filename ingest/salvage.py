@@ -156,6 +156,8 @@ def _detail(name: str, code: str) -> str:
         "naive_time": "write the offset, such as Z or +02:00",
         "bad_time": "RFC 3339 text with an offset, or Unix milliseconds",
     }
+    if name == "time" and code == "not_finite":
+        return details["bad_time"]
     if name == "source":
         return "source is watch, phone, rppg or manual"
     return details.get(code, f"{name} has the wrong type")

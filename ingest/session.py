@@ -83,6 +83,15 @@ class Close(msgspec.Struct, frozen=True):
 
 Effect = Send | Admit | Pause | Close
 
+_HELLO_NEEDS: Final = "hello needs boot and clock"
+_HELLO_FIELDS: Final = {
+    "boot": "boot is a UUID, new whenever seq restarts at 1",
+    "clock": "clock is RFC 3339 text with an offset, such as Z or +02:00, or Unix milliseconds",
+    "origin": "origin is live, replay or simulated",
+    "model": "model is text",
+    "firmware": "firmware is text",
+}
+
 ROW_BYTES: Final = 128
 """About what one row takes in a frame; a short message may take more there than on the wire."""
 
@@ -187,7 +196,7 @@ class DeviceSession:
             clock_offset_ms=offset_ms,
             correction_ms=offset_ms if abs(offset_ms) > CORRECTION_FROM_MS else 0,
             origin=ORIGINS.index(hello.origin),
-            firmware=hello.firmware[:_FIRMWARE_MOST] or None,
+            firmware=_stored_text(hello.firmware),
         )
         known = self._resume[1] if self._resume is not None and self._resume[0] == hello.boot else 0
         welcome = Welcome(
@@ -266,9 +275,9 @@ class DeviceSession:
         try:
             msgspec.convert({key: value for key, value in message.items() if key != "type"}, Hello, strict=True)
         except salvage.UNFIT as error:
-            detail = salvage.printable(str(error))
+            detail = _HELLO_FIELDS.get(str(error).rpartition("$.")[2].rstrip("`"), _HELLO_NEEDS)
         else:
-            detail = "not readable"
+            detail = _HELLO_NEEDS
         return [Send(Error("bad_hello", detail)), *self._close(CLOSE_BAD_MESSAGE, "bad hello")]
 
     def _refuse_type(self, kind: object, message: dict[str, Any]) -> list[Effect]:
@@ -295,7 +304,12 @@ class DeviceSession:
         header = data[_HEADER_BYTES : _HEADER_BYTES + length]
         message = salvage.parse(header) if len(header) == length and length > 0 else None
         if message is None or not _is_seq(message.get("seq")):
-            return self._close(CLOSE_BAD_MESSAGE, "binary: 4 bytes header length, then a JSON header with a seq")
+            return self._close(
+                CLOSE_BAD_MESSAGE,
+                "binary: 4 bytes header length, then a JSON header with a seq; JSON alone is sent as text",
+            )
+        if message.get("type") in ("hello", "readings"):
+            return self._close(CLOSE_BAD_MESSAGE, f"{message['type']} is sent as text, not binary")
         return self._refuse_type(message.get("type"), message)
 
     def _handled(self, seq: int) -> Sequence[Effect]:
@@ -310,6 +324,11 @@ class DeviceSession:
     def _close(self, code: int, reason: str) -> list[Effect]:
         self._closed = True
         return [Close(code, reason)]
+
+
+def _stored_text(text: str) -> str | None:
+    """Return a device's text as the database can hold it: a NUL would cost its whole frame, neighbours included."""
+    return text.replace("\0", "")[:_FIRMWARE_MOST] or None
 
 
 def _is_seq(seq: object) -> TypeGuard[int]:

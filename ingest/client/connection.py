@@ -135,7 +135,7 @@ class DeviceClient:
             while True:
                 outcome = await self._connection()
                 if isinstance(outcome, Stop):
-                    _log.error("device_stopped", reason=outcome.reason)
+                    _log.info("device_stopped", reason=outcome.reason)
                     self._stopped = outcome.reason
                     return
                 _log.info("device_reconnects", reason=outcome.reason, delay_s=round(outcome.delay_s, 2))

@@ -338,3 +338,44 @@ def test_the_session_tells_a_device_what_it_measured_against() -> None:
     """The detail of an out-of-range vital gives the range and its unit."""
     (entry,) = rejected(greeted().receive(readings_text(1, reading(heart_rate=500, spo2=98))))
     assert entry.detail == "20 to 250 /min"
+
+
+@pytest.mark.parametrize(("firmware", "kept"), [("1.2\0beta", "1.2beta"), ("\0", None), ("", None)])
+def test_firmware_is_kept_without_what_the_database_cannot_hold(firmware: str, kept: str | None) -> None:
+    """A NUL in one device's firmware would set the whole frame aside, its neighbours' readings with it."""
+    effects = greeted(firmware=firmware).receive(readings_text(1, reading()))
+    assert [effect.provenance.firmware for effect in effects if isinstance(effect, Admit)] == [kept]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [({"clock": "2026-11-21T08:00:00"}, "offset"), ({"boot": None}, "UUID"), ({"origin": "x"}, "replay")],
+)
+def test_a_bad_hello_is_told_in_the_protocols_words(fields: dict[str, Any], told: str) -> None:
+    """The detail says what the field must be, not how this program is made."""
+    [error] = errors(open_session().receive(hello_text(**fields)))
+    assert told in error.detail
+    assert "$" not in error.detail
+
+
+@pytest.mark.parametrize("kind", ["hello", "readings"])
+def test_text_messages_in_binary_are_closed_with_the_remedy(kind: str) -> None:
+    """Readings as binary are not acknowledged as if they had been understood."""
+    header = json.dumps({"type": kind, "seq": 1, "readings": [reading()]}).encode()
+    [effect] = greeted().receive(struct.pack(">I", len(header)) + header)
+    assert effect == Close(4400, f"{kind} is sent as text, not binary")
+
+
+def test_an_empty_list_of_intervals_is_no_vital() -> None:
+    """A reading that holds nothing else is refused; beside a vital it does no harm."""
+    effects = greeted().receive(readings_text(1, {"time": NOW_MS, "ibi": []}, reading(ibi=[])))
+    assert [(entry.index, entry.code) for entry in rejected(effects)] == [(0, "no_vital")]
+    [kept] = admitted(effects)
+    assert len(kept.rows.values) == 1
+
+
+def test_a_time_in_seconds_is_told_so() -> None:
+    """Whoever sends Unix seconds learns that milliseconds are meant."""
+    [entry] = rejected(greeted().receive(readings_text(1, reading(time=NOW_MS / 1000))))
+    assert entry.code == "older_than_retention"
+    assert "not seconds" in entry.detail
