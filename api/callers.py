@@ -165,7 +165,9 @@ def granted_alert(scope: Scope) -> Callable[..., Awaitable[Alert]]:
         wearer = found.subject.wearer if found is not None else None
         if found is None or wearer is None or not ports.access.scopes(caller.user_id, wearer):
             raise UnknownSubjectError("There is no such alert, or none that you may see.")
-        check_scope(ports, caller, wearer, scope)
+        # Whoever answers an alert is shown it.
+        for needed in ("alerts", scope):
+            check_scope(ports, caller, wearer, needed)
         action = "alert" if request.method == "GET" else request.url.path.rsplit("/", 1)[-1]
         note(ports, caller, f"{request.method} {action}", f"wearer:{wearer}")
         return found

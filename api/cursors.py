@@ -12,6 +12,7 @@ import msgspec
 from api.errors import RefusedError
 
 _MICROSECOND = 1_000_000
+_INT64_MOST = 2**63 - 1
 
 
 def page_cursor(kind: str, *key: datetime | UUID | int) -> str:
@@ -72,9 +73,13 @@ def _typed(part: Any, wanted: type) -> Any:
     if wanted is datetime:
         return datetime.fromtimestamp(part / _MICROSECOND, UTC)
     if wanted is UUID:
+        if not isinstance(part, str):
+            raise TypeError
         return UUID(part)
     if isinstance(part, bool) or not isinstance(part, int):
         raise TypeError
+    if abs(part) > _INT64_MOST:
+        raise OverflowError
     return part
 
 

@@ -49,8 +49,9 @@ class RefusedError(PulseraError):
 
 
 def answer(data: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a JSON response; a number that JSON cannot say becomes null."""
-    return Response(msgspec.json.encode(data), status, headers=dict(headers or {}), media_type="application/json")
+    """Return a JSON response that nobody may keep; a number that JSON cannot say becomes null."""
+    fields = {"Cache-Control": "no-store", **(headers or {})}
+    return Response(msgspec.json.encode(data), status, headers=fields, media_type="application/json")
 
 
 def refusal(
@@ -100,7 +101,7 @@ async def _http(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    faults = [{"field": _field(fault["loc"]), "problem": str(fault["msg"])} for fault in error.errors()]
+    faults = [{"field": _field(fault), "problem": _problem(fault)} for fault in error.errors()]
     first = faults[0]
     details = {"field": first["field"], "fields": faults}
     return refusal(422, "invalid", f"{first['field']}: {first['problem']}", details=details)
@@ -110,6 +111,14 @@ async def _unexpected(_request: Request, _error: Exception) -> Response:
     return refusal(500, "internal", "Something went wrong here; it is in the log.")
 
 
-def _field(location: tuple[int | str, ...]) -> str:
-    names = [str(part) for part in location if part not in {"body", "query", "path"}]
+def _field(fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "json_invalid":
+        return "body"
+    names = [str(part) for part in fault["loc"] if part not in {"body", "query", "path", "header"}]
     return ".".join(names) or "body"
+
+
+def _problem(fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "json_invalid":
+        return "The body is not JSON."
+    return str(fault["msg"]).removeprefix("Value error, ")

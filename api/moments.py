@@ -11,6 +11,12 @@ _LOST_PLUS = re.compile(r"(T.*) (\d\d:?\d\d)$")
 """A query string turns the + of an offset into a space."""
 
 
+_FIRST = datetime(1900, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+_NO_TIME = "A time is an RFC 3339 text with an offset, or Unix milliseconds."
+_FAR_TIME = "The time is out of range."
+
+
 def stamp(moment: datetime) -> str:
     """Return the moment as text, such as `2026-11-21T08:00:00.123Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -36,12 +42,23 @@ def parse(value: Any) -> datetime:
         value = int(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
-            return datetime.fromtimestamp(value / 1000, UTC)
-        except (OverflowError, OSError) as error:
-            raise ValueError("The time is out of range.") from error
-    if not isinstance(value, str):
-        raise ValueError("A time is an RFC 3339 text with an offset, or Unix milliseconds.")  # noqa: TRY004 - pydantic
-    moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", value))
+            moment = datetime.fromtimestamp(value / 1000, UTC)
+        except (ArithmeticError, OSError, ValueError) as error:
+            raise ValueError(_FAR_TIME) from error
+    elif isinstance(value, str):
+        moment = _text(value)
+    else:
+        raise ValueError(_NO_TIME)  # noqa: TRY004 - pydantic
+    if not _FIRST <= moment <= _LAST:
+        raise ValueError(_FAR_TIME)
+    return moment.astimezone(UTC)
+
+
+def _text(value: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", value))
+    except ValueError as error:
+        raise ValueError(_NO_TIME) from error
     if moment.tzinfo is None:
         raise ValueError("A time needs an offset, such as Z or +01:00.")
     return moment

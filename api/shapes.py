@@ -1,10 +1,19 @@
 """The shapes that OpenAPI shows, and the bodies that requests are checked against."""
 
+import math
 from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
 
 from api.moments import Moment
 from schemas.vitals import VITALS
@@ -12,7 +21,7 @@ from schemas.vitals import VITALS
 _ID = "0199b6f2-5c1e-7c35-9a53-5a0f6f5f7a42"
 _TIME = "2026-11-21T08:00:00.123Z"
 
-Name = Annotated[str, Field(min_length=1, max_length=200, examples=["Ada"])]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Field(examples=["Ada"])]
 Note = Annotated[str | None, Field(max_length=2000, examples=["Called her, she sat down and feels well."])]
 
 
@@ -26,6 +35,24 @@ def _zone(name: str) -> str:
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, data: Any) -> Any:
+        """Refuse, at any depth, what the database cannot hold: such a command would be lost after its 202."""
+        left = [data]
+        while left:
+            part = left.pop()
+            if isinstance(part, dict):
+                left.extend(part)
+                left.extend(part.values())
+            elif isinstance(part, list):
+                left.extend(part)
+            elif isinstance(part, str) and "\0" in part:
+                raise ValueError("A text must not hold the character U+0000.")
+            elif isinstance(part, float) and not math.isfinite(part):
+                raise ValueError("NaN and infinity are not numbers here.")
+        return data
 
 
 class NewWearer(_Body):

@@ -23,6 +23,7 @@ _DESCRIPTION: Final[dict[str, Any]] = {
 }
 
 
+@router.head("/", include_in_schema=False)
 @router.get("/")
 async def describe(request: Request) -> Response:
     """Describe the service; a browser is sent to the web application."""
@@ -31,12 +32,14 @@ async def describe(request: Request) -> Response:
     return answer(_DESCRIPTION)
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health(ports: PortsHere) -> Response:
     """Say that this process lives, and nothing about the others."""
     return answer({"status": "ok", "service": "api", "time": ports.clock().isoformat(timespec="milliseconds")})
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready")
 async def ready(ports: PortsHere) -> Response:
     """Show each part, its state and how long its answer took; 503 only when a core part is down."""
@@ -51,6 +54,7 @@ async def ready(ports: PortsHere) -> Response:
     return answer({"status": status, "components": parts}, 503 if core_down else 200)
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", include_in_schema=True)
 async def metrics(ports: PortsHere) -> Response:
     """Return this process's figures in the Prometheus text format."""

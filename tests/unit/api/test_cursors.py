@@ -42,3 +42,17 @@ def test_a_foreign_log_cursor_is_refused(cursor: str) -> None:
     """Another topic's cursor and half a pair are refused."""
     with pytest.raises(RefusedError):
         open_log("alerts", cursor)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "types"),
+    [
+        (page_cursor("readings", 0, 2**63), (datetime, int)),
+        (page_cursor("readings", 0, 5), (datetime, UUID)),
+        (page_cursor("readings", 10**18, 5), (datetime, int)),
+    ],
+)
+def test_a_forged_page_cursor_is_refused(cursor: str, types: tuple[type, ...]) -> None:
+    """A key that the database could not be asked for is no cursor of ours."""
+    with pytest.raises(RefusedError):
+        open_page("readings", cursor, *types)

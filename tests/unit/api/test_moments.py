@@ -26,7 +26,24 @@ def test_a_moment_is_the_same_however_it_is_written(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["2026-11-21T08:00:00", "2026-11-21 08:00", "2026-11-21", "soon", "", None, True, [], 10**18, "9" * 15]
+    "value",
+    [
+        "2026-11-21T08:00:00",
+        "2026-11-21 08:00",
+        "2026-11-21",
+        "soon",
+        "",
+        None,
+        True,
+        [],
+        10**18,
+        10**400,
+        "9" * 15,
+        "0001-01-01T00:00:00Z",
+        "1899-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-23:59",
+        -62135596800000,
+    ],
 )
 def test_what_is_no_moment_is_refused(value: object) -> None:
     """A time without an offset, or out of range, is refused."""
@@ -38,3 +55,14 @@ def test_a_moment_is_written_in_utc_with_milliseconds() -> None:
     """Whole seconds have milliseconds too."""
     assert stamp(AT) == "2026-11-21T08:00:00.123Z"
     assert stamp_ms(1795248000000) == "2026-11-21T08:00:00.000Z"
+
+
+def test_the_end_of_time_can_be_said() -> None:
+    """The last second of the year 9999 is how programs write "for ever"."""
+    assert stamp(parse("9999-12-31T23:59:59Z")) == "9999-12-31T23:59:59.000Z"
+
+
+def test_what_is_no_moment_is_told_in_a_sentence() -> None:
+    """The message is for whoever wrote the request."""
+    with pytest.raises(ValueError, match="RFC 3339"):
+        parse("soon")
