@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -188,6 +189,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 def make_server(app: Application) -> ApiServer:
     """Return the server; WebSocket compression is off, as it costs 100 KiB a socket."""
+    # A refused handshake has had its answer by then; without this, anybody could fill the log with errors.
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: "without completing handshake" not in record.getMessage()
+    )
     config = uvicorn.Config(
         app,
         loop="none",

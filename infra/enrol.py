@@ -52,8 +52,15 @@ def find_system(settings: Settings) -> System:
 
 
 def device_socket(url: str) -> str:
-    """Return the address of a gateway's device socket; the path may be left out."""
-    return url.rstrip("/") + STREAM_PATH if urlsplit(url).path in {"", "/"} else url
+    """Return the address of a gateway's device socket; the path may be left out.
+
+    Raises:
+        SetupError: It is no address of a WebSocket.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise SetupError(f"{url} is no address of a device socket.", next_step="Write one such as ws://127.0.0.1:8001.")
+    return url.rstrip("/") + STREAM_PATH if parts.path in {"", "/"} else url
 
 
 def api_client(system: System) -> httpx.AsyncClient:

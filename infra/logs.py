@@ -27,6 +27,7 @@ def configure_logging(component: str, *, level: str = "info") -> None:
             ],
         )
     )
+    handler.addFilter(_normal)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -38,6 +39,20 @@ def configure_logging(component: str, *, level: str = "info") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+_NORMAL = ("GroupCoordinatorNotAvailableError", "Marking the coordinator dead", "Timer commit is overlapping")
+
+
+def _normal(record: logging.LogRecord) -> bool:
+    """Keeps at information what the Kafka libraries say at a healthy start or on a busy computer.
+
+    Nobody has to do anything about it; a broker that stays away is told of by other lines.
+    """
+    if record.name.startswith(("aiokafka", "mode")) and any(words in record.getMessage() for words in _NORMAL):
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        return logging.getLogger().isEnabledFor(logging.INFO)
+    return True
 
 
 class _Component:

@@ -41,7 +41,7 @@ def summarise(lines: Iterable[str]) -> list[str]:
         except json.JSONDecodeError:
             continue
         if record.get("level") in _TOLD_LEVELS:
-            told[f"{record['level']}: {str(record.get('event', ''))[:200]}"] += 1
+            told[f"{record['level']}: {' '.join(str(record.get('event', '')).split())[:200]}"] += 1
     shown = [
         f"{event} ({count} times)" if count > 1 else event for event, count in told.most_common(_MOST_TOLD_AT_ONCE)
     ]

@@ -84,7 +84,7 @@ def _say(line: str) -> None:
 
 def _with_ports(settings: Settings) -> Settings:
     """The settings with both public ports known to be free; 0 asks for any. Raises SetupError that names the option."""
-    chosen = {}
+    chosen: dict[str, int] = {}
     for name, host in (("api_port", settings.api_host), ("gateway_port", settings.gateway_host)):
         port = getattr(settings, name) or free_ports(1)[0]
         if not is_free(port, host=host):

@@ -16,3 +16,10 @@ def test_a_flood_is_told_in_a_few_lines() -> None:
     told = summarise(lines)
     assert len(told) == 6
     assert told[-1] == "and 4 other events"
+
+
+def test_an_event_of_several_lines_is_told_in_one() -> None:
+    """A line break in an event does not break the operator's line."""
+    assert summarise(['{"level": "error", "event": "Exception\\n in  it\\n"}'] * 2) == [
+        "error: Exception in it (2 times)"
+    ]

@@ -62,3 +62,13 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     with pytest.raises(SystemExit):
         cli.main()
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--api-port", "--gateway-port"])
+@pytest.mark.parametrize("port", ["-1", "65536", "abc"])
+def test_a_port_that_is_none_is_refused(option: str, port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The option is named, before anything starts."""
+    with pytest.raises(SystemExit) as ended:
+        cli.app(["up", option, port])
+    assert ended.value.code == 2
+    assert option in capsys.readouterr().err

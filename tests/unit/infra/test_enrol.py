@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.enrol import System, api_client, enrol, find_system
+from infra.enrol import System, api_client, device_socket, enrol, find_system
 from infra.settings import Settings
 from schemas.errors import SetupError
 
@@ -151,3 +151,10 @@ def test_the_admin_token_is_not_shown() -> None:
     system = System(api_url="http://a", gateway_url="ws://b", admin_token="secret")  # noqa: S106 - a test's
     assert "secret" not in repr(system)
     assert api_client(system).headers["Authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8001", "127.0.0.1:8001", "ws://", ""])
+def test_an_address_that_is_no_socket_is_refused(url: str) -> None:
+    """The remedy shows what an address looks like."""
+    with pytest.raises(SetupError, match=r"ws://127\.0\.0\.1:8001"):
+        device_socket(url)

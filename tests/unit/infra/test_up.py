@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from infra.embedded.kafka import KafkaNode, aot_cache, server_properties
+from infra.embedded.ports import free_ports
 from infra.embedded.postgres import PostgresServer
 from infra.embedded.supervisor import Part, check_needs, stop_order
-from infra.embedded.up import Ground, _Announcement, plan
+from infra.embedded.up import Ground, _Announcement, _with_ports, plan
 from infra.settings import Settings
+from schemas.errors import SetupError
 
 
 @pytest.fixture
@@ -85,3 +87,10 @@ def test_nothing_of_ours_starts_before_the_services_when_they_must_be_made(setti
     (tmp_path / "postgres").mkdir()
     warm = {part.name: part.needs for part in _parts(settings, _ground(tmp_path))}
     assert warm["storage"] == frozenset()
+
+
+def test_one_port_is_not_given_to_two() -> None:
+    """The API and the gateway on one port would end in restarts without end; it is refused with the remedy."""
+    [port] = free_ports(1)
+    with pytest.raises(SetupError, match="both"):
+        _with_ports(Settings(api_port=port, gateway_port=port))
