@@ -23,11 +23,16 @@ _PASSING_CLASSES: Final = frozenset({"08", "28", "40", "53", "57", "58"})
 them is about the rows."""
 _PASSING_STATES: Final = frozenset(
     {
+        "0A000",  # a prepared statement whose table was migrated meanwhile
         "23505",  # unique violation: two writers raced, the next try finds the other's row
         "25006",  # read-only transaction: a standby, or a full disk's safety catch
         "25P03",  # idle in transaction: the session was ended
         "3D000",  # the database is being put back
         "42501",  # a missing privilege says nothing about the rows
+        "42P01",  # a missing table, column, function or schema says nothing about the rows either: a person migrates
+        "42703",
+        "42883",
+        "3F000",
         "55006",  # object in use
         "55P03",  # lock not available
     }
