@@ -48,16 +48,7 @@ def reading(
 
 def batch(readings: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     """Return the readings as a record batch of the frame's schema."""
-    columns = []
-    for field in FRAME_SCHEMA:
-        values = [row.get(field.name) for row in readings]
-        if pa.types.is_dictionary(field.type):
-            columns.append(pa.array(values, field.type.value_type).dictionary_encode().cast(field.type))
-        elif pa.types.is_timestamp(field.type):
-            columns.append(pa.array(values, pa.int64()).cast(field.type))
-        else:
-            columns.append(pa.array(values, field.type))
-    return pa.RecordBatch.from_arrays(columns, schema=FRAME_SCHEMA)
+    return pa.RecordBatch.from_pylist(list(readings), schema=FRAME_SCHEMA)
 
 
 class Log:

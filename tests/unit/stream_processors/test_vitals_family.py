@@ -120,7 +120,7 @@ def test_nothing_is_scored_before_enough_rest_was_seen() -> None:
         lambda _: {"heart_rate": 190.0, "motion": 0.4, "steps": 3.0},
         lambda second: {**still(187.0 + second % 5), "worn": False},
         lambda second: {**still(187.0 + second % 5), "quality": 0.3},
-        lambda second: {"heart_rate": 186.0, "motion": 0.3 if second < 600 else 0.0, "steps": 0.0},
+        lambda second: {"heart_rate": 186.0, "motion": 0.3 if second < 500 else 0.0, "steps": 0.0},
     ],
     ids=["exercise", "not worn", "low quality", "frozen when the watch comes off after exercise"],
 )
@@ -128,7 +128,7 @@ def test_what_is_no_evidence_opens_nothing(given: Callable[[int], Given]) -> Non
     """Exercise, readings off the body, low quality and a frozen value open no episode of the body."""
     log = fresh()
     live(log, 300, beating(70))
-    live(log, 1200, given, start=300)
+    live(log, 600, given, start=300)
     assert physiological(log) == []
 
 
