@@ -185,6 +185,23 @@ def read_stream(data: bytes, *, kind: bytes, registry_version: int) -> pa.Record
     return batches[0].replace_schema_metadata(metadata)
 
 
+def rows_in(data: bytes) -> int:
+    """Return how many rows a whole frame of any kind holds, 0 where the bytes are none."""
+    try:
+        batches = list(pa.ipc.open_stream(pa.py_buffer(data)))
+        for batch in batches:
+            batch.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, IndexError):
+        return 0
+    return sum(batch.num_rows for batch in batches)
+
+
+def pick(data: bytes, rows: npt.NDArray[np.int64]) -> bytes:
+    """Return the frame with these rows alone, its schema and metadata as they were; for bytes that `rows_in` counts."""
+    table = pa.ipc.open_stream(pa.py_buffer(data)).read_all().take(pa.array(rows)).combine_chunks()
+    return _stream(table.to_batches()[0])
+
+
 @lru_cache(maxsize=8)
 def _required(schema: pa.Schema) -> tuple[int, ...]:
     return tuple(index for index, field in enumerate(schema) if not field.nullable)

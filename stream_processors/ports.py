@@ -97,6 +97,14 @@ class StatefulFamily(Protocol):
         """Return the state of a partition: fresh, or from a snapshot of the same version."""
         ...
 
+    def rows(self, record: Record) -> int:
+        """Return how many rows a record has, 0 where it is none that can be cut."""
+        ...
+
+    def pick(self, record: Record, rows: npt.NDArray[np.int64]) -> Record:
+        """Return the record with these rows alone."""
+        ...
+
 
 class SinkFamily(Protocol):
     """A family whose work is a transaction: rows and offsets together."""
@@ -116,6 +124,8 @@ class SinkFamily(Protocol):
     async def write(self, items: Sequence[tuple[Record, Any]], moves: Sequence[OffsetMove]) -> None:
         """Write what was read, in the log's order, and move the offsets, in one transaction.
 
+        What was written before, as parts of a record that is then written whole, must change nothing.
+
         Raises:
             PassingError: Try again with the same arguments.
             StaleOwnerError: An offset was not the expected one; nothing was written.
@@ -129,6 +139,14 @@ class SinkFamily(Protocol):
         Raises:
             PassingError: Try again.
         """
+        ...
+
+    def rows(self, record: Record) -> int:
+        """Return how many rows a record has, 0 where it is none that can be cut."""
+        ...
+
+    def pick(self, record: Record, rows: npt.NDArray[np.int64]) -> Record:
+        """Return the record with these rows alone."""
         ...
 
 

@@ -15,6 +15,7 @@ from schemas.alerts import Alert, Command
 from schemas.episodes import Episode, Subject
 from schemas.errors import ContractError
 from stream_processors.operators.care import Answer, Change, Moment, Tracked, answer_command, follow_episode
+from stream_processors.operators.rows import FrameRows
 from stream_processors.ports import (
     CareBook,
     CareEntries,
@@ -31,7 +32,7 @@ PUBLISH_AT_ONCE: Final = 1000
 _PAGING_TIERS: Final = (1, 2, 3)
 
 
-class CareFamily:
+class CareFamily(FrameRows):
     """Turns episodes and commands into alerts through a store, and publishes what changed."""
 
     name = "care"

@@ -15,6 +15,7 @@ from schemas.errors import ContractError, FrameError
 from schemas.frame import Frame
 from schemas.topics import EPISODES, READINGS, SCORES
 from stream_processors.operators.merge import merge_readings, merge_scores, newest_episodes
+from stream_processors.operators.rows import FrameRows
 from stream_processors.ports import Meter, OffsetMove, Record
 
 _DAY_US: Final = 86_400_000_000
@@ -62,7 +63,7 @@ class SeriesStore(Protocol):
         ...
 
 
-class StorageFamily:
+class StorageFamily(FrameRows):
     """The sink of `readings.v1`, `scores.v1` and `episodes.v1`."""
 
     name = "storage"

@@ -23,6 +23,7 @@ from stream_processors.operators.packing import pack, unpack
 from stream_processors.operators.pending import Pending
 from stream_processors.operators.readings import Readings, read
 from stream_processors.operators.rest import Rest
+from stream_processors.operators.rows import FrameRows
 from stream_processors.operators.score import RestingRate, Scorer
 from stream_processors.operators.silence import ClockOffsets, Silence
 from stream_processors.operators.table import FOREVER, Column, Ints, Table
@@ -38,7 +39,7 @@ FRAME_ROWS: Final = 2_000
 """Bins in one frame of scores, about 200 bytes each: after an outage of ours a record may close thousands at once."""
 
 
-class VitalsFamily:
+class VitalsFamily(FrameRows):
     """Opens the state of partitions of `readings.v1`."""
 
     name = "vitals"

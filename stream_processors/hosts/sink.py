@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import structlog
 
-from schemas.errors import LogMismatchError, RegistryVersionError, StaleOwnerError
+from schemas.errors import RegistryVersionError, StaleOwnerError
 from stream_processors.hosts.catch_up import CatchUp
 from stream_processors.hosts.dead_letters import Undertaker
+from stream_processors.hosts.parts import STOPS, cut
 from stream_processors.hosts.restore import Restorer
 from stream_processors.hosts.retry import Patience
 from stream_processors.hosts.runner import Place, Surroundings
@@ -178,7 +179,7 @@ class SinkRunner:
         reads = [await self._read(record) for record in ready]
         try:
             await self._write(reads)
-        except (StaleOwnerError, LogMismatchError, RegistryVersionError):
+        except STOPS:
             raise
         except Exception as error:  # noqa: BLE001 - a permanent failure of the whole says nothing about each
             _LOG.warning("a transaction cannot be written: trying its records one at a time", error=str(error))
@@ -193,8 +194,14 @@ class SinkRunner:
         except RegistryVersionError:
             raise
         except Exception as error:  # noqa: BLE001 - reading changes nothing, so any failure is this record's alone
-            await self._undertaker.bury(record, error)
-            return _Read(record, None, usable=False)
+            parts = await cut(self._family, record, self._reads)
+            await self._undertaker.bury(record if parts is None else parts[1], error)
+            if parts is None:
+                return _Read(record, None, usable=False)
+            return _Read(parts[0], self._family.read(parts[0]), usable=True)
+
+    async def _reads(self, part: Record) -> None:
+        self._family.read(part)
 
     async def _write(self, reads: Sequence[_Read]) -> None:
         """Write in one transaction, patiently, and note where the partitions stand."""
@@ -206,17 +213,23 @@ class SinkRunner:
             lane.next, lane.stored, lane.clock_ms = move.next, move.next, move.clock_ms
 
     async def _write_singly(self, reads: Sequence[_Read]) -> None:
-        """Write record by record, and set aside those that the database never takes."""
+        """Write record by record, and set aside what of them the database never takes."""
         for read in reads:
             try:
                 await self._write([read])
-            except (StaleOwnerError, LogMismatchError, RegistryVersionError):
+            except STOPS:
                 raise
             except Exception as error:
                 if not read.usable:
                     raise  # the offset alone cannot be moved: nothing that a record could be blamed for
-                await self._undertaker.bury(read.record, error)
+                parts = await cut(self._family, read.record, self._write_part)
+                await self._undertaker.bury(read.record if parts is None else parts[1], error)
                 await self._write([_Read(read.record, None, usable=False)])
+
+    async def _write_part(self, part: Record) -> None:
+        """Write some rows of a record and leave the offset where it is, so that a crash repeats them."""
+        item = self._family.read(part)
+        await self._patience.insist("write", lambda: self._family.write([(part, item)], ()))
 
     def _moves(self, reads: Sequence[_Read]) -> list[OffsetMove]:
         last: dict[Place, tuple[int, int]] = {}

@@ -12,6 +12,7 @@ import structlog
 from schemas.errors import ContractError, RegistryVersionError
 from stream_processors.hosts.catch_up import CatchUp
 from stream_processors.hosts.dead_letters import Undertaker
+from stream_processors.hosts.parts import cut
 from stream_processors.hosts.restore import Restorer, Standing
 from stream_processors.hosts.retry import Patience
 from stream_processors.hosts.runner import Place, Surroundings
@@ -28,7 +29,10 @@ _SAVE_AT_REVOCATION_MOST_S: Final = 10.0
 
 @dataclass(slots=True)
 class _Lane:
-    """One partition: its state, which holds every record before `next`, and what is known of its saved row."""
+    """One partition: its state, which holds every record before `next`, and what is known of its saved row.
+
+    `aside` names records that were set aside, and what of each is used instead, None for nothing.
+    """
 
     place: Place
     state: PartitionState | None = None
@@ -41,7 +45,7 @@ class _Lane:
     saved_bytes: int = 0
     stale: bool = False
     repeats: bool = False
-    aside: set[int] = field(default_factory=set)
+    aside: dict[int, Record | None] = field(default_factory=dict)
 
     @property
     def lacks_state(self) -> bool:
@@ -183,30 +187,47 @@ class StatefulRunner:
 
     async def _step(self, lane: _Lane, record: Record, outcomes: list[_Outcome]) -> Step | None:
         """Run the family on one record; None where the record was set aside."""
-        if record.offset in lane.aside:
+        rest = lane.aside.get(record.offset, record)
+        if rest is None:
             lane.next = record.offset + 1
             return None
-        state = lane.state
+        record, state = rest, lane.state
         if state is None:
             raise RuntimeError("A record was stepped before its partition was restored.")
         try:
-            step = await _stepped(lane, state, record)
+            step: Step | None = await _stepped(lane, state, record)
         except RegistryVersionError:
             raise
         except ContractError as error:  # raised before any change of state, so the state stays
-            await self._set_aside(lane, record, error)
-            lane.next = record.offset + 1
-            return None
+            step = await self._step_rest(lane, record, error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the state may be half changed
             await self._publish(outcomes)
             outcomes.clear()
-            await self._set_aside(lane, record, error)
             lane.state = None
-            await self._bring_to(lane, record.offset + 1)
-            return None
+            await self._bring_to(lane, record.offset)
+            if lane.next > record.offset:
+                return None  # another owner's state holds it already
+            step = await self._step_rest(lane, record, error)
         lane.next = record.offset + 1
         lane.clock_ms = max(lane.clock_ms, record.append_ms)
         return step
+
+    async def _step_rest(self, lane: _Lane, record: Record, error: Exception) -> Step | None:
+        """Step what of a refused record can be used, and set aside the rest of it; the state is as before it."""
+        if lane.state is None:
+            raise RuntimeError("A record was stepped before its partition was restored.")
+        blob = lane.state.snapshot()
+
+        async def works(part: Record) -> None:
+            self._family.open(part.partition, blob).step(part)
+
+        parts = await cut(self._family, record, works)
+        if parts is None:
+            await self._set_aside(lane, record, error)
+            return None
+        good, bad = parts
+        await self._set_aside(lane, bad, error, rest=good)
+        return lane.state.step(good)
 
     async def _publish(self, outcomes: Sequence[_Outcome]) -> None:
         """Append the outputs of steps and wait; from then on the states may be saved."""
@@ -234,9 +255,9 @@ class StatefulRunner:
             upto, lane.state = lane.next, None
             await self._bring_to(lane, upto)
 
-    async def _set_aside(self, lane: _Lane, record: Record, error: Exception) -> None:
+    async def _set_aside(self, lane: _Lane, record: Record, error: Exception, *, rest: Record | None = None) -> None:
         await self._undertaker.bury(record, error)
-        lane.aside.add(record.offset)
+        lane.aside[record.offset] = rest
         lane.saved_at_ms = 0.0  # a save now spares the next restore this record
 
     # Restoring.
@@ -279,7 +300,7 @@ class StatefulRunner:
         else:
             lane.state, lane.next, lane.clock_ms = self._family.open(lane.place.partition, None), standing.first, 0
         lane.durable = lane.next
-        lane.aside = {offset for offset in lane.aside if offset >= lane.next}
+        lane.aside = {offset: rest for offset, rest in lane.aside.items() if offset >= lane.next}
 
     async def _opened(self, lane: _Lane, standing: Standing) -> bool:
         """Open the saved state if there is one that this version can read; say so if there is one that it cannot."""

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.errors import ContractError
 from stream_processors.ports import Emission, OffsetMove, Record, Step
@@ -13,6 +14,19 @@ BAD = b"bad"
 BOOM = b"boom"
 HUGE = b"huge"
 REFUSED = b"refused"
+
+
+class Words:
+    """Records whose rows are the words of their value, divided by a stroke."""
+
+    def rows(self, record: Record) -> int:
+        """Return how many words there are."""
+        return record.value.count(b"|") + 1
+
+    def pick(self, record: Record, rows: npt.NDArray[np.int64]) -> Record:
+        """Return the record with these words alone."""
+        words = record.value.split(b"|")
+        return replace(record, value=b"|".join(words[row] for row in rows))
 
 
 class Counting:
@@ -24,10 +38,11 @@ class Counting:
 
     def step(self, record: Record) -> Step:
         """Count one record and emit `[offset, value, count]`."""
-        if record.value == BAD:
+        words = record.value.split(b"|")
+        if BAD in words:
             raise ContractError("bad on purpose")
         self._count += 1
-        if record.value == BOOM:
+        if BOOM in words:
             raise ZeroDivisionError("half changed on purpose")
         value = json.dumps([record.offset, record.value.decode(), self._count]).encode()
         if record.value == HUGE:
@@ -41,7 +56,7 @@ class Counting:
 
 
 @dataclass
-class CountingFamily:
+class CountingFamily(Words):
     """Makes `Counting` states."""
 
     name: str
@@ -68,7 +83,7 @@ class SinkStore:
 
 
 @dataclass
-class KeepingFamily:
+class KeepingFamily(Words):
     """Writes every record as one row; `settled` counts what follows commits."""
 
     name: str
@@ -80,7 +95,7 @@ class KeepingFamily:
 
     def read(self, record: Record) -> str:
         """Return the value as text."""
-        if record.value == BAD:
+        if BAD in record.value.split(b"|"):
             raise ContractError("bad on purpose")
         return record.value.decode()
 

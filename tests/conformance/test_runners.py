@@ -6,14 +6,20 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from schemas import frame
+from schemas.dead_letters import decode
 from schemas.errors import LogMismatchError
+from schemas.topics import DEAD, READINGS
+from stream_processors.families.vitals import VitalsFamily
 from stream_processors.hosts.memory_log import MemoryLog
 from stream_processors.hosts.runner import Place, Runner
+from stream_processors.hosts.saving import unpack
 from stream_processors.hosts.sink import SinkRunner
 from stream_processors.hosts.stateful import StatefulRunner
-from stream_processors.ports import Record, Step
+from stream_processors.ports import Emission, Record, SavedState, Step
 from tests.conformance.families import HUGE, Counting, CountingFamily, KeepingFamily
 from tests.conformance.worlds import World, memory_world, until
+from tests.vitals_frames import T0_MS, Log, batch, reading
 
 
 @pytest.fixture
@@ -91,3 +97,55 @@ async def test_a_large_step_leaves_the_loop_free_and_is_not_saved_half_done(
     release.set()
     assert await world.saved() is None
     assert await world.outputs() == [[0, "a", 1]]
+
+
+async def test_only_the_rows_that_break_a_state_are_set_aside(world: World) -> None:
+    """The rows beside a failing one count as if it had not been, also when the state is computed again."""
+    await world.append(b"a", b"b|boom|c|d|bad|e", b"boom", b"f", b"boom|g")
+    await hand_over(world, counting(world))
+    expected = [[0, "a", 1], [1, "b|c|d|e", 2], [3, "f", 3], [4, "g", 4]]
+    assert await world.effects() == expected
+    await hand_over(world, counting(world))
+    assert await world.effects() == expected
+    letters = {letter.offset: letter.value for letter in await world.letters()}
+    assert letters == {1: b"boom|bad", 2: b"boom", 4: b"boom"}
+
+
+async def test_only_the_rows_that_a_sink_cannot_take_are_set_aside(world: World) -> None:
+    """Unreadable and refused rows become dead letters, their neighbours in the record become rows."""
+    await world.append(b"a", b"b|bad|c", b"bad", b"d")
+    runner = keeping(world)
+    await hand_over(world, runner)
+    assert [row[2:] for row in await world.sink_store.rows()] == [(0, "a"), (1, "b|c"), (3, "d")]
+    await world.append(b"e|refused|f", b"g")
+    await hand_over(world, runner, start=4)
+    written = [row[2:] for row in (await world.sink_store.rows())[3:]]
+    assert {word for _, text in written for word in text.split("|")} == {"e", "f", "g"}
+    assert await world.saved_offset() == 6
+    letters = {letter.offset: letter.value for letter in await world.letters()}
+    assert letters == {1: b"bad", 2: b"bad", 4: b"refused"}
+
+
+async def test_one_senseless_reading_costs_its_neighbours_nothing(world: World) -> None:
+    """Of a frame of the vitals family only the reading that no gateway lets through becomes a dead letter."""
+    rows = [reading(T0_MS, wearer=wearer, heart_rate=70.0) for wearer in range(9)]
+    rows[4]["heart_rate"] = 1e6
+    value = frame.encode(batch(rows))
+    record = Record(topic=READINGS.name, partition=0, offset=0, append_ms=T0_MS, key=None, value=value)
+    await world.publisher.publish([Emission(topic=READINGS.name, partition=0, key=None, value=value)])
+    runner = StatefulRunner(VitalsFamily(), world._surroundings())
+    await runner.handle([record])
+    await runner.stop()
+    state = VitalsFamily().open(0, unpack((await saved_vitals(world)).blob or b""))
+    log = Log(state)
+    log.idle(T0_MS, 20)
+    assert len(log.rows) == 8
+    (letter,) = [decode(one.value) for one in log_of(world).slice(Place(DEAD.name, 0), 0)]
+    assert frame.decode(letter.value).floats("heart_rate").tolist() == [1e6]
+
+
+async def saved_vitals(world: World) -> SavedState:
+    """Return what the vitals family saved."""
+    saved = await world.store.inner.load("vitals", READINGS.name, 0)
+    assert saved is not None
+    return saved

@@ -104,6 +104,17 @@ def test_a_device_whose_clock_is_days_ahead_spoils_nobodys_frame() -> None:
         _family(_Store()).read(_readings({**wrong, "clock_offset_ms": 0}))
 
 
+def test_a_frame_of_storage_can_be_cut() -> None:
+    """The rows of readings and scores can be picked; heartbeats and what is no frame have none."""
+    family = _family(_Store())
+    record = _readings({"heart_rate": 61.0}, {"spo2": 97.0}, {"heart_rate": 63.0})
+    assert family.rows(record) == 3
+    item = family.read(family.pick(record, np.array([0, 2])))
+    assert isinstance(item, frame.Frame)
+    assert rows_of(item, "heart_rate", "spo2") == [(61.0, None), (63.0, None)]
+    assert [family.rows(_record("readings.v1", value)) for value in (frame.heartbeat(), b"nonsense")] == [0, 0]
+
+
 def test_heartbeats_still_move_the_offsets() -> None:
     """Records without rows reach the store as an empty batch, so that their offsets move."""
     store = _Store()
