@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 import structlog
 
-from schemas.errors import StaleOwnerError
+from schemas.errors import ContractError, StaleOwnerError
 from stream_processors.hosts.retry import Patience
 from stream_processors.hosts.runner import Place, Surroundings
 from stream_processors.ports import SavedState
@@ -108,6 +108,9 @@ class Saver:
         except StaleOwnerError as stale:
             _LOG.warning("another owner has moved the state on: ours is dropped", reason=str(stale))
             done(snapshot.place, None, len(blob))
+            return
+        except ContractError as refused:  # the log replaces what cannot be kept, and the next try is due soon enough
+            _LOG.error("the database refuses a state: a restart would read the log instead", reason=str(refused))
             return
         self._world.meter.count("saved_bytes_total", len(blob))
         done(snapshot.place, snapshot.next_offset, len(blob))

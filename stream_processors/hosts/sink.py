@@ -89,6 +89,7 @@ class SinkRunner:
         async with self._lock:
             for place in places:
                 self._lanes.pop(place, None)
+                self._repeats.discard(place)
 
     async def run(self) -> None:
         """Catch up, do what an earlier owner left to be done, and look where the database stands, until cancelled."""

@@ -196,7 +196,7 @@ class Watch:
         episode.evidence = msgspec.structs.replace(
             episode.evidence,
             observed=round(seen.value, 2),
-            duration_s=(seen.end_ms - episode.onset_ms) / 1000,
+            duration_s=max(seen.end_ms - episode.onset_ms, 0) / 1000,
             context=seen.context,
             injected=episode.evidence.injected or seen.injected,
         )

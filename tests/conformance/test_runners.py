@@ -8,7 +8,7 @@ import pytest
 
 from schemas import frame
 from schemas.dead_letters import decode
-from schemas.errors import LogMismatchError
+from schemas.errors import ContractError, LogMismatchError
 from schemas.topics import DEAD, READINGS
 from stream_processors.families.vitals import VitalsFamily
 from stream_processors.hosts.memory_log import MemoryLog
@@ -149,3 +149,23 @@ async def saved_vitals(world: World) -> SavedState:
     saved = await world.store.inner.load("vitals", READINGS.name, 0)
     assert saved is not None
     return saved
+
+
+async def test_a_state_that_the_database_refuses_stops_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a state cannot be kept the worker goes on, and saves again when that works."""
+    save, refusals = world.store.save, [ContractError("refused on purpose")]
+
+    async def refuse(state: SavedState, *, expected: int | None) -> None:
+        if refusals:
+            raise refusals.pop()
+        await save(state, expected=expected)
+
+    monkeypatch.setattr(world.store, "save", refuse)
+    world.save_every_s = 0.0
+    runner = counting(world)
+    for number in range(3):
+        await world.append(b"a")
+        await hand_over(world, runner, start=number)
+    await runner.stop()
+    assert not refusals
+    assert await world.saved_offset() == 3
