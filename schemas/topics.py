@@ -35,22 +35,49 @@ class Topic:
     max_message_bytes: int = _MIB
 
 
-READINGS = Topic(name="readings.v1", record="Arrow frame of readings; empty is a heartbeat",
-                 written_by=("gateway", "video"), read_by=("storage", "vitals", "live"))
-VIDEO = Topic(name="video.v1", record="half a second of one wearer's frames, msgpack", written_by=("gateway",),
-              read_by=("video",), retention_ms=600_000, max_message_bytes=2 * _MIB + 65_536)
-SCORES = Topic(name="scores.v1", record="Arrow frame of scores; empty carries the writer's clock",
-               written_by=("vitals",), read_by=("storage", "zones", "live"))
-EPISODES = Topic(name="episodes.v1", record="CloudEvents JSON, key subject: opened, updated, ended",
-                 written_by=("vitals", "zones", "care"), read_by=("care", "storage", "live"))
-ALERTS = Topic(name="alerts.v1", record="CloudEvents JSON, key subject: every change of an alert",
-               written_by=("care",), read_by=("live",))
-COMMANDS = Topic(name="commands.v1", record="JSON with a command id", written_by=("api", "gateway"),
-                 read_by=("care",))
-INSTRUCTIONS = Topic(name="instructions.v1", record="JSON to a device", written_by=("care", "video"),
-                     read_by=("gateway",))
-ZONES = Topic(name="zones.v1", record="JSON, key zone: present status", written_by=("zones",),
-              read_by=("storage", "live"), cleanup="compact")
+READINGS = Topic(
+    name="readings.v1",
+    record="Arrow frame of readings; empty is a heartbeat",
+    written_by=("gateway", "video"),
+    read_by=("storage", "vitals", "live"),
+)
+VIDEO = Topic(
+    name="video.v1",
+    record="half a second of one wearer's frames, msgpack",
+    written_by=("gateway",),
+    read_by=("video",),
+    retention_ms=600_000,
+    max_message_bytes=2 * _MIB + 65_536,
+)
+SCORES = Topic(
+    name="scores.v1",
+    record="Arrow frame of scores; empty carries the writer's clock",
+    written_by=("vitals",),
+    read_by=("storage", "zones", "live"),
+)
+EPISODES = Topic(
+    name="episodes.v1",
+    record="CloudEvents JSON, key subject: opened, updated, ended",
+    written_by=("vitals", "zones", "care"),
+    read_by=("care", "storage", "live"),
+)
+ALERTS = Topic(
+    name="alerts.v1",
+    record="CloudEvents JSON, key subject: every change of an alert",
+    written_by=("care",),
+    read_by=("live",),
+)
+COMMANDS = Topic(name="commands.v1", record="JSON with a command id", written_by=("api", "gateway"), read_by=("care",))
+INSTRUCTIONS = Topic(
+    name="instructions.v1", record="JSON to a device", written_by=("care", "video"), read_by=("gateway",)
+)
+ZONES = Topic(
+    name="zones.v1",
+    record="JSON, key zone: present status",
+    written_by=("zones",),
+    read_by=("storage", "live"),
+    cleanup="compact",
+)
 DEAD = Topic(name="dead.v1", record="original bytes, coordinates, error class, version",
              written_by=("storage", "vitals", "care", "video", "zones"), read_by=("dead-letters",),
              max_message_bytes=2 * (2 * _MIB + 65_536))  # fmt: skip
