@@ -78,6 +78,23 @@ def test_a_wrong_clock_pages_although_a_backlog_told_of_it_first() -> None:
     assert (opened.pages, opened.onset_ms) == (True, T0_MS)
 
 
+def test_history_that_reaches_the_present_calls_somebody() -> None:
+    """An episode that a backlog opened silently pages, under its own id, with the first bin that is not history."""
+    log, quarter_ms = Log(FAMILY.open(0, None)), 900_000
+    synced = T0_MS + 1_200_000
+    past = [
+        reading(T0_MS + second * 1_000, heart_rate=190.0 + _VARIED[second % 7], motion=0.01, steps=0.0)
+        for second in range(0, 1_200, 2)
+    ]
+    for start in range(0, len(past), 100):
+        log.append(synced, past[start : start + 100])
+    told = [change for change in log.episodes if change.condition == "heart_rate.high"]
+    assert (told[0].phase, told[0].pages) == ("opened", False)
+    (first, *_), history = [one for one in told if one.pages], [one for one in told if not one.pages]
+    assert first.episode_id == told[0].episode_id
+    assert synced - (first.changed_ms - 5_000) < quarter_ms <= synced - (history[-1].changed_ms - 5_000)
+
+
 def restarted(log: Log) -> Log:
     """Return the log with a state that was saved and opened again."""
     log.state = FAMILY.open(0, log.state.snapshot())
