@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 _EVERY_S = 1.0
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_READ_BYTES = 1024 * 1024
 _TOLD_LEVELS = frozenset({"warning", "error", "critical"})
 _MOST_TOLD_AT_ONCE = 5
+_MOST_TOLD_CHARACTERS = 200
+_NUMBER = re.compile(r"\d+")
 
 
 async def watch_logs(folder: Path, *, say: Callable[[str], None]) -> None:
@@ -31,8 +35,9 @@ def _ends(folder: Path) -> dict[Path, int]:
 
 
 def summarise(lines: Iterable[str]) -> list[str]:
-    """The warnings and errors among lines of JSON, each event once with its count; other lines are passed over."""
+    """The warnings and errors among lines of JSON; what differs in numbers alone is told once, with its count."""
     told: Counter[str] = Counter()
+    first: dict[str, str] = {}
     for line in lines:
         if not line.startswith("{"):
             continue
@@ -41,13 +46,25 @@ def summarise(lines: Iterable[str]) -> list[str]:
         except json.JSONDecodeError:
             continue
         if record.get("level") in _TOLD_LEVELS:
-            told[f"{record['level']}: {' '.join(str(record.get('event', '')).split())[:200]}"] += 1
+            said = _said(record)
+            # The same of twelve partitions is one event.
+            alike = _NUMBER.sub("#", said)
+            first.setdefault(alike, said)
+            told[alike] += 1
     shown = [
-        f"{event} ({count} times)" if count > 1 else event for event, count in told.most_common(_MOST_TOLD_AT_ONCE)
+        f"{first[alike]} ({count} times)" if count > 1 else first[alike]
+        for alike, count in told.most_common(_MOST_TOLD_AT_ONCE)
     ]
     if len(told) > _MOST_TOLD_AT_ONCE:
         shown.append(f"and {len(told) - _MOST_TOLD_AT_ONCE} other events")
     return shown
+
+
+def _said(record: dict[str, Any]) -> str:
+    """Level, event and, where there is one, reason, in one line."""
+    parts = [str(record[name]) for name in ("event", "reason") if record.get(name)]
+    words = ": ".join(parts).split()
+    return f"{record['level']}: {' '.join(words)[:_MOST_TOLD_CHARACTERS]}"
 
 
 def _new_lines(path: Path, start: int) -> tuple[list[str], int]:

@@ -61,6 +61,9 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %a ",
     "log_checkpoints": "off",
+    # The context and detail of an error are a wearer's values, which belong in no log.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
 }
 
 

@@ -38,3 +38,14 @@ async def test_postgres_speaks_utf8_and_utc(database_url: str) -> None:
     assert settings == ["UTF8", "UTC", "on"]
     assert tables == 0
     assert in_order
+
+
+async def test_an_error_leaves_no_value_in_the_log(database_url: str) -> None:
+    """What a row holds is told to the client that sent it, and not written to the server's log."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        verbosity = await connection.fetchval("SHOW log_error_verbosity")
+        statement = await connection.fetchval("SHOW log_min_error_statement")
+    finally:
+        await connection.close()
+    assert (verbosity, statement) == ("terse", "panic")
