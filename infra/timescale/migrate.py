@@ -158,10 +158,10 @@ async def apply_migrations(pool: asyncpg.Pool, folder: Path = MIGRATIONS) -> int
 
 
 async def check_schema_version(pool: asyncpg.Pool, folder: Path = MIGRATIONS) -> None:
-    """Return if the database has exactly the schema of this code; every process asks at its start.
+    """Return if the database has the schema of this code, or of a release that came after; every process asks at start.
 
     Raises:
-        SetupError: It is older, newer, or another; the message carries the next step.
+        SetupError: It is older, or another; the message carries the next step.
         DatabaseAwayError: Try again.
     """
     known = read_migrations(folder)
@@ -169,8 +169,11 @@ async def check_schema_version(pool: asyncpg.Pool, folder: Path = MIGRATIONS) ->
         async with pool.acquire() as connection:
             if await connection.fetchval("SELECT to_regclass('schema_migrations') IS NULL"):
                 raise SetupError("The database is empty.", next_step="Run `pulsera migrate`.")
-            todo = pending(known, await _applied(connection))
-    if todo:
+            applied = await _applied(connection)
+    if len(applied) > len(known):
+        # In an upgrade the database is migrated first, and each migration keeps the release before it running.
+        _LOG.warning("the database has a newer schema than this release", schema=applied[-1].name, known=len(known))
+    if todo := pending(known, applied[: len(known)]):
         raise SetupError(
             f"The database lacks {len(todo)} migrations, first {todo[0].name}.", next_step="Run `pulsera migrate`."
         )

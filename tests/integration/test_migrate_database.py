@@ -24,6 +24,22 @@ async def test_a_database_is_migrated_once_whoever_asks(database_url: str) -> No
     await pool.close()
 
 
+async def test_a_release_restarts_on_the_schema_of_the_next(database_url: str, tmp_path: Path) -> None:
+    """In an upgrade the old release's processes go on, restarts included; it can neither migrate nor trust a change."""
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE first (id integer);")
+    (tmp_path / "0002_next.sql").write_text("ALTER TABLE first ADD COLUMN added integer;")
+    pool = await open_pool(database_url, size=2)
+    assert await apply_migrations(pool, tmp_path) == 2
+    (tmp_path / "0002_next.sql").unlink()
+    await check_schema_version(pool, tmp_path)
+    with pytest.raises(SetupError, match=r"0002_next.*newer"):
+        await apply_migrations(pool, tmp_path)
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE other (id integer);")
+    with pytest.raises(SetupError, match=r"0001_first was changed"):
+        await check_schema_version(pool, tmp_path)
+    await pool.close()
+
+
 async def test_a_failing_migration_leaves_nothing_behind(database_url: str, tmp_path: Path) -> None:
     """A file that fails half way is rolled back whole, the ones before it stay applied, and the check names it."""
     (tmp_path / "0001_good.sql").write_text("CREATE TABLE good (id integer);")
