@@ -78,7 +78,7 @@ class NewUser(_Body):
 
 
 class NewGrant(_Body):
-    """What a carer may see and do, exactly; `expires` ends it."""
+    """What a carer may see and do, exactly; `act` needs `alerts` beside it; `expires` ends it."""
 
     scopes: Annotated[
         list[Literal["readings", "scores", "alerts", "act"]],

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from api.cursors import page_cursor
 from schemas.topics import COMMANDS, partition_of
 from tests.api_server import DEADLINE_S, RunningApi, episode, frame, running_api
 
@@ -243,3 +244,41 @@ async def test_the_live_client_of_the_documentation_works(api: RunningApi) -> No
         client.kill()
         await client.wait()
     assert b"active unseen" in line
+
+
+async def test_whoever_answers_an_alert_may_see_it(api: RunningApi) -> None:
+    """`act` alone neither shows an alert nor answers it: the answer would show it."""
+    wearer = await api.wearer()
+    await api.care(wearer, episode(wearer))
+    _, blind = await api.carer(wearer, "act")
+    async with api.client(blind) as carer, api.client(api.admin) as admin:
+        (alert,) = (await admin.get("/alerts", params={"wearer": str(wearer)})).json()["items"]
+        refused = await carer.post(f"/alerts/{alert['alert_id']}/acknowledge")
+        assert refused.status_code == 403
+        assert "scope alerts" in refused.json()["error"]["message"]
+
+
+async def test_a_request_that_nothing_can_answer_is_never_our_fault(api: RunningApi) -> None:
+    """Times, cursors, texts and bodies from beyond what can be kept are refused in the one shape."""
+    wearer = await api.wearer()
+    async with api.client(api.admin) as admin:
+        answers = [
+            await admin.get(f"/wearers/{wearer}/readings", params={"to": "0001-01-01T00:00:00Z"}),
+            await admin.get(f"/wearers/{wearer}/scores", params={"to": "9999-12-31T23:59:59-23:59"}),
+            await admin.get(f"/wearers/{wearer}/readings", params={"cursor": page_cursor("readings", 0, 2**63)}),
+            await admin.get("/alerts", params={"cursor": page_cursor("alerts", 0, 5)}),
+            await admin.post("/wearers", json={"name": "a\0"}),
+            await admin.post(f"/wearers/{wearer}/devices", json={"model": "\0"}),
+            await admin.post("/wearers", content=b"{bad", headers={"Content-Type": "application/json"}),
+        ]
+    assert [answer.status_code for answer in answers] == [422] * len(answers)
+    assert all(set(answer.json()["error"]) == {"code", "message", "details"} for answer in answers)
+    assert answers[-1].json()["error"]["details"]["field"] == "body"
+
+
+async def test_what_concerns_a_wearer_is_kept_by_no_cache(api: RunningApi) -> None:
+    """Data is sent with `no-store`; a monitor may ask for the head of what says whether we are well."""
+    wearer = await api.wearer()
+    async with api.client(api.admin) as admin:
+        assert (await admin.get(f"/wearers/{wearer}/latest")).headers["Cache-Control"] == "no-store"
+        assert [(await admin.head(path)).status_code for path in ("/", "/health", "/ready", "/metrics")] == [200] * 4
