@@ -34,6 +34,7 @@ CORRECTION_FROM_MS: Final = 5_000
 """A device clock that is off by no more is taken as it is."""
 
 _INT32_MOST: Final = 2**31 - 1
+_DAY_MS: Final = 86_400_000
 _FIRMWARE_MOST: Final = 64
 _HEADER_BYTES: Final = 4
 _DECODER: Final[msgspec.json.Decoder[Hello | Readings]] = msgspec.json.Decoder(Hello | Readings)
@@ -186,7 +187,10 @@ class DeviceSession:
         if self.greeted:
             return [Send(Error("already_greeted", "hello is said once a connection"))]
         now_us = self._clock.wall_us()
-        offset_ms = max(-_INT32_MOST, min(_INT32_MOST, now_us // 1000 - time_ms(hello.clock)))
+        offset_ms = now_us // 1000 - time_ms(hello.clock)
+        if abs(offset_ms) > _INT32_MOST:  # no such offset can be told in a frame, and half a correction is a wrong time
+            told = Send(Error("bad_hello", f"clock: {abs(offset_ms) // _DAY_MS} days off, set it before sending"))
+            return [told, *self._close(CLOSE_BAD_MESSAGE, "bad hello")]
         self.boot = hello.boot
         self._provenance = Provenance(
             wearer=self._device.wearer.bytes,

@@ -281,13 +281,21 @@ def test_a_message_refused_in_all_its_readings_is_handled() -> None:
 
 @pytest.mark.parametrize(("clock", "offset_ms", "correction_ms"), [
     (NOW_MS, 0, 0), (NOW_MS - 5_000, 5_000, 0), (NOW_MS - 5_001, 5_001, 5_001),
-    (NOW_MS + 86_400_000, -86_400_000, -86_400_000), (0, 2**31 - 1, 2**31 - 1),
+    (NOW_MS + 86_400_000, -86_400_000, -86_400_000), (NOW_MS - 2**31 + 1, 2**31 - 1, 2**31 - 1),
 ])  # fmt: skip
 def test_the_clock_offset_is_server_minus_device(clock: int, offset_ms: int, correction_ms: int) -> None:
-    """Offsets over 5 s correct the device's times; the column's 32 bits are never exceeded."""
+    """Offsets over 5 s correct the device's times."""
     month_ago_ms = NOW_MS - 30 * 86_400_000
     provenance = admitted(greeted(clock=clock).receive(readings_text(1, reading(time=month_ago_ms))))[0].provenance
     assert (provenance.clock_offset_ms, provenance.correction_ms) == (offset_ms, correction_ms)
+
+
+@pytest.mark.parametrize("clock", [0, NOW_MS - 2**31, NOW_MS + 2**31])
+def test_a_clock_that_cannot_be_corrected_is_refused(clock: int) -> None:
+    """A clock more than 24 days off is refused at the hello: no time is corrected by half, none is refused for good."""
+    effects = open_session().receive(hello_text(clock=clock))
+    assert [type(effect) for effect in effects] == [Send, Close]
+    assert "days off, set it" in str(effects[0])
 
 
 def test_a_time_is_future_by_the_corrected_clock() -> None:
