@@ -55,17 +55,26 @@ class Log:
     """A partition's log for tests: numbers the records and hands them to a state.
 
     Attributes:
-        bins: Rows of scores by (wearer number of first appearance's id, start of the bin in ms).
         episodes: Every change, in order.
+        emissions: Everything that was emitted, as bytes.
     """
 
     def __init__(self, state: PartitionState, *, partition: int = 0) -> None:
         self.state = state
         self.partition = partition
         self.offset = 0
-        self.rows: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
+        self._unread: list[bytes] = []
         self.episodes: list[episodes.Episode] = []
         self.emissions: list[bytes] = []
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Every row of scores, in order; read when somebody asks, since most of the time nobody does."""
+        for value in self._unread:
+            self._rows.extend(scores.decode(value).frame.batch.to_pylist())
+        self._unread.clear()
+        return self._rows
 
     def append(self, append_ms: int, readings: Sequence[Mapping[str, Any]] = ()) -> Step:
         """Append one record (empty: a heartbeat) and take in what the state says."""
@@ -87,7 +96,7 @@ class Log:
         for emission in step.emissions:
             self.emissions.append(emission.value)
             if emission.topic == SCORES.name:
-                self.rows.extend(scores.decode(emission.value).frame.batch.to_pylist())
+                self._unread.append(emission.value)
             if emission.topic == EPISODES.name:
                 self.episodes.append(episodes.decode(emission.value))
         return step

@@ -301,13 +301,14 @@ async def faust_world(bootstrap: str, pool: asyncpg.Pool) -> AsyncIterator[World
     reader = KafkaReader(bootstrap)
     states = TimescaleStateStore(pool)
     name = uuid.uuid4().hex
-    numbers = iter(range(100))
 
     def host(runner: Runner) -> Host:
+        alive = sum(not member.task.done() for member in world.members)
         settings = FaustSettings(
             bootstrap=bootstrap,
             group=name,
-            instance=f"{name}-{next(numbers)}",
+            # A worker that is started again has its old name, as under a supervisor, and need not wait for its ghost.
+            instance=f"{name}-{alive}",
             session_timeout_s=6.0,
             heartbeat_s=0.5,
             commit_interval_s=0.2,

@@ -61,14 +61,22 @@ def test_up_starts_stops_and_leaves_nothing(data_dir: Path) -> None:
 
 
 def test_a_killed_up_leaves_nothing_and_the_next_one_takes_over(data_dir: Path) -> None:
-    """After SIGKILL of `up` none of its parts lives on, and the same folder starts again."""
+    """After SIGKILL of `up` no process of it lives on, and the same folder starts again with all it held."""
     system, ready = _start(data_dir)
     with system:
-        parts = [psutil.Process(pid) for pid in ready["pids"].values()]
+        admin = {"Authorization": f"Bearer {ready['admin_token']}"}
+        kept = httpx.post(ready["api"] + "/wearers", json={"name": "Kept"}, headers=admin, timeout=10).json()
+        parts = psutil.Process(system.pid).children(recursive=True)
+        assert {part.pid for part in parts} >= set(ready["pids"].values())
         os.kill(system.pid, signal.SIGKILL)
         _, alive = psutil.wait_procs(parts, timeout=15)
         assert alive == []
-    again, _ = _start(data_dir)
+    again, second = _start(data_dir)
     with again:
+        found = httpx.get(f"{second['api']}/wearers/{kept['wearer_id']}", headers=admin, timeout=10)
+        assert found.status_code == 200
+        parts = psutil.Process(again.pid).children(recursive=True)
         again.send_signal(signal.SIGTERM)
         assert again.wait(60) == 0
+    _, alive = psutil.wait_procs(parts, timeout=15)
+    assert alive == []
