@@ -41,11 +41,17 @@ class _Buffer(Generic[Owner]):
         self.quiet_s = now_s
         self.in_air = 0
 
+    @property
+    def may_leave(self) -> bool:
+        """Is there something, and is the way free?"""
+        return bool(self.admitted) and self.in_air < IN_AIR_MOST
+
 
 class Framer(Generic[Owner]):
     """Collects rows for at most `linger_s` or 256 KiB a partition.
 
-    While frames of a partition are slow to land, the next one waits and grows instead: a slow log gets larger frames,
+    Once the oldest row has lingered, every partition's frame leaves: frames that leave together cost Kafka and each of
+    its readers one request, not one a partition. While frames of a partition are slow to land, the next one waits and grows instead: a slow log gets larger frames,
     not more of them. `held` counts the bytes of everything that is not durable yet.
     """
 
@@ -73,10 +79,10 @@ class Framer(Generic[Owner]):
     def due(self, *, now_s: float, flush: bool = False) -> list[Frame[Owner]]:
         """Return the frames to append now, each counted as in the air until `landed`; `flush` waits for nothing."""
         frames, self._full = self._full, []
+        ripe = any(buffer.may_leave and buffer.since_s + self._linger_s <= now_s for buffer in self._buffers)
         for partition, buffer in enumerate(self._buffers):
             if buffer.admitted:
-                ripe = buffer.since_s + self._linger_s <= now_s and buffer.in_air < IN_AIR_MOST
-                if ripe or flush:
+                if flush or (ripe and buffer.may_leave):
                     frames.append(self._close(partition, now_s=now_s))
             elif buffer.in_air == 0 and buffer.quiet_s + self._heartbeat_s <= now_s:
                 frames.append(self._heartbeat(partition, now_s=now_s))
@@ -94,7 +100,7 @@ class Framer(Generic[Owner]):
         due_s = now_s + self._heartbeat_s
         for buffer in self._buffers:
             if buffer.admitted:
-                if buffer.in_air < IN_AIR_MOST:
+                if buffer.may_leave:
                     due_s = min(due_s, buffer.since_s + self._linger_s)
             elif buffer.in_air == 0:
                 due_s = min(due_s, buffer.quiet_s + self._heartbeat_s)

@@ -115,6 +115,26 @@ def test_partitions_do_not_share_frames() -> None:
     assert [(frame.partition, frame.settles) for frame in frames.due(now_s=0.04)] == [(3, {"x": [3]}), (5, {"x": [5]})]
 
 
+def test_partitions_leave_together() -> None:
+    """When the oldest row has lingered every partition's frame leaves with it, and the next turn is a linger later."""
+    frames = framer()
+    frames.add("x", message(provenance(3), 1), now_s=0)
+    frames.add("y", message(provenance(5), 2), now_s=0.03)
+    assert [frame.partition for frame in frames.due(now_s=0.04)] == [3, 5]
+    frames.add("y", message(provenance(5), 3), now_s=0.05)
+    assert frames.wait_s(now_s=0.05) == pytest.approx(0.04)
+
+
+def test_a_slow_partition_hurries_no_other() -> None:
+    """A row that waits because its partition's frames are still in the air makes no other partition's frame leave."""
+    frames, seqs = framer(), count(1)
+    _fill_the_air(frames, seqs)
+    frames.add("x", message(provenance(), next(seqs)), now_s=0.4)
+    frames.add("y", message(provenance(5), 1), now_s=0.5)
+    assert [frame for frame in frames.due(now_s=0.53) if frame.rows] == []
+    assert frames.wait_s(now_s=0.53) == pytest.approx(0.01)
+
+
 def test_a_frame_that_would_grow_too_large_leaves_at_once() -> None:
     """At 256 KiB what was collected leaves before linger has passed, and the next row begins a new frame."""
     frames = framer()
