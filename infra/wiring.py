@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from infra.collector import settle_collector
 from infra.logs import configure_logging
 from infra.settings import Settings
 
@@ -72,6 +73,7 @@ async def run_gateway(settings: Settings) -> None:
             return
         directory = await stack.enter_async_context(DeviceTokens(database, clock=clock))
         gateway = Gateway(gateway_settings, directory=directory, appender=appender, clock=clock, meter=meter)
+        settle_collector()
         await gateway.run(stop, ready=ready)
 
 
@@ -85,6 +87,7 @@ async def run_worker(settings: Settings, family: str) -> None:
     async with AsyncExitStack() as stack:
         host = await or_stop(stack.enter_async_context(worker_process(settings, family)), stop)
         if host is not None:
+            settle_collector()
             await host.run(stop)
 
 
@@ -114,6 +117,7 @@ async def run_api(settings: Settings) -> None:
         )
         if process is None:
             return
+        settle_collector()
         _LOG.info("api_ready", host=settings.api_host, port=listening.getsockname()[1])
         await serve(process, listening, stop)
 
