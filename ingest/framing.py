@@ -50,8 +50,9 @@ class _Buffer(Generic[Owner]):
 class Framer(Generic[Owner]):
     """Collects rows for at most `linger_s` or 256 KiB a partition.
 
-    Once the oldest row has lingered, every partition's frame leaves: frames that leave together cost Kafka and each of
-    its readers one request, not one a partition. While frames of a partition are slow to land, the next one waits and grows instead: a slow log gets larger frames,
+    Once the oldest row has lingered, every partition's frame leaves with it: frames that leave together cost Kafka,
+    and each of its readers, one request instead of one a partition.
+    While frames of a partition are slow to land, the next one waits and grows instead: a slow log gets larger frames,
     not more of them. `held` counts the bytes of everything that is not durable yet.
     """
 

@@ -36,10 +36,11 @@ def path(
 
 @bench.command("frames")
 def frames() -> None:
-    """Time the encoding and decoding of frames, and their binning, without Kafka.
+    """Time the gateway's work on a message, and the encoding, decoding and binning of frames, without Kafka.
 
     Example: pulsera bench frames
     """
-    from infra.bench.micro_binning import main
+    from infra.bench import micro_binning, micro_gateway
 
-    main()
+    micro_gateway.main()
+    micro_binning.main()

@@ -1,9 +1,8 @@
 """Micro-benchmark of the unit of work: one frame encoded, decoded, and stepped through the vitals family.
 
-Run `python -m infra.bench.micro_binning`; it prints microseconds a record, for a partition with so many known wearers.
+`pulsera bench frames` prints microseconds a record, for a partition with so many known wearers.
 """
 
-import argparse
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -96,17 +95,8 @@ def measure(*, wearers: int, readings: int, seconds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print the figures for a partition of 1,000 and of 5,000 wearers."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wearers", type=int, nargs="+", default=[1_000, 5_000])
-    parser.add_argument("--readings", type=int, default=50, help="readings in one frame, each of another wearer")
-    parser.add_argument("--seconds", type=int, default=45, help="seconds of event time; the first third warms up")
-    arguments = parser.parse_args()
-    for wearers in arguments.wearers:
-        figures = measure(wearers=wearers, readings=arguments.readings, seconds=arguments.seconds)
+    """Print the figures for a partition of 1,000 and of 5,000 wearers, each frame 50 readings of other wearers."""
+    for wearers in (1_000, 5_000):
+        figures = measure(wearers=wearers, readings=50, seconds=45)
         words = ", ".join(f"{name} {value:.0f}" for name, value in figures.items())
-        print(f"{wearers} wearers, {arguments.readings} readings a frame: {words}")
-
-
-if __name__ == "__main__":
-    main()
+        print(f"{wearers} wearers, 50 readings a frame: {words}")
