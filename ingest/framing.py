@@ -1,6 +1,6 @@
 """Admitted readings of many wearers are collected per partition into frames, without a clock or a log of its own."""
 
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -12,9 +12,6 @@ from schemas.frame import MAX_FRAME_BYTES, encode, heartbeat
 from schemas.topics import PARTITIONS
 
 Owner = TypeVar("Owner")
-
-IN_AIR_MOST: Final = 4
-"""Frames of one partition that may be on their way before the next waits to become larger."""
 
 
 class Frame(msgspec.Struct, Generic[Owner], frozen=True, kw_only=True):
@@ -44,7 +41,7 @@ class _Buffer(Generic[Owner]):
     @property
     def may_leave(self) -> bool:
         """Is there something, and is the way free?"""
-        return bool(self.admitted) and self.in_air < IN_AIR_MOST
+        return bool(self.admitted) and self.in_air == 0
 
 
 class Framer(Generic[Owner]):
@@ -52,8 +49,8 @@ class Framer(Generic[Owner]):
 
     Once the oldest row has lingered, every partition's frame leaves with it: frames that leave together cost Kafka,
     and each of its readers, one request instead of one a partition.
-    While frames of a partition are slow to land, the next one waits and grows instead: a slow log gets larger frames,
-    not more of them. `held` counts the bytes of everything that is not durable yet.
+    While a frame of a partition is in the air, the next one waits and grows: the log takes them one after another, so
+    that a slow log gets larger frames, not more of them. `held` counts the bytes of everything that is not durable yet.
     """
 
     def __init__(self, *, now_s: float, linger_s: float = 0.04, heartbeat_s: float = 1.0) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import psutil
 
-
 _MEMORY_EVERY_S = 5
 """The system walks every page to say what memory is a process's own: oftener, and the bench measures itself."""
 

@@ -16,8 +16,9 @@ from infra.embedded.ports import LOOPBACK, free_ports, kafka_answers
 from infra.embedded.process import Program, last_words, running
 from schemas.errors import SetupError
 
+# Java's second compiler would take a third of a core for the first minute to make code faster that has little to do.
 # The last one spares each start four lines of warnings about how Kafka frees its maps.
-_HEAP = ("-Xmx512m", "-XX:+UseSerialGC", "--sun-misc-unsafe-memory-access=allow")
+_JAVA = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--sun-misc-unsafe-memory-access=allow")
 _LOG4J = Path(__file__).with_name("log4j2.xml")
 _FORMAT_TIMEOUT_S = 60
 # The Java runtime writes the file when it ends, which takes some seconds.
@@ -141,7 +142,7 @@ def _formatted(node: KafkaNode, jars: list[Path], speed: tuple[str, ...]) -> Pro
     config.write_text(server_properties(node))
     java = str(java_path())
     env = {"CLASSPATH": ":".join(str(jar) for jar in jars)}
-    options = (*_HEAP, f"-Dlog4j2.configurationFile={_LOG4J}", f"-Dpulsera.kafka.log={node.data_dir / 'server.log'}")
+    options = (*_JAVA, f"-Dlog4j2.configurationFile={_LOG4J}", f"-Dpulsera.kafka.log={node.data_dir / 'server.log'}")
     if not (node.data_dir / "log" / "meta.properties").exists():
         _format(node, (java, *options), env, config)
     return Program(command=(java, *options, *speed, "kafka.Kafka", str(config)), env=env)
@@ -151,7 +152,7 @@ def _format(node: KafkaNode, java: tuple[str, ...], env: dict[str, str], config:
     """Writes a new cluster id and the first metadata into an empty log folder."""
     log = node.data_dir / "format.log"
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = (*java, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--ignore-formatted")
+    tool = (*java, "kafka.tools.StorageTool", "format", "--ignore-formatted")
     with log.open("wb") as output:
         try:
             done = subprocess.run(

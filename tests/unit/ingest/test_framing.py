@@ -1,14 +1,12 @@
 """Admitted readings become frames: what is in them, when they are due, and what they settle."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import count
 from uuid import UUID
 
 import pytest
 
 from ingest.admission import VALUE_NAMES, Rows
-from ingest.framing import IN_AIR_MOST, Frame, Framer
+from ingest.framing import Framer
 from ingest.session import Admit, Provenance
 from schemas.frame import MAX_FRAME_BYTES, decode
 from schemas.topics import PARTITIONS
@@ -120,16 +118,20 @@ def test_partitions_leave_together() -> None:
     frames = framer()
     frames.add("x", message(provenance(3), 1), now_s=0)
     frames.add("y", message(provenance(5), 2), now_s=0.03)
-    assert [frame.partition for frame in frames.due(now_s=0.04)] == [3, 5]
+    sent = frames.due(now_s=0.04)
+    assert [frame.partition for frame in sent] == [3, 5]
+    for frame in sent:
+        frames.landed(frame)
     frames.add("y", message(provenance(5), 3), now_s=0.05)
     assert frames.wait_s(now_s=0.05) == pytest.approx(0.04)
 
 
 def test_a_slow_partition_hurries_no_other() -> None:
-    """A row that waits because its partition's frames are still in the air makes no other partition's frame leave."""
-    frames, seqs = framer(), count(1)
-    _fill_the_air(frames, seqs)
-    frames.add("x", message(provenance(), next(seqs)), now_s=0.4)
+    """A row that waits because its partition's frame is still in the air makes no other partition's frame leave."""
+    frames = framer()
+    frames.add("x", message(provenance(), 1), now_s=0)
+    frames.due(now_s=0.04)
+    frames.add("x", message(provenance(), 2), now_s=0.05)
     frames.add("y", message(provenance(5), 1), now_s=0.5)
     assert [frame for frame in frames.due(now_s=0.53) if frame.rows] == []
     assert frames.wait_s(now_s=0.53) == pytest.approx(0.01)
@@ -141,7 +143,9 @@ def test_a_frame_that_would_grow_too_large_leaves_at_once() -> None:
     frames.add("x", message(provenance(), 1, size=200_000), now_s=0)
     frames.add("x", message(provenance(), 2, size=100_000), now_s=0)
     assert frames.wait_s(now_s=0) == 0
-    assert [frame.settles for frame in frames.due(now_s=0)] == [{"x": [1]}]
+    (full,) = frames.due(now_s=0)
+    assert full.settles == {"x": [1]}
+    frames.landed(full)
     assert [frame.settles for frame in frames.due(now_s=0.04)] == [{"x": [2]}]
 
 
@@ -180,29 +184,23 @@ def test_no_heartbeat_joins_a_queue() -> None:
     assert 2 not in [frame.partition for frame in frames.due(now_s=60)]
 
 
-def _fill_the_air(frames: Framer[str], seqs: Iterator[int]) -> list[Frame[str]]:
-    sent = []
-    for turn in range(IN_AIR_MOST):
-        frames.add("x", message(provenance(), next(seqs)), now_s=0.1 * turn)
-        sent += [frame for frame in frames.due(now_s=0.1 * turn + 0.04) if frame.rows]
-    return sent
-
-
 def test_a_slow_log_gets_larger_frames_not_more() -> None:
-    """With enough frames in the air the next waits until one lands, and takes everything with it."""
-    frames, seqs = framer(), count(1)
-    sent = _fill_the_air(frames, seqs)
-    for _ in range(3):
-        frames.add("x", message(provenance(), next(seqs)), now_s=0.4)
+    """While a frame is in the air the next waits until it lands, and takes everything with it."""
+    frames = framer()
+    frames.add("x", message(provenance(), 1), now_s=0)
+    (sent,) = frames.due(now_s=0.04)
+    for seq in (2, 3, 4):
+        frames.add("x", message(provenance(), seq), now_s=0.1)
     assert [frame for frame in frames.due(now_s=0.9) if frame.rows] == []
-    frames.landed(sent[0])
-    assert [frame.settles for frame in frames.due(now_s=0.9) if frame.rows] == [{"x": [5, 6, 7]}]
+    frames.landed(sent)
+    assert [frame.settles for frame in frames.due(now_s=0.9) if frame.rows] == [{"x": [2, 3, 4]}]
 
 
 def test_flush_waits_for_nothing() -> None:
     """When a gateway drains everything leaves, also what waits for a slow log."""
-    frames, seqs = framer(), count(1)
-    _fill_the_air(frames, seqs)
+    frames = framer()
+    frames.add("x", message(provenance(), 1), now_s=0)
+    frames.due(now_s=0.04)
     frames.add("x", message(provenance(), 9), now_s=0.4)
     assert {"x": [9]} in [frame.settles for frame in frames.due(now_s=0.4, flush=True)]
 
