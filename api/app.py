@@ -1,8 +1,7 @@
 """The application factory: ports in, FastAPI out."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 from starlette.requests import Request
@@ -58,13 +57,16 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> Application:
     for routes in (service, session, people, series, alerts):
         app.include_router(routes.router)
     app.router.routes.append(WebSocketRoute("/live", serve_live))
-    app.add_route("/docs", _docs(app), include_in_schema=False)
+    app.add_route("/docs", _docs, include_in_schema=False)
     app.add_route("/app", _to_pages, include_in_schema=False)
     app.mount("/app", WebPages(web), name="web")
+    # Last: FastAPI makes the description anew, and forgets what we added, whenever a route is added.
+    app.state.docs = docs_page(_described(app))
     return app
 
 
-def _docs(app: FastAPI) -> Callable[[Request], Awaitable[Response]]:
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the application's description, from now on with who may call what."""
     schema = app.openapi()
     schema["components"]["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer"},
@@ -73,12 +75,11 @@ def _docs(app: FastAPI) -> Callable[[Request], Awaitable[Response]]:
     for path, methods in schema["paths"].items():
         for operation in methods.values():
             operation["security"] = [] if path in PUBLIC_PATHS else [{"token": []}, {"session": []}]
-    page = docs_page(schema)
+    return schema
 
-    async def docs(_request: Request) -> Response:
-        return HTMLResponse(page, headers=DOCS_HEADERS)
 
-    return docs
+async def _docs(request: Request) -> Response:
+    return HTMLResponse(request.app.state.docs, headers=DOCS_HEADERS)
 
 
 async def _to_pages(_request: Request) -> Response:

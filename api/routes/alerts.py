@@ -35,7 +35,9 @@ _STATUS: Final[dict[str, tuple[str | None, tuple[str, ...] | None]]] = {
 
 ToSee = Annotated[Alert, Depends(granted_alert("alerts"))]
 ToAnswer = Annotated[Alert, Depends(granted_alert("act"))]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
+Key = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=200, description="Makes a repeat the same answer.")
+]
 _ANSWERS: Final[dict[int | str, dict[str, object]]] = {
     202: {"model": PendingShape, "description": "Durable; care has not recorded it within 2 s."},
     409: {"model": ErrorShape, "description": "Care refused it."},
@@ -56,8 +58,8 @@ async def alerts(
     ports: PortsHere,
     selection: Annotated[tuple[str | None, tuple[str, ...] | None], Depends(_selection)],
     wearer: Annotated[UUID | None, Query(description="Only this wearer's.")] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: Annotated[str | None, Query(max_length=400)] = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="Items of a page.")] = 100,
+    cursor: Annotated[str | None, Query(max_length=400, description="From the previous page.")] = None,
 ) -> Response:
     """List alerts of the wearers whose alerts the caller may see, newest first."""
     if wearer is not None:

@@ -26,7 +26,7 @@ ToRead = Annotated[UUID, Depends(granted("readings"))]
 ToScore = Annotated[UUID, Depends(granted("scores"))]
 From = Annotated[Moment | None, Query(alias="from", description="Default: 24 h before `to`.")]
 To = Annotated[Moment | None, Query(alias="to", description="Default: now.")]
-Limit = Annotated[int, Query(ge=1, le=_READINGS_MOST)]
+Limit = Annotated[int, Query(ge=1, le=_READINGS_MOST, description="Items of a page.")]
 Cursor = Annotated[str | None, Query(max_length=400, description="From the previous page.")]
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from api.callers import PUBLIC_PATHS
 from api.cursors import page_cursor
 from schemas.topics import COMMANDS, partition_of
 from tests.api_server import DEADLINE_S, RunningApi, episode, frame, running_api
@@ -213,7 +214,7 @@ async def test_the_service_describes_itself_and_is_ready(api: RunningApi) -> Non
 
 
 async def test_the_documentation_needs_nothing_from_elsewhere(api: RunningApi) -> None:
-    """Every route is described with its errors, and the page names no other host."""
+    """Every route is described with its errors, its parameters and who may call it; the page names no other host."""
     async with api.client(None) as anyone:
         page = await anyone.get("/docs")
         schema = (await anyone.get("/openapi.json")).json()
@@ -224,6 +225,8 @@ async def test_the_documentation_needs_nothing_from_elsewhere(api: RunningApi) -
     for path, methods in schema["paths"].items():
         for operation in methods.values():
             assert operation["description"], path
+            assert (operation["security"] == []) is (path in PUBLIC_PATHS)
+            assert all(parameter.get("description") for parameter in operation.get("parameters", [])), path
             assert operation["responses"]["503"]["content"]["application/json"]["schema"]["$ref"].endswith("ErrorShape")
 
 
