@@ -1,5 +1,7 @@
 """What the guarantees ask of the vitals family where streams, resends, restarts and outages meet."""
 
+from typing import Any
+
 import pytest
 
 from schemas import scores
@@ -61,7 +63,7 @@ def test_a_resend_under_another_correction_counts_once(boot: bytes) -> None:
     log = Log(FAMILY.open(0, None))
     first = [reading(T0_MS + second * 1_000, heart_rate=70.0, boot=b"a" * 16) for second in range(5)]
     log.append(T0_MS + 4_050, first)
-    anew = {"clock_offset_ms": 5_100, "boot": boot}
+    anew: dict[str, Any] = {"clock_offset_ms": 5_100, "boot": boot}
     log.append(T0_MS + 4_100, [reading(T0_MS - 1_000, heart_rate=71.0, **anew)])
     log = restarted(log)
     log.append(T0_MS + 4_150, [{**row, **anew} for row in first])
