@@ -192,14 +192,14 @@ class StoredData:
             received=row["received"],
             stream_id=row["stream_id"],
             device_id=self._device_of(row["stream_id"] // 256),
-            quality=row["quality"],
+            quality=_rounded(row["quality"]),
             worn=row["worn"],
             origin=row["origin"],
             injected=row["injected"],
             backfill=row["backfill"],
             vitals=_present(row, "", names),
-            hrv_window_s=row["hrv_window_s"],
-            ibi=row["ibi"],
+            hrv_window_s=_rounded(row["hrv_window_s"]),
+            ibi=None if row["ibi"] is None else [round(interval, 2) for interval in row["ibi"]],
         )
 
 
@@ -224,14 +224,21 @@ def _present(row: asyncpg.Record, prefix: str, names: Sequence[str] = NAMES) -> 
     return {name: round(value, 4) for name, value in values if value is not None}
 
 
+def _rounded(value: float | None) -> float | None:
+    """Return what was sent: a column of 32 bits keeps 0.9 as 0.8999999761581421."""
+    return None if value is None else round(value, 4)
+
+
 def _score(row: asyncpg.Record) -> Score:
     plain: dict[str, Any] = {
         name: row[name]
-        for name in ("bin", "bin_ms", "score", "tier", "tier0", "worn", "at_rest", "motion", "model", "readings",
-                     "late", "backfill", "received")
+        for name in ("bin", "bin_ms", "tier", "tier0", "worn", "at_rest", "model", "readings", "late", "backfill",
+                     "received")
     }  # fmt: skip
     return Score(
         wearer=row["wearer_id"],
+        score=_rounded(row["score"]),
+        motion=_rounded(row["motion"]),
         values=_present(row, "value_"),
         z=_present(row, "z_"),
         expected=_present(row, "expected_"),

@@ -68,6 +68,16 @@ async def test_readings_come_in_pages_that_leave_nothing_out(api: RunningApi) ->
         assert [one["time"] for one in only] == ["2026-11-21T08:00:09.000Z"]
 
 
+async def test_numbers_come_back_as_they_were_sent(api: RunningApi) -> None:
+    """What 32 bits make of 36.6 or 0.9 is nowhere shown."""
+    wearer = await api.wearer()
+    sent = {"body_temperature": 36.6, "quality": 0.9, "hrv_rmssd": 41.7, "hrv_window_s": 60.1, "ibi": [812.3]}
+    await api.store(wearer, frame(wearer, {"at": 0, **sent}), following=1)
+    async with api.client(api.admin) as admin:
+        latest = (await admin.get(f"/wearers/{wearer}/latest")).json()
+    assert {name: latest[name] for name in sent} == sent
+
+
 async def test_latest_is_the_newest_measured_with_the_newest_of_each_vital(api: RunningApi) -> None:
     """A vital that the newest reading lacks keeps its own older time."""
     wearer = await api.wearer()
