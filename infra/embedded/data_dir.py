@@ -17,12 +17,17 @@ _KILL_TIMEOUT_S = 10.0
 
 @contextlib.contextmanager
 def owned(data_dir: Path) -> Iterator[None]:
-    """Holds the folder for the length of a `with` block; raises SetupError where another `up` holds it.
+    """Holds the folder for the length of a `with` block; raises SetupError where another `up` or other files are in it.
 
     The lock is the operating system's: it ends with the process, however that ends.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if any(data_dir.iterdir()) and not (data_dir / "lock").exists():
+            raise SetupError(
+                f"The folder {data_dir} holds other files, and none of Pulsera's.",
+                next_step="Name an empty or a new folder with --data-dir.",
+            )
         lock = (data_dir / "lock").open("a")
     except OSError as error:
         raise SetupError(

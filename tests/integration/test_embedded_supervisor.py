@@ -172,3 +172,11 @@ async def test_a_port_in_use_is_named_with_its_option(tmp_path: Path) -> None:
         with pytest.raises(SetupError, match=rf"Port {port} .* --gateway-port"):
             await run_up(settings, demo=False, json_line=True)
     assert not (tmp_path / "logs").exists()
+
+
+def test_a_folder_of_something_else_is_not_filled(tmp_path: Path) -> None:
+    """A folder that holds other files is refused with the next step, and nothing is written into it."""
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(SetupError, match="--data-dir"), owned(tmp_path):
+        pass
+    assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]

@@ -8,6 +8,7 @@ export const heardAt = signal(0);
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 15_000;
+const ASK_AGAIN_MS = 10_000;
 
 /** @type {Map<number, {topic: string, filter: object, cursor: string | null, onSnapshot: Function, onUpdate: Function, onError: Function}>} */
 const subscriptions = new Map();
@@ -94,7 +95,8 @@ function receive(message) {
   } else if (message.type === "error") {
     subscription.onError(message);
   } else if (message.type === "unsubscribed") {
-    subscriptions.delete(message.id);
+    // A grant ended it; ask again in a while, in case another is given. Asking costs one refusal.
+    setTimeout(() => { if (subscriptions.has(message.id) && socket?.readyState === WebSocket.OPEN) ask(message.id); }, ASK_AGAIN_MS);
   }
 }
 
