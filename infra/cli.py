@@ -95,11 +95,9 @@ def worker(family: Annotated[str, typer.Argument(help="storage, vitals or care."
     settings = load_settings()
     require_services(settings)
     wait_for_start(("stream_processors.hosts.faust_host", "infra.kafka.reader", "infra.timescale.state"))
-    import uvloop
-
     from infra.wiring import run_worker
 
-    uvloop.run(run_worker(settings, family))
+    asyncio.run(run_worker(settings, family))
 
 
 @app.command()

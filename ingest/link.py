@@ -7,8 +7,10 @@ from typing import Any, Final
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import CloseCode
+from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
+from websockets.protocol import Event
 from websockets.server import ServerProtocol
+from websockets.typing import BytesLike
 
 from ingest.ports import Device, Meter
 from ingest.pump import Pump
@@ -31,6 +33,7 @@ class DeviceSocket(ServerConnection):
     def __init__(self, protocol: ServerProtocol, server: Server, **settings: Any) -> None:
         super().__init__(protocol, server, **settings)
         self.identity: tuple[bytes, Device] | None = None
+        self.link: Link | None = None
         fail = protocol.fail
 
         def fail_with_our_code(code: int, reason: str = "") -> None:
@@ -40,6 +43,14 @@ class DeviceSocket(ServerConnection):
                 fail(code, reason)
 
         protocol.fail = fail_with_our_code  # type: ignore[method-assign]  # the library offers no other door
+
+    def process_event(self, event: Event) -> None:
+        """Offer a message to the link as soon as it is read; what the link does not take waits in the queue."""
+        if self.link is not None and isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            whole = event.fin and event.opcode is Opcode.TEXT
+            if self.link.offered(event.data if whole else None):
+                return
+        super().process_event(event)
 
 
 class Link:
@@ -61,24 +72,51 @@ class Link:
         self._closing = closing
         self._halted = False
         self._shut = False
+        self._idle = False
+        self._turn = 0
+        self._rest_until_s = 0.0
+        socket.link = self
 
     async def run(self, *, hello_s: float) -> None:
         """Handle messages until the socket is closed."""
         hello = asyncio.get_running_loop().call_later(hello_s + 0.05, self._check_hello)
-        turn = 0
         try:
             while not self._shut:
+                self._idle = True  # what is offered from here on is next in turn: `recv` waits where the queue is empty
                 data = await self._socket.recv()
+                self._idle = False
+                await self._rest()
                 if not self._halted:
-                    await self._follow(self._session.receive(data))
-                turn += 1
-                if turn % _TURN == 0:
+                    self._take(data)
+                self._turn += 1
+                if self._turn % _TURN == 0:
                     await asyncio.sleep(0)
         except (ConnectionClosed, ConnectionError):
             return
         finally:
+            self._idle = False
             hello.cancel()
         await self._socket.wait_closed()
+
+    def offered(self, data: BytesLike | None) -> bool:
+        """Handle a text message at once, without a task in between, if it is next in turn; None is any other.
+
+        Where it returns False the message, and all that follow, must be queued for `run`.
+        """
+        if not self._idle:
+            return False
+        self._idle = False
+        if data is None or self._shut:
+            return False
+        try:
+            text = str(data, "utf-8")
+        except UnicodeDecodeError:
+            return False
+        if not self._halted:
+            self._take(text)
+        self._turn += 1
+        self._idle = self._turn % _TURN != 0 and not self._must_rest
+        return True
 
     def durable(self, seqs: list[int]) -> None:
         """Acknowledge what has become durable, at most once for all of it."""
@@ -105,15 +143,26 @@ class Link:
     def _check_hello(self) -> None:
         self._apply(self._session.hello_overdue())
 
-    async def _follow(self, effects: Sequence[Effect]) -> None:
-        """Carry out effects, then wait as long as the device, the log or the network asks for."""
-        pause_s = self._apply(effects)
+    def _take(self, data: str | bytes) -> None:
+        """Handle one message; what it costs in time is rested before the next."""
+        pause_s = self._apply(self._session.receive(data))
         if pause_s > 0:
             self._meter.count("throttled_total")
-            await asyncio.sleep(pause_s)
+            self._rest_until_s = asyncio.get_running_loop().time() + pause_s
         if self._pump.full and not self._shut:
             self._meter.count("throttled_total")
             self._apply([Send(Throttle(FULL_RETRY_MS))])
+
+    @property
+    def _must_rest(self) -> bool:
+        return self._rest_until_s > 0 or self._pump.full or self._socket.paused
+
+    async def _rest(self) -> None:
+        """Wait as long as the device's rate, the log or the network asks for."""
+        if self._rest_until_s > 0:
+            await asyncio.sleep(self._rest_until_s - asyncio.get_running_loop().time())
+            self._rest_until_s = 0.0
+        if self._pump.full:
             await self._pump.wait_for_room()
         if self._socket.paused:
             await self._socket.drain()

@@ -26,6 +26,10 @@ READY_DEADLINE_S: Final = 180.0
 PEOPLE_AT_ONCE: Final = 16
 FOLLOWED: Final = 20
 """Wearers whose live updates the bench follows."""
+_PUBLISHED: Final = {
+    "append": "gateway", "processed": "vitals", "write": "storage", "stored": "storage", "alert": "api",
+}  # fmt: skip
+"""Spans that a process measures itself; `append` and `write` are parts of the others: Kafka's and the database's."""
 PROBES: Final = 10
 """Further wearers whose heart races, so that alerts can be timed."""
 
@@ -227,7 +231,7 @@ async def _histograms(ready: dict[str, Any]) -> dict[str, Buckets | None]:
     async with httpx.AsyncClient(timeout=10) as client:
         return {
             name: await read_histogram(client, ready["metrics"][family], name)
-            for name, family in (("processed", "vitals"), ("stored", "storage"), ("alert", "api"))
+            for name, family in _PUBLISHED.items()
         }
 
 
