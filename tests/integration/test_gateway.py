@@ -255,6 +255,33 @@ async def test_a_full_gateway_throttles_instead_of_growing() -> None:
     assert len(log.rows) == 2_000
 
 
+async def test_messages_keep_their_order_however_they_are_framed() -> None:
+    """Whole, fragmented and binary messages that come at once are handled in the order in which they were sent."""
+    log = Log()
+    header = json.dumps({"type": "video", "seq": 3}).encode()
+    async with gateway(Tokens("a"), log) as served, served.device() as socket:
+        async with asyncio.TaskGroup() as group:
+            for part in (message(1), [message(2)[:20], message(2)[20:]], len(header).to_bytes(4, "big") + header):
+                group.create_task(socket.send(part))
+            for seq in range(4, 300):
+                group.create_task(socket.send(message(seq)))
+        assert (await hear(socket, "error"))["code"] == "not_supported"
+        await hear_ack(socket, 299)
+    assert [row["seq"] for row in log.rows] == [1, 2, *range(4, 300)]
+
+
+async def test_a_device_over_its_rate_loses_nothing() -> None:
+    """A device that sends more than its rate is told to wait, is read again later, and all is acknowledged."""
+    log = Log()
+    limits = Limits(messages_per_s=100, burst_s=0.2)
+    async with gateway(Tokens("a"), log, limits=limits) as served, served.device() as socket:
+        for seq in range(1, 61):
+            await socket.send(message(seq))
+        assert (await hear(socket, "throttle"))["retry_after_ms"] > 0
+        await hear_ack(socket, 60)
+    assert [row["seq"] for row in log.rows] == list(range(1, 61))
+
+
 async def test_an_append_that_is_given_up_closes_its_sockets() -> None:
     """After the bound the device is closed 4503 without an ack, and the gateway still serves."""
     log = Log()
