@@ -26,6 +26,8 @@ READY_DEADLINE_S: Final = 180.0
 PEOPLE_AT_ONCE: Final = 16
 FOLLOWED: Final = 20
 """Wearers whose live updates the bench follows."""
+SETTLED_S: Final = 3.0
+"""The probes send two minutes of history at once, which is no part of the load: it is worked off before."""
 _PUBLISHED: Final = {
     "append": "gateway", "processed": "vitals", "write": "storage", "stored": "storage", "alert": "api",
 }  # fmt: skip
@@ -185,7 +187,6 @@ async def _measure(plan: Plan, ready: dict[str, Any], folder: Path) -> Outcome:
     try:
         await _expect(load.stdout, "connected")
         _say(f"{plan.connections} devices connected; sending {plan.rate} messages/s for {plan.seconds} s")
-        before = await _histograms(ready)
         pids = {**ready["pids"], "load": load.pid}
         followed = [wearer for wearer, _ in people[:FOLLOWED]]
         async with asyncio.TaskGroup() as beside:
@@ -193,6 +194,8 @@ async def _measure(plan: Plan, ready: dict[str, Any], folder: Path) -> Outcome:
                 follow_live(ready["api"], ready["admin_token"], followed, [one for one, _ in probes], plan.seconds + 25)
             )
             beside.create_task(race(host, int(port), [token for _, token in probes], plan.seconds))
+            await asyncio.sleep(SETTLED_S)
+            before = await _histograms(ready)
             usage = beside.create_task(watch(pids, plan.seconds))
             sent_s = await _send(load)
         _say("all sent; auditing what is stored")
@@ -230,8 +233,7 @@ async def _expect(stream: asyncio.StreamReader, word: str) -> None:
 async def _histograms(ready: dict[str, Any]) -> dict[str, Buckets | None]:
     async with httpx.AsyncClient(timeout=10) as client:
         return {
-            name: await read_histogram(client, ready["metrics"][family], name)
-            for name, family in _PUBLISHED.items()
+            name: await read_histogram(client, ready["metrics"][family], name) for name, family in _PUBLISHED.items()
         }
 
 
