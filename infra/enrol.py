@@ -15,8 +15,8 @@ from schemas.errors import SetupError
 
 _TIMEOUT_S: Final = 30.0
 _NEXT_STEP: Final = (
-    "Start one with `pulsera up`, set PULSERA_API_URL, PULSERA_GATEWAY_URL and PULSERA_ADMIN_TOKEN, "
-    "or give --url and --token of a device."
+    "Start one with `pulsera up`; PULSERA_DATA_DIR names its folder (`make run`: .pulsera). "
+    "Or set PULSERA_API_URL, PULSERA_GATEWAY_URL and PULSERA_ADMIN_TOKEN, or give --url and --token of a device."
 )
 
 
