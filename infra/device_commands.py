@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import typer
 
-from infra.enrol import api_client, device_socket, enrol, find_system
+from infra.enrol import api_client, device_socket, enrol, find_system, unused_name
 from infra.logs import configure_logging
 from infra.settings import Settings, load_settings
 from ingest.client.connection import DeviceClient, wall_clock_ms
@@ -32,6 +33,7 @@ from ingest.client.simulator import People, Tally, simulate
 from schemas.errors import SetupError
 
 DEMO: Final = "demo"
+_DEMO_WEARER: Final = "Demo wearer"
 _SIMULATED_MODEL: Final = "simulated watch"
 _BUFFER_BYTES_EACH: Final = 1_048_576
 _PLAIN_EVERY_S: Final = 5.0
@@ -67,7 +69,7 @@ def run_replay(dataset: str, *, speed: float | None, present_s: int | None, targ
         injection=DEMO_INJECTION if demo else None,
     )
     _tell_left_out(recording)
-    name = target.wearer or ("Demo wearer" if demo else f"Recording {recording.name}")
+    name = target.wearer or ("" if demo else f"Recording {recording.name}")
     _run(_replayed(plan, settings, target, name))
 
 
@@ -87,6 +89,7 @@ def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: i
 
 
 async def _replayed(plan: ReplayPlan, settings: Settings, target: Target, name: str) -> None:
+    name = name or await _demo_name(plan, settings, target)
     url, (token,) = await _where(settings, target, [name], model=MODEL)
     line = _ProgressLine()
 
@@ -132,6 +135,15 @@ async def _simulated(
             on_progress=show,
         )
     line.end(f"{tally.sent} readings sent, {tally.acknowledged} acknowledged.")
+
+
+async def _demo_name(plan: ReplayPlan, settings: Settings, target: Target) -> str:
+    """Return a wearer's name under which nothing lies yet in the minutes that this replay will fill."""
+    if target.token:
+        return _DEMO_WEARER
+    begins = datetime.now(UTC) - timedelta(seconds=plan.present_s)
+    async with api_client(find_system(settings)) as http:
+        return await unused_name(http, _DEMO_WEARER, since=begins)
 
 
 async def _where(settings: Settings, target: Target, names: list[str], *, model: str) -> tuple[str, list[str]]:

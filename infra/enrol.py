@@ -1,8 +1,10 @@
 """Makes wearers and devices for recordings and made people, through the HTTP API like anybody else."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -90,6 +92,28 @@ async def enrol(http: httpx.AsyncClient, names: Sequence[str], *, model: str) ->
             f"The API at {http.base_url} cannot be reached ({type(error).__name__}).", next_step=_NEXT_STEP
         ) from error
     return tokens
+
+
+async def unused_name(http: httpx.AsyncClient, stem: str, *, since: datetime) -> str:
+    """Return `stem`, or `stem 2`, `stem 3`, ...: the first of whose wearer nothing was measured since then.
+
+    Raises:
+        SetupError: The API cannot be reached, or refuses.
+    """
+    try:
+        wearers = await _wearers(http)
+        for number in itertools.count(1):
+            name = stem if number == 1 else f"{stem} {number}"
+            if name not in wearers:
+                return name
+            newest = (await _ask(http, "GET", f"/wearers/{wearers[name]}/latest"))["time"]
+            if newest is None or datetime.fromisoformat(newest) < since:
+                return name
+    except httpx.TransportError as error:
+        raise SetupError(
+            f"The API at {http.base_url} cannot be reached ({type(error).__name__}).", next_step=_NEXT_STEP
+        ) from error
+    raise AssertionError("counting does not end")
 
 
 async def _wearers(http: httpx.AsyncClient) -> dict[str, str]:

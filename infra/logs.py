@@ -41,7 +41,12 @@ def configure_logging(component: str, *, level: str = "info") -> None:
     )
 
 
-_NORMAL = ("GroupCoordinatorNotAvailableError", "Marking the coordinator dead", "Timer commit is overlapping")
+_NORMAL = (
+    "GroupCoordinatorNotAvailableError",
+    "Marking the coordinator dead",
+    "Timer commit is overlapping",
+    "NotLeaderForPartition",  # the broker was slow for a moment; the client asks again
+)
 
 
 def _normal(record: logging.LogRecord) -> bool:

@@ -34,7 +34,8 @@ function page(at) {
   const wearer = at.match(/^\/app\/wearers\/([0-9a-f-]{36})$/);
   if (wearer) return html`<${WearerPage} key=${wearer[1]} id=${wearer[1]} />`;
   if (at === "/app/alerts") return html`<${AlertsPage} />`;
-  return html`<${HomePage} />`;
+  if (at === "/app" || at === "/app/") return html`<${HomePage} />`;
+  return html`<p class="card">${T.notFound} <a href="/app/">${T.nav.home}</a></p>`;
 }
 
 function Frame() {
@@ -45,7 +46,7 @@ function Frame() {
   }, []);
   const at = path.value;
   const open = openAlerts.value.length;
-  const here = (to) => (at === to || (to === "/app/" && !at.startsWith("/app/alerts") && !at.startsWith("/app/wearers")) ? "page" : undefined);
+  const here = (to) => (at === to || (to === "/app/" && at === "/app") ? "page" : undefined);
   return html`
     <a class="skip" href="#main">${T.skip}</a>
     <header class="bar">

@@ -25,13 +25,15 @@ export const T = {
     stale: (age) => `Not connected: what you see was true ${age}. Trying again by itself.`,
   },
   priority: { high: "HIGH", medium: "MEDIUM", low: "LOW" },
-  state: { well: "Well", watch: "Watch", alert: "Alert", nodata: "No data", notworn: "Not worn" },
+  state: { well: "No alert", watch: "Watch", alert: "Alert", nodata: "No data", notworn: "Not worn" },
   response: {
     unseen: "Nobody has seen this yet", seen: "Seen", acknowledged: (who) => `${who} is on it`, resolved: (who) => `Resolved by ${who}`,
   },
   cleared: {
     recovered: "Back within limits", data_ended: "Data ended before it recovered", superseded: "Replaced by a newer one",
   },
+  outcomeChoose: "Choose what it was",
+  notFound: "There is no such page.",
   outcome: {
     person_well: "Person is well", helped: "Helped on site", called: "Called for help", false_alarm: "Nothing was wrong", device: "Device or sensor",
   },
@@ -103,10 +105,13 @@ export function age(atMs, nowMs, timezone) {
   return `since ${clock(atMs, timezone, nowMs)}`;
 }
 
-/** Say a time of day in a zone, with the date when it is not today. */
+/** Say a time of day in a zone, with the zone's name where it is not the viewer's, and the date when it is not today. */
 export function clock(atMs, timezone, nowMs = Date.now()) {
   const zone = timezone || undefined;
-  const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone }).format(atMs);
+  const foreign = offset(atMs, zone) !== offset(atMs, undefined);
+  const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone, ...(foreign ? { timeZoneName: "short" } : {}) }).format(atMs);
   const day = (ms) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(ms);
   return day(atMs) === day(nowMs) ? time : `${day(atMs)} ${time}`;
 }
+
+const offset = (atMs, zone) => new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" }).formatToParts(atMs).find((part) => part.type === "timeZoneName").value;

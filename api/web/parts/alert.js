@@ -7,7 +7,6 @@ import { T, age, clock, evidenceRows } from "../text.js";
 import { Marks, Priority } from "./badge.js";
 
 const html = htm.bind(h);
-const SEEN_AFTER_MS = 2000;
 
 function responseText(alert) {
   const by = (kind) => alert.events.findLast((event) => event.kind === kind)?.by_name ?? "somebody";
@@ -65,7 +64,7 @@ export function AlertCard({ alert, details = false }) {
       <form onSubmit=${resolve}>
         <p>${T.resolveHelp(alert.title, wearer?.name ?? "")}</p>
         <label for="outcome-${alert.alert_id}">${T.act.outcome}</label>
-        <select id="outcome-${alert.alert_id}" name="outcome">${Object.entries(T.outcome).map(([key, words]) => html`<option value=${key}>${words}</option>`)}</select>
+        <select id="outcome-${alert.alert_id}" name="outcome" required><option value="">${T.outcomeChoose}</option>${Object.entries(T.outcome).map(([key, words]) => html`<option value=${key}>${words}</option>`)}</select>
         <label for="note-${alert.alert_id}">${T.act.note}</label>
         <textarea id="note-${alert.alert_id}" name="note" rows="2" maxlength="500"></textarea>
         <div class="acts"><button class="main" data-act="resolve-confirm">${T.act.resolve}</button><button type="button" class="plain" onClick=${() => dialog.current.close()}>${T.act.cancel}</button></div>
@@ -74,18 +73,18 @@ export function AlertCard({ alert, details = false }) {
   </article>`;
 }
 
-/** Tell everyone that this carer has seen the alert, once it was on the screen for two seconds. */
+/** Tell everyone that this carer has seen the alert: a hand or a key on the card, never a page that lies open. */
 function useSeen(card, alert, mayAct) {
   useEffect(() => {
     if (alert.response !== "unseen" || !mayAct) return undefined;
-    let timer = 0;
-    const tell = () => answer(alert.alert_id, "seen", {}).catch(() => {}); // the next carer's page tells it again
-    const watch = new IntersectionObserver(([entry]) => {
-      clearTimeout(timer);
-      if (entry.isIntersecting && document.visibilityState === "visible") timer = setTimeout(tell, SEEN_AFTER_MS);
-    });
-    watch.observe(card.current);
-    return () => { clearTimeout(timer); watch.disconnect(); };
+    const place = card.current;
+    const touched = (event) => {
+      if (event.target.closest("[data-act]")) return; // an answer says more than "seen"
+      answer(alert.alert_id, "seen", {}).catch(() => {}); // the next touch tells it again
+    };
+    place.addEventListener("pointerdown", touched);
+    place.addEventListener("keydown", touched);
+    return () => { place.removeEventListener("pointerdown", touched); place.removeEventListener("keydown", touched); };
   }, [alert.alert_id, alert.response, mayAct]);
 }
 

@@ -70,7 +70,8 @@ export function isStale(entry, nowMs) {
 
 /** well, watch, alert, nodata or notworn: what a card says of a wearer. */
 export function stateOf(id, nowMs) {
-  const mine = openAlerts.value.filter((alert) => alert.subject.wearer === id && alert.condition === "active");
+  // A resolved alert whose condition holds is still true of the wearer.
+  const mine = [...alerts.value.values()].filter((alert) => alert.subject.wearer === id && alert.condition === "active");
   if (mine.some((alert) => alert.type === "physiological" && alert.priority !== "low")) return "alert";
   const last = heard.value.get(id);
   if (!last) return "nodata";

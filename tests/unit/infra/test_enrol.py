@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from infra.enrol import System, api_client, device_socket, enrol, find_system
+from infra.enrol import System, api_client, device_socket, enrol, find_system, unused_name
 from infra.settings import Settings
 from schemas.errors import SetupError
 
@@ -29,10 +30,13 @@ class Api:
     def __init__(self, *names: str) -> None:
         self.wearers = {name: f"id-{place}" for place, name in enumerate(names)}
         self.devices: list[tuple[str, str]] = []
+        self.latest: dict[str, str] = {}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
         body = json.loads(request.content or b"{}")
+        if request.url.path.endswith("/latest"):
+            return httpx.Response(200, json={"time": self.latest.get(request.url.path.split("/")[2])})
         if request.method == "GET":
             place = int(request.url.params.get("cursor", 0))
             page = [{"name": name, "wearer_id": self.wearers[name]} for name in list(self.wearers)[place : place + 1]]
@@ -63,6 +67,27 @@ def test_a_wearer_that_exists_is_used_again() -> None:
     assert enrolled(api, "Demo wearer") == ["token-1"]
     assert api.devices == [("id-1", "watch")]
     assert list(api.wearers) == ["Anna", "Demo wearer"]
+
+
+def named(api: Api) -> str:
+    """Return the name under which nothing was measured since eight o'clock."""
+
+    async def run() -> str:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(api), base_url="http://pulsera") as http:
+            return await unused_name(http, "Demo wearer", since=datetime(2026, 11, 21, 8, tzinfo=UTC))
+
+    return asyncio.run(run())
+
+
+def test_a_demo_never_writes_over_the_minutes_of_an_earlier_one() -> None:
+    """A wearer is used again only where nothing was measured in the minutes to come; else the next number is taken."""
+    api = Api()
+    assert named(api) == "Demo wearer"
+    api = Api("Demo wearer", "Demo wearer 2")
+    api.latest = {"id-0": "2026-11-21T08:05:00.000Z", "id-1": "2026-11-21T08:20:00.000Z"}
+    assert named(api) == "Demo wearer 3"
+    api.latest = {"id-0": "2026-11-21T08:05:00.000Z", "id-1": "2026-11-21T07:20:00.000Z"}
+    assert named(api) == "Demo wearer 2"
 
 
 def test_wearers_that_do_not_exist_are_made() -> None:
