@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from infra.embedded.account import can_reach, database_account
+from infra.embedded.data_dir import read_run_file
 from infra.embedded.jars import MANIFEST, is_intact, jar_folder, read_manifest
 from infra.embedded.kafka import aot_cache, java_path
 from infra.embedded.ports import is_free
@@ -117,16 +120,21 @@ def _database_user(settings: Settings) -> str:
 
 
 def _ports(settings: Settings) -> str:
+    run = read_run_file(settings.data_dir.expanduser())
+    if not psutil.pid_exists(run.get("supervisor", 0)):
+        run = {}
     for port, host, option in (
         (settings.api_port, settings.api_host, "--api-port"),
         (settings.gateway_port, settings.gateway_host, "--gateway-port"),
     ):
         if not is_free(port, host=host):
+            if any(str(run.get(door, "")).endswith(f":{port}") for door in ("api", "gateway")):
+                continue
             raise SetupError(
-                f"Port {port} on {host} is in use (by Pulsera itself, if it runs).",
+                f"Port {port} on {host} is in use by another program.",
                 next_step=f"Choose another one with {option}.",
             )
-    return f"{settings.api_port} and {settings.gateway_port} are free"
+    return f"{settings.api_port} and {settings.gateway_port} are {'this Pulsera' if run else 'free'}"
 
 
 def _open_files(_: Settings) -> str:
