@@ -11,6 +11,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidTopicError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
@@ -54,6 +55,7 @@ class KafkaAppender:
         self._client_id = client_id
         self._producer: Any = None
         self._generation = 0
+        self._retired = asyncio.Event()
         self._replacing = asyncio.Lock()
         self._queues: list[deque[_Waiting]] = [deque() for _ in range(PARTITIONS)]
         self._wakes = [asyncio.Event() for _ in range(PARTITIONS)]
@@ -130,9 +132,10 @@ class KafkaAppender:
     async def _try(self, partition: int, batch: list[_Waiting]) -> KafkaError | OSError | None:
         """Append a batch once; return the error after which the rest of it must be appended again."""
         futures: list[asyncio.Future[Any]] = []
+        producer, retired = self._producer, self._retired
         try:
             for waiting in batch:
-                future = await self._producer.send(self._topic.name, value=waiting.data, partition=partition)
+                future = await producer.send(self._topic.name, value=waiting.data, partition=partition)
                 futures.append(future)
         except (KafkaError, OSError) as error:
             failed: KafkaError | OSError | None = error
@@ -140,7 +143,7 @@ class KafkaAppender:
             failed = None
         for waiting, future in zip(batch, futures, strict=False):
             try:
-                await future
+                await _answer(future, retired)
             except _NEVER as error:
                 _settle(waiting, ContractError(f"Kafka will never take this frame: {type(error).__name__}."))
             except (KafkaError, OSError) as error:
@@ -158,9 +161,11 @@ class KafkaAppender:
         async with self._replacing:
             if self._generation != generation:
                 return
-            old = self._producer
+            old, retired = self._producer, self._retired
             self._producer = await self._connect()
             self._generation += 1
+            self._retired = asyncio.Event()
+            retired.set()
             _LOG.info("producer_replaced")
             await self._discard(old)
 
@@ -198,6 +203,19 @@ class KafkaAppender:
             await asyncio.wait_for(producer.stop(), _STOP_S)
         except (KafkaError, TimeoutError, OSError) as error:
             _LOG.warning("producer_not_stopped", error=type(error).__name__)
+
+
+async def _answer(sent: asyncio.Future[Any], retired: asyncio.Event) -> None:
+    """Return when a batch is durable; one whose producer was replaced meanwhile is never answered, and is a failure."""
+    gone = asyncio.ensure_future(retired.wait())
+    try:
+        await asyncio.wait({sent, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+    if not sent.done():
+        sent.cancel()
+        raise KafkaConnectionError("The producer was replaced.")
+    await sent
 
 
 def _settle(waiting: _Waiting, error: ContractError | None) -> None:

@@ -1,7 +1,6 @@
 """Each process of a running system is killed once under load: nothing acknowledged is lost, no alert comes twice."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -55,9 +54,10 @@ class StubbornDevice:
     async def run(self, stop: asyncio.Event) -> None:
         """Send until told to stop and everything is acknowledged."""
         while not (stop.is_set() and not self.waiting):
-            with contextlib.suppress(OSError, websockets.WebSocketException, TimeoutError):
+            try:
                 await self._connection(stop)
-            await asyncio.sleep(0.2)
+            except* (OSError, websockets.WebSocketException, TimeoutError):
+                await asyncio.sleep(0.2)  # a stubborn device tries again, and sends what was not acknowledged
 
     async def _connection(self, stop: asyncio.Event) -> None:
         async with websockets.connect(

@@ -12,7 +12,8 @@ from infra.kafka.appender import KafkaAppender
 from schemas.errors import ContractError
 from schemas.topics import PARTITIONS
 
-Fate = Exception | None
+Fate = Exception | str | None
+SILENT = "never answered"
 
 
 class Broker:
@@ -54,7 +55,7 @@ class Producer:
         fate = next(self._broker.fates, None)
         if fate is None:
             future.set_result(None)
-        else:
+        elif isinstance(fate, Exception):
             future.set_exception(fate)
         return future
 
@@ -108,3 +109,14 @@ def test_a_frame_that_kafka_never_takes_is_refused_alone(broker_with: Callable[.
     _, results = asyncio.run(_appended(b"1", b"2", b"3"))
     assert [type(result) for result in results] == [type(None), ContractError, type(None)]
     assert broker.producers == 1
+
+
+async def test_what_a_replaced_producer_never_answers_is_appended_again(broker_with: Callable[..., Broker]) -> None:
+    """A frame in the hands of a producer that another partition had replaced goes to the new one."""
+    broker = broker_with(SILENT, KafkaTimeoutError())
+    async with KafkaAppender("nowhere") as appender, asyncio.timeout(5):
+        forgotten = asyncio.create_task(appender.append(3, b"forgotten"))
+        await asyncio.sleep(0)
+        await asyncio.gather(appender.append(4, b"failed"), forgotten)
+    assert broker.sent.count((1, b"forgotten")) == 1
+    assert any(number > 1 and frame == b"forgotten" for number, frame in broker.sent)
