@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from infra.bench.auditing import Findings, audit
 from infra.bench.processes import Usage, watch
 from infra.bench.scrape import Buckets, Percentiles, of_buckets, of_values, read_histogram
 from infra.bench.spans import LiveSpans, follow_live, race
+from infra.embedded.ports import free_ports
 from schemas.errors import SetupError
 
 READY_DEADLINE_S: Final = 180.0
@@ -140,15 +140,6 @@ async def running_system(data_dir: Path) -> AsyncIterator[dict[str, Any]]:
         if process.returncode is None:
             process.terminate()
             await process.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 async def make_devices(api: str, token: str, count: int) -> list[tuple[str, str]]:

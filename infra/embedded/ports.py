@@ -1,7 +1,7 @@
 """Ports of this computer's loopback address: free ones, taken ones, and what answers there."""
 
-import contextlib
 import json
+import secrets
 import socket
 import struct
 from collections.abc import Iterable
@@ -9,6 +9,8 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 _PROBE_TIMEOUT_S = 0.5
+_LOWEST_PORT = 10_240
+_LENT_FROM = 32_768
 _METADATA = 3
 _POSTGRES_PROTOCOL = 196608
 
@@ -25,12 +27,17 @@ def is_free(port: int, *, host: str = LOOPBACK) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports that nobody listens on at this moment."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    """Different ports that nobody listens on at this moment.
+
+    They lie below those that systems lend to outgoing connections: one of these could be lent before it is listened on.
+    """
+    chosen: list[int] = []
+    candidates = secrets.SystemRandom()
+    while len(chosen) < count:
+        port = candidates.randrange(_LOWEST_PORT, _LENT_FROM)
+        if port not in chosen and is_free(port):
+            chosen.append(port)
+    return chosen
 
 
 def remembered_ports(names: Iterable[str], *, file: Path) -> dict[str, int]:
