@@ -69,7 +69,7 @@ def _reading(index: int, raw: Any, rejected: list[Rejected]) -> Any | None:
     try:
         return msgspec.convert(raw, Reading)
     except UNFIT:
-        pass
+        pass  # taken apart field by field below, so that what is wrong is named
     good: dict[str, Any] = {}
     unknown: list[str] = []
     for name, value in raw.items():

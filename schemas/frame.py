@@ -109,7 +109,7 @@ def encode(batch: pa.RecordBatch) -> bytes:
     """
     if not batch.schema.equals(FRAME_SCHEMA):
         raise FrameError("A frame must have exactly the columns of FRAME_SCHEMA, in order.")
-    return _stream(batch.replace_schema_metadata(FRAME_SCHEMA.metadata))
+    return write_stream(batch.replace_schema_metadata(FRAME_SCHEMA.metadata))
 
 
 def decode(data: bytes) -> Frame:
@@ -142,17 +142,13 @@ def _check_values(frame: Frame) -> None:
         raise FrameError(f"The column {name} holds an infinite value.")
 
 
-def _stream(batch: pa.RecordBatch) -> bytes:
+def write_stream(batch: pa.RecordBatch) -> bytes:
+    """Return one Arrow IPC stream with this batch and its schema's metadata."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     data: bytes = sink.getvalue().to_pybytes()
     return data
-
-
-def write_stream(batch: pa.RecordBatch) -> bytes:
-    """Return one Arrow IPC stream with this batch and its schema's metadata."""
-    return _stream(batch)
 
 
 def read_stream(data: bytes, *, kind: bytes, registry_version: int) -> pa.RecordBatch:
@@ -199,7 +195,7 @@ def rows_in(data: bytes) -> int:
 def pick(data: bytes, rows: npt.NDArray[np.int64]) -> bytes:
     """Return the frame with these rows alone, its schema and metadata as they were; for bytes that `rows_in` counts."""
     table = pa.ipc.open_stream(pa.py_buffer(data)).read_all().take(pa.array(rows)).combine_chunks()
-    return _stream(table.to_batches()[0])
+    return write_stream(table.to_batches()[0])
 
 
 @lru_cache(maxsize=8)

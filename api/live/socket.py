@@ -71,7 +71,7 @@ async def serve_live(socket: WebSocket) -> None:
             tasks.create_task(_read(session))
             tasks.create_task(_write(session))
     except* (WebSocketDisconnect, _EndedError):
-        pass
+        pass  # how every live socket ends: theirs, or ours after the close frame
     finally:
         ports.hub.leave(client)
 

@@ -33,7 +33,6 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="frames_total", kind="counter", help="frames appended"),
     Metric(name="throttled_total", kind="counter", help="times a socket was not read for a while"),
     Metric(name="closed_total", kind="counter", help="device connections closed by the gateway", labels=("code",)),
-    Metric(name="late_total", kind="counter", help="readings for a closed bin: stored, not scored"),
     Metric(name="backfill_total", kind="counter", help="readings more than 60 s old when they were received"),
     Metric(name="expired_total", kind="counter", help="readings and scores past retention when storage came to them"),
     Metric(name="records_total", kind="counter", help="records handled", labels=("topic",)),
@@ -44,8 +43,6 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="restored_total", kind="counter", help="partition states restored", labels=("topic",)),
     Metric(name="saved_bytes_total", kind="counter", help="bytes of state saved"),
     Metric(name="coalesced_total", kind="counter", help="live readings replaced by a newer one before they were sent"),
-    Metric(name="outbox_published_total", kind="counter", help="outbox rows published"),
-    Metric(name="alerts_raised_total", kind="counter", help="alerts raised", labels=("priority",)),
 )  # fmt: skip
 """Every metric of every process; a process reports those that it uses."""
 
