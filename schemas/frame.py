@@ -24,6 +24,8 @@ _KIND: Final = b"pulsera.readings"
 _ID: Final = pa.dictionary(pa.int32(), pa.binary(16))
 _TIME: Final = pa.timestamp("us", tz="UTC")
 
+_FIRST_COLUMN: Final = pa.ipc.IpcReadOptions(included_fields=[0])
+
 _IDENTITY_FIELDS: Final = [
     pa.field("wearer", _ID, nullable=False),
     pa.field("stream_id", pa.int64(), nullable=False),
@@ -123,6 +125,23 @@ def decode(data: bytes) -> Frame:
     frame = Frame(conform(batch, FRAME_SCHEMA))
     _check_values(frame)
     return frame
+
+
+def wearers_of(data: bytes) -> frozenset[bytes]:
+    """Return the 16-byte ids of the wearers that a frame of any kind names, without reading its other columns.
+
+    Nobody else has rows in it; somebody without any may be named. What `decode` would refuse may pass.
+
+    Raises:
+        FrameError: The bytes are no Arrow stream with a column of wearers.
+    """
+    try:
+        reader = pa.ipc.open_stream(pa.py_buffer(data), options=_FIRST_COLUMN)
+        if reader.schema.names != ["wearer"]:
+            reader = pa.ipc.open_stream(pa.py_buffer(data))
+        return frozenset(raw for batch in reader for raw in batch.column("wearer").dictionary.to_pylist())
+    except (pa.ArrowException, OSError, ValueError, LookupError, AttributeError) as error:
+        raise FrameError(f"The bytes name no wearers: {type(error).__name__}.") from error
 
 
 def heartbeat() -> bytes:
