@@ -91,6 +91,29 @@ _MARK_PUBLISHED: Final = """
 WITH old AS (DELETE FROM outbox WHERE published_at < now() - interval '1 day')
 UPDATE outbox SET published_at = now() WHERE outbox_id = ANY($1::bigint[])
 """
+_RAISE: Final = """
+UPDATE system
+SET value = greatest(value::bigint + 1, extract(epoch FROM clock_timestamp())::bigint - 1767225600)::text
+WHERE key = 'care_generation'
+RETURNING value::bigint
+"""
+"""Seconds since 2026: more than any revision that was published in the life of this database, or of a later copy."""
+
+
+async def raise_generation(connection: _Connection) -> int:
+    """Let every revision from now on be higher than any published before; called once after a database was put back.
+
+    What was put back does not know what was published after it was copied, so the number comes from the clock, which
+    also tells two restores of the same copy apart. Returns the new generation.
+
+    Raises:
+        DatabaseAwayError: The database cannot be written now, or has no generation: it is not migrated.
+    """
+    with database_errors():
+        raised = await connection.fetchval(_RAISE)
+    if raised is None:
+        raise DatabaseAwayError("The database has no `care_generation` in the table `system`: is it being put back?")
+    return int(raised)
 
 
 class TimescaleCareStore:

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from infra.kafka.topics import Durability, create_topics
+from infra.timescale.care import raise_generation
 from infra.timescale.pool import database_errors, open_pool
 from schemas.errors import LogMismatchError, SetupError
 from schemas.topics import PARTITIONS
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 )
 """
 _APPLIED: Final = "SELECT version, name, sha256 FROM schema_migrations ORDER BY version"
+_RECORD: Final = "INSERT INTO system (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING RETURNING true"
 _REMEMBER: Final = "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)"
 
 
@@ -186,9 +188,12 @@ async def remember_log(pool: asyncpg.Pool, *, cluster_id: str, partitions: int =
         LogMismatchError: Another cluster, or another number of partitions.
         DatabaseAwayError: Try again.
     """
-    rows = [("kafka_cluster_id", cluster_id), ("partitions", str(partitions))]
     with database_errors():
-        await pool.executemany("INSERT INTO system (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING", rows)
+        async with pool.acquire() as connection, connection.transaction():
+            is_first = await connection.fetchval(_RECORD, "partitions", str(partitions))
+            await connection.fetchval(_RECORD, "kafka_cluster_id", cluster_id)
+            if is_first:  # the log may hold alerts of a database that was lost
+                await raise_generation(connection)
     await check_log(pool, cluster_id=cluster_id, partitions=partitions)
 
 

@@ -20,8 +20,9 @@ from schemas.alerts import Alert, AlertEvent, Command, EventKind, Priority, aler
 from schemas.episodes import EndReason, Episode, Evidence
 from schemas.vitals import BY_NAME
 
-GENERATION_STEP: Final = 2**32
-"""Revisions of one generation; the product with any plausible generation is exact in JSON readers that use doubles."""
+GENERATION_STEP: Final = 2**22
+"""Revisions of one generation. A raised generation counts seconds; until 2094 the product stays below 2^53, which JSON
+readers that use doubles can hold."""
 
 _RANK: Final[dict[Priority, int]] = {"low": 0, "medium": 1, "high": 2}
 _OF_TIER: Final[dict[int, Priority]] = {1: "low", 2: "medium", 3: "high"}

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from infra.timescale import care
-from infra.timescale.care import TimescaleCareStore
+from infra.timescale.care import TimescaleCareStore, raise_generation
 from infra.timescale.migrate import apply_migrations
 from infra.timescale.pool import open_pool
 from schemas import alerts
@@ -200,9 +200,21 @@ async def test_a_newer_episode_supersedes_in_one_transaction(pool: asyncpg.Pool,
 async def test_a_raised_generation_lifts_revisions(pool: asyncpg.Pool, family: CareFamily) -> None:
     """After the generation is raised, the next change has a revision above any of the last generation."""
     await family.write(batch(episode()), [])
-    await pool.execute("UPDATE system SET value = '2' WHERE key = 'care_generation'")
+    async with pool.acquire() as connection:
+        generation = await raise_generation(connection)
     await family.write(batch(command("seen")), [])
-    assert (await stored(pool)).revision == 2 * GENERATION_STEP + 1
+    assert (await stored(pool)).revision == generation * GENERATION_STEP + 1
+
+
+async def test_each_restore_of_the_same_copy_has_a_generation_of_its_own(pool: asyncpg.Pool) -> None:
+    """A generation raised in a copy lies above one raised earlier, also where the copy does not know of that one."""
+    async with pool.acquire() as connection:
+        first = await raise_generation(connection)
+        assert await raise_generation(connection) > first
+        await connection.execute("UPDATE system SET value = '1' WHERE key = 'care_generation'")
+        await connection.execute("SELECT pg_sleep(1)")  # a copy is not put back twice in a second
+        assert await raise_generation(connection) > first
+    assert first > 20_000_000
 
 
 @pytest.mark.parametrize(
