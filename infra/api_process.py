@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
 from infra.metrics.exposition import Exposition
 from infra.metrics.meter import PrometheusMeter
+from infra.metrics.watch import OFTEN_S, SELDOM_S, disk_questions, watch
 from infra.probes import SystemProbes
 from infra.timescale.api_store import ApiStore
 from infra.timescale.audit import AuditTrail
@@ -83,13 +85,19 @@ async def api_process(
     *,
     components: Mapping[str, str],
     allowed_origins: frozenset[str] = frozenset(),
+    data_dir: Path = Path("/"),
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[ApiProcess]:
-    """Give the application once grants are read and the log is followed; stop everything in order afterwards."""
+    """Give the application once grants are read and the log is followed; stop everything in order afterwards.
+
+    `data_dir` lies on the disk that is watched.
+    """
     meter = PrometheusMeter()
+    meter.begin("api", FOLLOWED)
     await store.access.refresh()
     decoding = Decoding(store.access.device)
     hub = Hub(grants=store.access, decoding=decoding, meter=meter)
+    lags = Lags(hub.recent, store.reads)
     follower = KafkaFollower(bootstrap, list(FOLLOWED), begin=hub.begin, take=hub.take)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_last_words, store.audit)
@@ -104,7 +112,7 @@ async def api_process(
             reads=store.reads,
             commands=CommandDesk(CommandLog(publisher), store),
             audit=store.audit,
-            probes=_probes(client, store, reader, hub=hub, urls=components),
+            probes=_probes(client, store, reader, lags=lags, urls=components),
             metrics=Exposition(meter.registry),
             meter=meter,
             hub=hub,
@@ -119,21 +127,38 @@ async def api_process(
         for work in (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms)):
             await stack.enter_async_context(_task(work))
         await follower.attached.wait()
+        for work in _watching(meter, store, lags, data_dir):
+            await stack.enter_async_context(_task(work))
         yield ApiProcess(app=create_app(ports), hub=hub)
 
 
 def _probes(
-    client: httpx.AsyncClient, store: ApiStore, reader: KafkaReader, *, hub: Hub, urls: Mapping[str, str]
+    client: httpx.AsyncClient, store: ApiStore, reader: KafkaReader, *, lags: Lags, urls: Mapping[str, str]
 ) -> SystemProbes:
     async def kafka() -> None:
         await reader.bounds(ALERTS.name, 0)
 
-    lags = Lags(hub.recent, store.reads)
     return SystemProbes(
         client,
         core={"database": store.check, "kafka": kafka},
         urls=urls,
-        lags={"vitals": lags.vitals_s, "care": lags.care_s, "storage": lags.storage_s},
+        lags=_by_family(lags),
+    )
+
+
+def _by_family(lags: Lags) -> Mapping[str, Callable[[], Awaitable[float | None]]]:
+    return {"vitals": lags.vitals_s, "care": lags.care_s, "storage": lags.storage_s}
+
+
+def _watching(
+    meter: PrometheusMeter, store: ApiStore, lags: Lags, data_dir: Path
+) -> Sequence[Coroutine[Any, Any, None]]:
+    """Return the work that keeps up the figures of the whole system: the API sees it, also when a worker is dead."""
+    often = [("lag_seconds", {"family": family}, ask) for family, ask in _by_family(lags).items()]
+    seldom = [("database_bytes", {}, store.figures.size_bytes), *disk_questions(data_dir)]
+    return (
+        watch(meter, [*often, ("outbox_age_seconds", {}, store.figures.outbox_age_s)], every_s=OFTEN_S),
+        watch(meter, seldom, every_s=SELDOM_S),
     )
 
 

@@ -52,6 +52,7 @@ async def run_gateway(settings: Settings) -> None:
     configure_logging("gateway", level=settings.log_level)
     stop = stop_on_signal()
     clock, meter, state = SystemClock(), PrometheusMeter(), {"status": "starting"}
+    meter.begin("gateway")
     database = partial(open_pool, settings.database_url, size=2, application_name="pulsera gateway")
     gateway_settings = GatewaySettings(
         host=settings.gateway_host,
@@ -111,6 +112,7 @@ async def run_api(settings: Settings) -> None:
                     settings.kafka_bootstrap,
                     components={name: str(url) for name, url in settings.components.items()},
                     allowed_origins=frozenset(filter(None, settings.allowed_origins.split(","))),
+                    data_dir=settings.data_dir,
                 )
             ),
             stop,

@@ -91,6 +91,7 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Faust
         )
         runner = FAMILIES[family](pool, cluster_id, world, settings)
         health.append(runner.status)
+        meter.begin(family, runner.topics)
         member = FaustSettings(
             bootstrap=settings.kafka_bootstrap,
             group=f"pulsera-{family}",

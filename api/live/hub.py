@@ -117,7 +117,7 @@ class Hub:
         if recent.next is not None and record.offset < recent.next:
             return
         if recent.next is not None and record.offset > recent.next:
-            self._meter.count("gap_records_total", record.offset - recent.next)
+            self._meter.count("gap_records_total", record.offset - recent.next, topic=record.topic)
             self.begin(record.topic, record.partition, record.offset)
         entry = self._decoding.entry(record)
         recent.append(entry)

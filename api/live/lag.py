@@ -48,8 +48,11 @@ class Lags:
         now_ms = max((self._recent.of(READINGS.name, number).newest_ms or 0) for number in range(PARTITIONS))
         ages = []
         for number in range(PARTITIONS):
-            place = positions.get(number)
-            waiting_ms = self._recent.of(topic, number).append_ms_of(place.next_offset if place else 0)
+            place, recent = positions.get(number), self._recent.of(topic, number)
+            if place is not None and recent.first is not None and 0 < place.next_offset < recent.first:
+                waiting_ms: int | None = place.clock_ms  # further behind than what is held reaches
+            else:
+                waiting_ms = recent.append_ms_of(place.next_offset if place else 0)
             if waiting_ms is not None:
                 ages.append(max(0, now_ms - waiting_ms) / 1000)
         return max(ages, default=0.0)

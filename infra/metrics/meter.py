@@ -1,6 +1,6 @@
 """The meter that every room counts with: Prometheus metrics that take whole columns at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from infra.metrics.table import BY_NAME
+from infra.metrics.table import BY_NAME, METRICS
 
 BOUNDS_S = np.array([0.001 * 1.2**step for step in range(64)])
 """Upper bounds of the buckets: 1 ms to 97 s, each 1.2 times the last, so that a percentile is known within 10 %."""
@@ -50,6 +50,17 @@ class PrometheusMeter:
         self._histograms: dict[str, SpanHistogram] = {}
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
+
+    def begin(self, process: str, topics: Iterable[str] = ()) -> None:
+        """Show the counters of a process at zero, those by topic for each topic that it reads."""
+        for row in METRICS:
+            if row.kind != "counter" or process not in row.by:
+                continue
+            if not row.labels:
+                self.count(row.name, 0)
+            elif row.labels == ("topic",):
+                for topic in topics:
+                    self.count(row.name, 0, topic=topic)
 
     def observe(self, name: str, seconds: npt.NDArray[np.float64] | float) -> None:
         """Add one or many durations to the histogram `name`."""

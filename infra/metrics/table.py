@@ -1,48 +1,72 @@
 """The table of metrics: every name that Pulsera reports, what it means, and its labels."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One row: histograms are in seconds and get the suffix `_seconds`; all get the prefix `pulsera_`."""
+    """One row: histograms are in seconds and get the suffix `_seconds`; all get the prefix `pulsera_`.
+
+    `by` names the processes that report it: their counters begin at zero, since a rule sees no increase in a series
+    that was not there before.
+    """
 
     name: str
     kind: Literal["histogram", "counter", "gauge"]
     help: str
     labels: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+
+
+_GATEWAY: Final = ("gateway",)
+_FAMILIES: Final = ("storage", "vitals", "care")
+_API: Final = ("api",)
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric(name="ack", kind="histogram", help="readings message received by the gateway -> its ack sent"),
-    Metric(name="append", kind="histogram", help="frame handed to Kafka -> acknowledged by all replicas"),
-    Metric(name="processed", kind="histogram", help="reading received -> the last operator of vitals is done with it"),
-    Metric(name="stored", kind="histogram", help="reading received -> its row committed"),
-    Metric(name="live", kind="histogram", help="reading received -> update handed to a live socket"),
+    Metric(name="ack", kind="histogram", help="readings message received by the gateway -> its ack sent", by=_GATEWAY),
+    Metric(name="append", kind="histogram", help="frame handed to Kafka -> acknowledged by all replicas", by=_GATEWAY),
+    Metric(name="processed", kind="histogram",
+           help="reading received -> the last operator of vitals is done with it", by=("vitals",)),
+    Metric(name="stored", kind="histogram", help="reading received -> its row committed", by=("storage",)),
+    Metric(name="live", kind="histogram", help="reading received -> update handed to a live socket", by=_API),
     Metric(name="alert", kind="histogram",
-           help="receipt of the reading that closed the deciding bin -> alert handed to a live socket"),
-    Metric(name="write", kind="histogram", help="a transaction of rows and offsets"),
-    Metric(name="sessions", kind="gauge", help="device connections open now"),
-    Metric(name="inflight_bytes", kind="gauge", help="bytes of frames handed to Kafka and not yet durable"),
-    Metric(name="live_clients", kind="gauge", help="live sockets open now"),
-    Metric(name="lag_records", kind="gauge", help="records appended and not yet handled", labels=("topic",)),
-    Metric(name="messages_total", kind="counter", help="device messages received", labels=("type",)),
-    Metric(name="readings_total", kind="counter", help="readings admitted"),
-    Metric(name="rejected_total", kind="counter", help="readings or vitals refused", labels=("code",)),
-    Metric(name="frames_total", kind="counter", help="frames appended"),
-    Metric(name="throttled_total", kind="counter", help="times a socket was not read for a while"),
-    Metric(name="closed_total", kind="counter", help="device connections closed by the gateway", labels=("code",)),
-    Metric(name="backfill_total", kind="counter", help="readings more than 60 s old when they were received"),
-    Metric(name="expired_total", kind="counter", help="readings and scores past retention when storage came to them"),
-    Metric(name="records_total", kind="counter", help="records handled", labels=("topic",)),
-    Metric(name="dead_letters_total", kind="counter", help="records put on dead.v1", labels=("topic",)),
-    Metric(name="retries_total", kind="counter", help="publish or write tried again", labels=("what",)),
+           help="receipt of the reading that closed the deciding bin -> alert handed to a live socket", by=_API),
+    Metric(name="write", kind="histogram", help="a transaction of rows and offsets", by=("storage",)),
+    Metric(name="sessions", kind="gauge", help="device connections open now", by=_GATEWAY),
+    Metric(name="inflight_bytes", kind="gauge",
+           help="bytes of frames handed to Kafka and not yet durable", by=_GATEWAY),
+    Metric(name="live_clients", kind="gauge", help="live sockets open now", by=_API),
+    Metric(name="lag_records", kind="gauge",
+           help="records appended and not yet handled", labels=("topic",), by=_FAMILIES),
+    Metric(name="messages_total", kind="counter", help="device messages received", labels=("type",), by=_GATEWAY),
+    Metric(name="readings_total", kind="counter", help="readings admitted", by=_GATEWAY),
+    Metric(name="rejected_total", kind="counter", help="readings or vitals refused", labels=("code",), by=_GATEWAY),
+    Metric(name="frames_total", kind="counter", help="frames appended", by=_GATEWAY),
+    Metric(name="throttled_total", kind="counter", help="times a socket was not read for a while", by=_GATEWAY),
+    Metric(name="closed_total", kind="counter",
+           help="device connections closed by the gateway", labels=("code",), by=_GATEWAY),
+    Metric(name="backfill_total", kind="counter",
+           help="readings more than 60 s old when they were received", by=_GATEWAY),
+    Metric(name="expired_total", kind="counter",
+           help="readings and scores past retention when storage came to them", by=("storage",)),
+    Metric(name="records_total", kind="counter", help="records handled", labels=("topic",), by=_FAMILIES),
+    Metric(name="dead_letters_total", kind="counter", help="records put on dead.v1", labels=("topic",), by=_FAMILIES),
+    Metric(name="retries_total", kind="counter", help="publish or write tried again", labels=("what",), by=_FAMILIES),
     Metric(name="gap_records_total", kind="counter", help="records that the log had dropped before they were read",
-           labels=("topic",)),
-    Metric(name="restored_total", kind="counter", help="partition states restored", labels=("topic",)),
-    Metric(name="saved_bytes_total", kind="counter", help="bytes of state saved"),
-    Metric(name="coalesced_total", kind="counter", help="live readings replaced by a newer one before they were sent"),
+           labels=("topic",), by=(*_FAMILIES, "api")),
+    Metric(name="restored_total", kind="counter", help="partition states restored", labels=("topic",), by=("vitals",)),
+    Metric(name="saved_bytes_total", kind="counter", help="bytes of state saved", by=("vitals",)),
+    Metric(name="coalesced_total", kind="counter",
+           help="live readings replaced by a newer one before they were sent", by=_API),
+    Metric(name="lag_seconds", kind="gauge", labels=("family",), by=_API,
+           help="seconds of the log between what was appended and what a family has done"),
+    Metric(name="outbox_age_seconds", kind="gauge", by=_API,
+           help="age of the oldest change of an alert not yet published"),
+    Metric(name="database_bytes", kind="gauge", by=_API, help="size of the database on its disk"),
+    Metric(name="disk_bytes", kind="gauge", by=_API, help="size of the file system that holds the data folder"),
+    Metric(name="disk_free_bytes", kind="gauge", by=_API, help="what is left of it for an ordinary user"),
 )  # fmt: skip
 """Every metric of every process; a process reports those that it uses."""
 

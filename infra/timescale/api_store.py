@@ -12,6 +12,7 @@ from api.records import CommandResult
 from infra.timescale.access import AccessList
 from infra.timescale.audit import AuditTrail
 from infra.timescale.commands import command_result
+from infra.timescale.figures import DatabaseFigures
 from infra.timescale.people import PeopleTable, SessionTable, ensure_admin
 from infra.timescale.pool import database_errors, open_pool
 from infra.timescale.reads import StoredData
@@ -29,6 +30,7 @@ class ApiStore:
     people: PeopleTable
     sessions: SessionTable
     reads: StoredData
+    figures: DatabaseFigures
 
     async def check(self) -> None:
         """Return if the database answers.
@@ -62,6 +64,7 @@ async def open_api_store(dsn: str, *, size: int, clock: Callable[[], datetime]) 
             people=PeopleTable(pool),
             sessions=SessionTable(pool, clock),
             reads=StoredData(pool, access.device),
+            figures=DatabaseFigures(pool),
         )
     finally:
         await pool.close()

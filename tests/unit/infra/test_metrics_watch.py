@@ -1,0 +1,74 @@
+"""Figures that are asked for at intervals."""
+
+import asyncio
+import math
+from pathlib import Path
+
+import pytest
+
+from infra.metrics.meter import PrometheusMeter
+from infra.metrics.table import METRICS
+from infra.metrics.watch import disk_questions, watch
+from schemas.errors import DatabaseAwayError
+
+
+class Gauges:
+    """Keeps the newest value of each gauge."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, ...], float] = {}
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Keep it."""
+        self.values[name, *labels.values()] = value
+
+
+async def _one_round(*questions: object) -> dict[tuple[str, ...], float]:
+    gauges = Gauges()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(watch(gauges, questions, every_s=60.0), 0.05)  # type: ignore[arg-type]
+    return gauges.values
+
+
+async def test_what_cannot_be_told_is_not_a_number() -> None:
+    """A figure that nobody knows, or that could not be asked for, is NaN, never the value of before."""
+
+    async def known() -> float:
+        return 2.5
+
+    async def unknown() -> None:
+        return None
+
+    async def away() -> float:
+        raise DatabaseAwayError("The database does not answer.")
+
+    found = await _one_round(
+        ("lag_seconds", {"family": "care"}, known),
+        ("lag_seconds", {"family": "vitals"}, unknown),
+        ("outbox_age_seconds", {}, away),
+    )
+    assert found["lag_seconds", "care"] == 2.5
+    assert math.isnan(found["lag_seconds", "vitals"])
+    assert math.isnan(found["outbox_age_seconds",])
+
+
+async def test_the_disk_of_a_folder_to_come_is_that_of_the_one_above(tmp_path: Path) -> None:
+    """The data folder need not exist yet; what is free is part of the whole."""
+    found = await _one_round(*disk_questions(tmp_path / "not" / "there"))
+    assert 0 < found["disk_free_bytes",] <= found["disk_bytes",]
+
+
+def test_counters_begin_at_zero() -> None:
+    """A rule about an increase sees the first one: the series are there before anything is counted."""
+    meter = PrometheusMeter()
+    meter.begin("storage", ["readings.v1", "scores.v1"])
+    value = meter.registry.get_sample_value
+    assert value("pulsera_dead_letters_total", {"topic": "scores.v1"}) == 0
+    assert value("pulsera_expired_total") == 0
+    assert value("pulsera_throttled_total") is None
+
+
+def test_every_metric_says_who_reports_it() -> None:
+    """Each row of the table names processes of ours."""
+    parts = {"gateway", "storage", "vitals", "care", "api"}
+    assert [row.name for row in METRICS if not row.by or not set(row.by) <= parts] == []
