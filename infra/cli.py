@@ -94,7 +94,7 @@ def worker(family: Annotated[str, typer.Argument(help="storage, vitals or care."
 
     settings = load_settings()
     require_services(settings)
-    wait_for_start(("stream_processors.hosts.faust_host", "infra.kafka.reader", "infra.timescale.state"))
+    wait_for_start((f"stream_processors.hosts.{settings.host}_host", "infra.kafka.reader", "infra.timescale.state"))
     from infra.wiring import run_worker
 
     asyncio.run(run_worker(settings, family))

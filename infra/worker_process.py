@@ -1,9 +1,10 @@
 """A worker process: one family of stream processors in its host, with what it needs from the world."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
@@ -19,13 +20,29 @@ from schemas.errors import SetupError
 from stream_processors.families.care import CareFamily
 from stream_processors.families.storage import StorageFamily
 from stream_processors.families.vitals import VitalsFamily
-from stream_processors.hosts.faust_host import FaustHost, FaustSettings
+from stream_processors.hosts.aiokafka_host import AiokafkaHost
+from stream_processors.hosts.membership import Membership
 from stream_processors.hosts.retry import Backoff, Patience
 from stream_processors.hosts.runner import Runner, Surroundings
 from stream_processors.hosts.sink import SinkRunner
 from stream_processors.hosts.stateful import StatefulRunner
+from stream_processors.ports import Meter
 
 _POOL_SIZE: Final = 4
+
+
+class Host(Protocol):
+    """Feeds a runner from Kafka."""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set, then finish the batch, save, commit and leave."""
+        ...
+
+
+def _faust(runner: Runner, membership: Membership, meter: Meter) -> Host:
+    from stream_processors.hosts.faust_host import FaustHost
+
+    return FaustHost(runner, membership, meter)
 
 
 def _vitals(_pool: Pool, _cluster_id: str, world: Surroundings, _settings: Settings) -> Runner:
@@ -42,6 +59,8 @@ def _care(pool: Pool, cluster_id: str, world: Surroundings, _settings: Settings)
     return SinkRunner(CareFamily(store, world.publisher), world)
 
 
+HOSTS: Final[dict[str, Callable[[Runner, Membership, Meter], Host]]] = {"aiokafka": AiokafkaHost, "faust": _faust}
+
 FAMILIES: Final[dict[str, Callable[[Pool, str, Surroundings, Settings], Runner]]] = {
     "storage": _storage,
     "vitals": _vitals,
@@ -56,7 +75,7 @@ def check_family(name: str) -> None:
 
 
 @asynccontextmanager
-async def worker_process(settings: Settings, family: str) -> AsyncIterator[FaustHost]:
+async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]:
     """Open what a worker needs, waiting for database and broker, and give its host.
 
     Raises:
@@ -92,9 +111,9 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Faust
         runner = FAMILIES[family](pool, cluster_id, world, settings)
         health.append(runner.status)
         meter.begin(family, runner.topics)
-        member = FaustSettings(
+        member = Membership(
             bootstrap=settings.kafka_bootstrap,
             group=f"pulsera-{family}",
             instance=f"{family}-{settings.instance}",
         )
-        yield FaustHost(runner, member, meter)
+        yield HOSTS[settings.host](runner, member, meter)

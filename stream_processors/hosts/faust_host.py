@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import faust
@@ -11,6 +10,7 @@ import structlog
 from faust.app.base import BootStrategy
 
 from schemas.errors import BrokerAwayError
+from stream_processors.hosts.membership import Membership
 from stream_processors.hosts.runner import Place, Runner
 from stream_processors.ports import Meter, Record
 
@@ -24,25 +24,6 @@ _LEAVE_MOST_S: Final = 15.0
 _WATCH_EVERY_S: Final = 1.0
 _POLL_INTERVAL_MOST_S: Final = 24 * 3600.0
 """A worker that waits for a database that is away must not be taken for dead; its heartbeat says that it lives."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaustSettings:
-    """How a member joins its group.
-
-    Attributes:
-        group: The consumer group: one a family.
-        instance: Stable name of this member; a restarted one gets its partitions back without a rebalance.
-        session_timeout_s: Silence after which the others take over.
-        commit_interval_s: How often handled offsets are committed.
-    """
-
-    bootstrap: str
-    group: str
-    instance: str
-    session_timeout_s: float = 30.0
-    heartbeat_s: float = 3.0
-    commit_interval_s: float = 0.5
 
 
 class _Boot(BootStrategy):
@@ -59,9 +40,9 @@ class _App(faust.App):
 class FaustHost:
     """One member of a family's consumer group, run inside this process's loop."""
 
-    def __init__(self, runner: Runner, settings: FaustSettings, meter: Meter) -> None:
+    def __init__(self, runner: Runner, membership: Membership, meter: Meter) -> None:
         self._runner = runner
-        self._settings = settings
+        self._membership = membership
         self._meter = meter
         self._draining = False
         self._idle = asyncio.Event()
@@ -99,10 +80,10 @@ class FaustHost:
                 raise error
 
     def _app(self) -> Any:
-        settings = self._settings
+        member = self._membership
         app: Any = _App(
-            settings.group,
-            broker=f"kafka://{settings.bootstrap}",
+            member.group,
+            broker=f"kafka://{member.bootstrap}",
             store="memory://",
             autodiscover=False,
             web_enabled=False,
@@ -112,11 +93,11 @@ class FaustHost:
             key_serializer="raw",
             value_serializer="raw",
             consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=settings.instance,
+            consumer_group_instance_id=member.instance,
             consumer_max_fetch_size=_FETCH_BYTES,
-            broker_session_timeout=settings.session_timeout_s,
-            broker_heartbeat_interval=settings.heartbeat_s,
-            broker_commit_interval=settings.commit_interval_s,
+            broker_session_timeout=member.session_timeout_s,
+            broker_heartbeat_interval=member.heartbeat_s,
+            broker_commit_interval=member.commit_interval_s,
             broker_commit_every=1_000,
             broker_max_poll_records=200,
             broker_max_poll_interval=_POLL_INTERVAL_MOST_S,
@@ -126,7 +107,7 @@ class FaustHost:
             table_standby_replicas=0,
         )
         topics = app.topic(*self._runner.topics, key_type=bytes, value_type=bytes)
-        app.agent(topics, concurrency=1, name=f"{settings.group}.records")(self._agent)
+        app.agent(topics, concurrency=1, name=f"{member.group}.records")(self._agent)
         app.on_partitions_assigned.connect(self._assigned)
         app.on_partitions_revoked.connect(self._revoked)
         return app
@@ -174,7 +155,7 @@ class FaustHost:
 
     async def _assigned(self, _app: Any, assigned: Iterable[Any], **_: Any) -> None:
         places = [Place(tp.topic, tp.partition) for tp in assigned]
-        _LOG.info("partitions assigned", group=self._settings.group, count=len(places))
+        _LOG.info("partitions assigned", group=self._membership.group, count=len(places))
         await self._runner.assigned(places)
 
     async def _revoked(self, _app: Any, revoked: Iterable[Any], **_: Any) -> None:

@@ -32,6 +32,7 @@ class Restorer:
         self._family = family
         self._world = world
         self._patience = patience
+        self.lost_records = 0
 
     async def standing(self, place: Place) -> Standing:
         """Return where a partition stands.
@@ -80,6 +81,7 @@ class Restorer:
         topic = BY_NAME.get(place.topic)
         if end <= start or (topic is not None and topic.cleanup == "compact"):
             return
+        self.lost_records += end - start
         self._world.meter.count("gap_records_total", end - start, topic=place.topic)
         _LOG.error(
             "the log dropped records before they were read: lengthen its retention, or start workers sooner",

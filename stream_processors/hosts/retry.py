@@ -56,7 +56,11 @@ class Patience:
             _LOG.warning("waiting", what=what, reason=str(error))
         self.waiting[what] = str(error)
         self._meter.count("retries_total", what=what)
-        await asyncio.sleep(self._backoff.first_s if wait_s is None else wait_s)
+        try:
+            await asyncio.sleep(self._backoff.first_s if wait_s is None else wait_s)
+        except asyncio.CancelledError:
+            self.waiting.pop(what, None)
+            raise
 
     def resumed(self, what: str) -> None:
         """Note that the world answers again."""

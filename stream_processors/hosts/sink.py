@@ -111,6 +111,7 @@ class SinkRunner:
         return {
             "status": "ok" if self._catch_up.joined else "starting",
             "waiting": dict(self._patience.waiting),
+            "lost_records": self._restorer.lost_records,
             "partitions": len(self._catch_up.places),
         }
 

@@ -130,6 +130,7 @@ class StatefulRunner:
         return {
             "status": "ok" if self._catch_up.joined else "starting",
             "waiting": dict(self._patience.waiting),
+            "lost_records": self._restorer.lost_records,
             "restoring": sorted(f"{place.topic}/{place.partition}" for place in self._restoring),
             "partitions": len(self._catch_up.places),
         }

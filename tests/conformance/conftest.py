@@ -1,4 +1,4 @@
-"""The suite's one fixture: a world to run in, once in memory and once with Faust, Kafka and PostgreSQL."""
+"""The suite's one fixture: a world to run in, once in memory, and with each host on a real Kafka and PostgreSQL."""
 
 import gc
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +8,7 @@ import pytest
 from infra.kafka.topics import create_topics
 from infra.timescale.migrate import apply_migrations
 from infra.timescale.pool import open_pool
-from tests.conformance.worlds import HANDLED, World, faust_world, memory_world
+from tests.conformance.worlds import HANDLED, World, kafka_world, memory_world
 
 _READY: set[str] = set()
 
@@ -21,7 +21,13 @@ def collect(request: pytest.FixtureRequest) -> Iterator[None]:
         gc.collect()
 
 
-@pytest.fixture(params=["memory", pytest.param("faust", marks=pytest.mark.connected)])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("faust", marks=pytest.mark.connected),
+        pytest.param("aiokafka", marks=pytest.mark.connected),
+    ]
+)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     """A log, a database and no worker yet."""
     if request.param == "memory":
@@ -35,6 +41,6 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         await apply_migrations(pool)
         await pool.execute(HANDLED)
         _READY.add(bootstrap)
-    async with faust_world(bootstrap, pool) as made:
+    async with kafka_world(request.param, bootstrap, pool) as made:
         yield made
     await pool.close()

@@ -1,4 +1,4 @@
-"""The Faust host when its broker is killed and comes back."""
+"""The hosts when their broker is killed and comes back."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ from infra.embedded.process import running
 from infra.kafka.topics import create_topics
 from infra.timescale.migrate import apply_migrations
 from infra.timescale.pool import open_pool
-from tests.conformance.worlds import faust_world, until
+from tests.conformance.worlds import HOSTS, kafka_world, until
 from tests.embedded_services import cache_dir
 
 pytestmark = [
@@ -22,18 +22,19 @@ pytestmark = [
 ]
 
 
-async def test_a_worker_outlives_its_broker(services_dir: Path, database_url: str) -> None:
+@pytest.mark.parametrize("kind", HOSTS)
+async def test_a_worker_outlives_its_broker(kind: str, services_dir: Path, database_url: str) -> None:
     """After a SIGKILL of the only broker the same worker goes on by itself, with nothing lost and nothing doubled."""
     port, controller_port = free_ports(2)
     node = KafkaNode(
-        data_dir=services_dir / "killed", cache_dir=cache_dir(), port=port, controller_port=controller_port
+        data_dir=services_dir / f"killed {kind}", cache_dir=cache_dir(), port=port, controller_port=controller_port
     )
-    program, log = prepare_kafka(node), services_dir / "killed.log"
+    program, log = prepare_kafka(node), services_dir / f"killed {kind}.log"
     with running(program, log=log, ready=node.is_ready) as broker:
         pool = await open_pool(database_url, size=4)
         await apply_migrations(pool)
         await create_topics(node.bootstrap)
-        async with faust_world(node.bootstrap, pool) as world:
+        async with kafka_world(kind, node.bootstrap, pool) as world:
             world.save_every_s = 0.1
             member = world.start_counting()
             await world.append(*[b"before"] * 10)

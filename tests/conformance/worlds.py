@@ -1,4 +1,4 @@
-"""The worlds that the suite runs in: all in memory, and Faust with a real Kafka and a real PostgreSQL."""
+"""The worlds that the suite runs in: all in memory, and each other host with a real Kafka and a real PostgreSQL."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,9 @@ from infra.timescale.state import TimescaleStateStore, move_offsets
 from schemas.dead_letters import DeadLetter, decode
 from schemas.errors import ContractError, StaleOwnerError
 from schemas.topics import DEAD
-from stream_processors.hosts.faust_host import FaustHost, FaustSettings
+from stream_processors.hosts.aiokafka_host import AiokafkaHost
+from stream_processors.hosts.faust_host import FaustHost
+from stream_processors.hosts.membership import Membership
 from stream_processors.hosts.memory_host import MemoryGroup, MemoryHost
 from stream_processors.hosts.memory_log import MemoryLog, MemoryStateStore
 from stream_processors.hosts.retry import Backoff
@@ -34,6 +36,7 @@ from tests.conformance.faults import FaultyPublisher, FaultyStore, MortalRunner
 
 PARTITIONS = 4
 DEADLINE_S = 30.0
+HOSTS: dict[str, Callable[..., Any]] = {"faust": FaustHost, "aiokafka": AiokafkaHost}
 
 Row = tuple[str, int, int, str]
 
@@ -72,7 +75,7 @@ class CountingMeter:
 
 
 class Host(Protocol):
-    """What both hosts offer."""
+    """What every host offers."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop."""
@@ -297,8 +300,8 @@ async def memory_world() -> AsyncIterator[World]:
 
 
 @contextlib.asynccontextmanager
-async def faust_world(bootstrap: str, pool: asyncpg.Pool) -> AsyncIterator[World]:
-    """A world with Faust, Kafka and PostgreSQL."""
+async def kafka_world(kind: str, bootstrap: str, pool: asyncpg.Pool) -> AsyncIterator[World]:
+    """A world with Faust or plain aiokafka, Kafka and PostgreSQL."""
     publisher = KafkaPublisher(bootstrap)
     reader = KafkaReader(bootstrap)
     states = TimescaleStateStore(pool)
@@ -306,7 +309,7 @@ async def faust_world(bootstrap: str, pool: asyncpg.Pool) -> AsyncIterator[World
 
     def host(runner: Runner) -> Host:
         alive = sum(not member.task.done() for member in world.members)
-        settings = FaustSettings(
+        membership = Membership(
             bootstrap=bootstrap,
             group=name,
             # A worker that is started again has its old name, as under a supervisor, and need not wait for its ghost.
@@ -315,7 +318,8 @@ async def faust_world(bootstrap: str, pool: asyncpg.Pool) -> AsyncIterator[World
             heartbeat_s=0.5,
             commit_interval_s=0.2,
         )
-        return FaustHost(runner, settings, world.meter)
+        made: Host = HOSTS[kind](runner, membership, world.meter)
+        return made
 
     world = World(
         publisher=FaultyPublisher(publisher),
