@@ -37,6 +37,12 @@ class Settings(BaseSettings):
         default=0, ge=0, description="number of this worker among its family: its static group membership"
     )
 
+    host: str = Field(
+        default="faust",
+        pattern="^(aiokafka|faust)$",
+        description="what feeds workers their records",
+    )
+
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("pulsera")), description="where `up` keeps everything"
     )
@@ -53,6 +59,9 @@ class Settings(BaseSettings):
     )
 
     linger_ms: int = Field(default=40, ge=0, le=1000, description="how long the gateway collects readings into a frame")
+    hold_mib: int = Field(
+        default=64, ge=1, le=4096, description="what a gateway holds at most while Kafka is away; then it throttles"
+    )
     retention_days: int = Field(default=7, ge=1, le=365, description="how long topics keep wearers' data")
     keep_days: int = Field(default=365, ge=1, le=36_500, description="how long the database keeps readings and scores")
     durable: bool = Field(default=False, description="Kafka forces every append to the disk before it is acknowledged")
