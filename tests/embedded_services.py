@@ -7,15 +7,22 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import platformdirs
 import pytest
 
 from infra.embedded.account import database_account
 from infra.embedded.kafka import KafkaNode, prepare_kafka
-from infra.embedded.ports import LOOPBACK, free_ports
-from infra.embedded.postgres import USER, PostgresServer, client_program, prepare_postgres
+from infra.embedded.ports import free_ports
+from infra.embedded.postgres import PostgresServer, client_program, prepare_postgres
 from infra.embedded.process import running
+
+_TIMESCALE = "PULSERA_TEST_TIMESCALE_DSN"
+
+BOTH_DATABASES = pytest.mark.parametrize("database_url", ["postgresql", "timescaledb"], indirect=True)
+"""Runs a module's tests on the embedded PostgreSQL, and on a server with the TimescaleDB extension where
+PULSERA_TEST_TIMESCALE_DSN names one (a user who may make databases and extensions)."""
 
 
 def cache_dir() -> Path:
@@ -50,12 +57,15 @@ def postgres_dsn(services_dir: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(postgres_dsn: str) -> Iterator[str]:
-    """The URL of a new and empty database, dropped after the test."""
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a new and empty database, dropped after the test; see `BOTH_DATABASES`."""
+    if getattr(request, "param", "postgresql") == "postgresql":
+        server: str = request.getfixturevalue("postgres_dsn")
+    elif _TIMESCALE in os.environ:
+        server = os.environ[_TIMESCALE]
+    else:
+        pytest.skip(f"{_TIMESCALE} is not set: only PostgreSQL is tested")
     name = f"test_{uuid.uuid4().hex}"
-    stem, _ = postgres_dsn.rsplit("/", 1)
-    password, port = stem.split(":")[2].split("@")[0], stem.rsplit(":", 1)[1]
-    env = {"PGPASSWORD": password, "PGHOST": LOOPBACK, "PGPORT": port, "PGUSER": USER, "PGDATABASE": "pulsera"}
-    subprocess.run([client_program("createdb"), name], env=env, check=True)
-    yield f"{stem}/{name}"
-    subprocess.run([client_program("dropdb"), "--force", name], env=env, check=True)
+    subprocess.run([client_program("createdb"), f"--maintenance-db={server}", name], check=True)
+    yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    subprocess.run([client_program("dropdb"), "--force", f"--maintenance-db={server}", name], check=True)

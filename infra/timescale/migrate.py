@@ -1,4 +1,9 @@
-"""Plain SQL migrations, forward only: applied under a lock, each in a transaction, each remembered by its checksum."""
+"""Plain SQL migrations, forward only: applied under a lock, each in a transaction, each remembered by its checksum.
+
+A file `NNNN_name.sql` is for every database. Where TimescaleDB does a thing differently there are two files of one
+number, `NNNN_name.plain.sql` and `NNNN_name.timescaledb.sql`; which of them a database gets is decided when the first
+migration finds it empty, is recorded beside the migrations, and never changes.
+"""
 
 import hashlib
 import re
@@ -13,6 +18,7 @@ import structlog
 from infra.kafka.topics import Durability, create_topics
 from infra.timescale.care import raise_generation
 from infra.timescale.pool import database_errors, open_pool
+from infra.timescale.variant import VARIANTS, Variant, choose_variant, recorded_variant
 from schemas.errors import LogMismatchError, SetupError
 from schemas.topics import PARTITIONS
 
@@ -20,7 +26,7 @@ _LOG = structlog.get_logger(__name__)
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+(?:\.([a-z]+))?\.sql")
 _LOCK: Final = 7_305_210_471_942_001
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -96,17 +102,19 @@ async def migrate(settings: MigrationSettings) -> None:
         await pool.close()
 
 
-def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
-    """Return the migrations of a folder in order.
+def read_migrations(folder: Path = MIGRATIONS, *, variant: Variant = "plain") -> list[Migration]:
+    """Return the migrations of a folder that a database of this variant gets, in order.
 
     Raises:
-        SetupError: A file is not named NNNN_name.sql, or the numbers do not run 1, 2, 3, ...
+        SetupError: A file is not named NNNN_name.sql or NNNN_name.VARIANT.sql, or the numbers do not run 1, 2, 3, ...
     """
     migrations = []
     for path in sorted(folder.glob("*.sql")):
         match = _NAME.fullmatch(path.name)
-        if match is None:
-            raise SetupError(f"{path.name} is not named NNNN_name.sql.")
+        if match is None or match[2] not in {None, *VARIANTS}:
+            raise SetupError(f"{path.name} is not named NNNN_name.sql, nor NNNN_name.VARIANT.sql.")
+        if match[2] not in {None, variant}:
+            continue
         sql = path.read_text(encoding="utf-8")
         digest = hashlib.sha256(sql.encode()).hexdigest()
         migrations.append(Migration(version=int(match[1]), name=path.stem, sha256=digest, sql=sql))
@@ -142,13 +150,14 @@ async def apply_migrations(pool: asyncpg.Pool, folder: Path = MIGRATIONS) -> int
         SetupError: The database is newer than this code, or an applied file was changed since.
         DatabaseAwayError: Try again; what was applied stays.
     """
-    known = read_migrations(folder)
     with database_errors():
         async with pool.acquire() as connection:
             await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=600)
             try:
-                await connection.execute(_TABLE)
-                todo = pending(known, await _applied(connection))
+                async with connection.transaction():
+                    variant = await choose_variant(connection)
+                    await connection.execute(_TABLE)
+                todo = pending(read_migrations(folder, variant=variant), await _applied(connection))
                 for migration in todo:
                     async with connection.transaction():
                         await connection.execute(migration.sql, timeout=3600)
@@ -166,11 +175,11 @@ async def check_schema_version(pool: asyncpg.Pool, folder: Path = MIGRATIONS) ->
         SetupError: It is older, or another; the message carries the next step.
         DatabaseAwayError: Try again.
     """
-    known = read_migrations(folder)
     with database_errors():
         async with pool.acquire() as connection:
             if await connection.fetchval("SELECT to_regclass('schema_migrations') IS NULL"):
                 raise SetupError("The database is empty.", next_step="Run `pulsera migrate`.")
+            known = read_migrations(folder, variant=await recorded_variant(connection))
             applied = await _applied(connection)
     if len(applied) > len(known):
         # In an upgrade the database is migrated first, and each migration keeps the release before it running.

@@ -16,11 +16,12 @@ import structlog
 from infra.timescale.pool import database_errors
 
 _LOG = structlog.get_logger(__name__)
-_DAY_US: Final = 86_400_000_000
+DAY_US: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCK: Final = 0x50554C53
 """Advisory lock of whoever makes or drops partitions, so that two workers never do so at once."""
-_DROP_WAIT: Final = "500ms"
+DROP_WAIT: Final = "500ms"
+"""Whoever waits for a table's lock makes everybody behind it wait: give up soon, come again."""
 
 _NAMES: Final = """
 SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid WHERE inhparent = $1::text::regclass
@@ -40,7 +41,7 @@ class Partitions:
         Raises:
             DatabaseAwayError: Try again.
         """
-        days = set(np.unique(times_us // _DAY_US).tolist())
+        days = set(np.unique(times_us // DAY_US).tolist())
         if not days <= self._made.get(table, set()):
             await self._make(table, days)
 
@@ -54,9 +55,9 @@ class Partitions:
         Raises:
             DatabaseAwayError: Try again.
         """
-        await self._make(table, {newest_us // _DAY_US})
+        await self._make(table, {newest_us // DAY_US})
         # A day's grace: another worker whose clock is a little behind may still write to the oldest day.
-        oldest_day = oldest_us // _DAY_US - 1
+        oldest_day = oldest_us // DAY_US - 1
         for day in sorted(day for day in self._made[table] if day < oldest_day):
             if not await self._drop(table, day):
                 break
@@ -72,8 +73,8 @@ class Partitions:
                         continue
                     await connection.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)")
                     await connection.execute(
-                        f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{_midnight(day)}') "
-                        f"TO ('{_midnight(day + 1)}')"
+                        f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{midnight(day)}') "
+                        f"TO ('{midnight(day + 1)}')"
                     )
                     names.add(name)
         self._made[table] = {made for name in names if (made := _day_of(table, name)) is not None}
@@ -84,8 +85,7 @@ class Partitions:
         with database_errors():
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    # Whoever waits for the table's lock makes everybody behind it wait: give up soon, come again.
-                    await connection.execute(f"SET LOCAL lock_timeout = '{_DROP_WAIT}'")
+                    await connection.execute(f"SET LOCAL lock_timeout = '{DROP_WAIT}'")
                     await connection.execute(f"DROP TABLE IF EXISTS {name}")
             except asyncpg.LockNotAvailableError:
                 _LOG.info("a partition is in use and stays for now", partition=name)
@@ -100,7 +100,8 @@ def partition_name(table: str, day: int) -> str:
     return f"{table}_{_EPOCH + timedelta(days=day):%Y_%m_%d}"
 
 
-def _midnight(day: int) -> str:
+def midnight(day: int) -> str:
+    """Return the first moment of a day (days since 1970), as text that PostgreSQL reads."""
     return f"{_EPOCH + timedelta(days=day):%Y-%m-%dT00:00:00+00:00}"
 
 

@@ -13,10 +13,12 @@ import asyncpg
 import msgspec
 import pyarrow as pa
 
+from infra.timescale.chunks import Chunks
 from infra.timescale.copy_stream import copy_stream
 from infra.timescale.partitions import Partitions
 from infra.timescale.pool import database_errors
 from infra.timescale.state import move_offsets
+from infra.timescale.variant import read_variant
 from schemas.episodes import Episode
 from schemas.errors import DatabaseAwayError
 from schemas.frame import FRAME_SCHEMA, Frame
@@ -83,7 +85,12 @@ def _last_value(field: pa.Field) -> str:
 READINGS: Final = SeriesTable("readings", FRAME_SCHEMA, key=("wearer", "time", "stream_id"), merge=_first_value)
 SCORES: Final = SeriesTable("scores", SCORE_SCHEMA, key=("wearer", "bin"), merge=_last_value)
 
-_BEGIN: Final = "SELECT set_config('synchronous_commit', 'off', true)"
+_BEGIN: Final = """
+SELECT set_config('synchronous_commit', 'off', true),
+    set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)
+"""
+"""The second one lets late readings into compressed days, however many: with its limit a fleet that comes back after a
+week would be refused for ever. Without TimescaleDB it is a name that nobody reads."""
 _IS_NEW_SESSION: Final = "SELECT to_regclass($1) IS NULL"
 _UPSERT_EPISODE: Final = """
 INSERT INTO episodes AS old (episode_id, writer, revision, subject, wearer_id, condition, type, phase, tier, onset,
@@ -106,7 +113,7 @@ class TimescaleSeries:
         self._family = family
         self._version = version
         self._cluster_id = cluster_id
-        self._partitions = Partitions(pool)
+        self._days: Partitions | Chunks | None = None
 
     async def write(self, batch: SeriesBatch, moves: Sequence[OffsetMove]) -> None:
         """Store the batch and move the offsets in one transaction; what is stored already stays untouched.
@@ -118,8 +125,9 @@ class TimescaleSeries:
         """
         parts = [(table, rows) for table, rows in ((READINGS, batch.readings), (SCORES, batch.scores)) if rows.rows]
         streams = [(table, await _stream(table, rows)) for table, rows in parts]
+        days = await self._known_days()
         for table, rows in parts:
-            await self._partitions.ensure(table.name, rows.integers(table.time_column))
+            await days.ensure(table.name, rows.integers(table.time_column))
         with database_errors():
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.fetch(_BEGIN)
@@ -143,7 +151,14 @@ class TimescaleSeries:
             DatabaseAwayError: Try again.
         """
         for table in (READINGS, SCORES):
-            await self._partitions.keep(table.name, oldest_us=oldest_us, newest_us=newest_us)
+            await (await self._known_days()).keep(table.name, oldest_us=oldest_us, newest_us=newest_us)
+
+    async def _known_days(self) -> Partitions | Chunks:
+        if self._days is None:
+            self._days = (
+                Chunks(self._pool) if await read_variant(self._pool) == "timescaledb" else Partitions(self._pool)
+            )
+        return self._days
 
     async def _merge_in(self, connection: _Connection, table: SeriesTable, stream: bytes) -> None:
         if await connection.fetchval(_IS_NEW_SESSION, f"pg_temp.{table.incoming}"):
@@ -155,7 +170,7 @@ class TimescaleSeries:
             await connection.fetch(table.insert)  # fetch, unlike execute, keeps the statement planned
         except asyncpg.CheckViolationError as error:
             # The tables have no checks of their own: a partition that we made is gone (a restored database).
-            self._partitions.forget(table.name)
+            (await self._known_days()).forget(table.name)
             raise DatabaseAwayError(f"A partition of {table.name} is gone; the next try makes it again.") from error
 
 

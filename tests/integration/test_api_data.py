@@ -13,8 +13,9 @@ from api.callers import PUBLIC_PATHS
 from api.cursors import page_cursor
 from schemas.topics import COMMANDS, partition_of
 from tests.api_server import DEADLINE_S, RunningApi, episode, frame, running_api
+from tests.embedded_services import BOTH_DATABASES
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
 _DAY = {"from": "2026-11-21T07:59:00Z", "to": "2026-11-21T09:00:00+00:00"}
 

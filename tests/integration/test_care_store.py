@@ -20,8 +20,9 @@ from stream_processors.families.care import CareFamily, partition_of
 from stream_processors.operators.care import GENERATION_STEP
 from stream_processors.ports import Emission, OffsetMove, Record
 from tests.care_events import ANNA, BERT, ONSET_MS, SUBJECT, WEARER, command, ended, episode
+from tests.embedded_services import BOTH_DATABASES
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
 ALERT_ID = alerts.alert_id(episode().episode_id)
 PARTITION = partition_of(SUBJECT)

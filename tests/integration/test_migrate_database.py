@@ -7,9 +7,11 @@ import pytest
 
 from infra.timescale.migrate import apply_migrations, check_log, check_schema_version, read_migrations, remember_log
 from infra.timescale.pool import database_errors, open_pool
+from infra.timescale.variant import read_variant
 from schemas.errors import ContractError, LogMismatchError, SetupError
+from tests.embedded_services import BOTH_DATABASES
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
 
 async def test_a_database_is_migrated_once_whoever_asks(database_url: str) -> None:
@@ -74,3 +76,50 @@ async def test_what_the_driver_cannot_encode_is_a_broken_contract(database_url: 
     with pytest.raises(ContractError), database_errors():
         await pool.fetchval("SELECT $1::integer", "no number")
     await pool.close()
+
+
+async def test_a_database_from_before_the_variants_stays_plain(database_url: str, tmp_path: Path) -> None:
+    """A database that an earlier release migrated goes on with partitions, also where TimescaleDB is offered now."""
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE first (id integer);")
+    pool = await open_pool(database_url, size=2)
+    await apply_migrations(pool, tmp_path)
+    await pool.execute("DROP TABLE schema_variant")
+    (tmp_path / "0002_days.plain.sql").write_text("CREATE TABLE plain (id integer);")
+    (tmp_path / "0002_days.timescaledb.sql").write_text("CREATE TABLE hyper (id integer);")
+    assert await apply_migrations(pool, tmp_path) == 1
+    assert await pool.fetchval("SELECT to_regclass('plain') IS NOT NULL AND to_regclass('hyper') IS NULL")
+    await check_schema_version(pool, tmp_path)
+    await pool.close()
+
+
+async def test_the_variant_outlives_a_migration_that_was_cut_off(database_url: str, tmp_path: Path) -> None:
+    """What was chosen for the empty database holds when migrating goes on later."""
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE first (id integer);")
+    (tmp_path / "0002_days.plain.sql").write_text("SELECT 1 / 0;")
+    (tmp_path / "0002_days.timescaledb.sql").write_text("SELECT 1 / 0;")
+    pool = await open_pool(database_url, size=2)
+    with pytest.raises(ContractError):
+        await apply_migrations(pool, tmp_path)
+    chosen = await read_variant(pool)
+    for variant in ("plain", "timescaledb"):
+        (tmp_path / f"0002_days.{variant}.sql").write_text(f"CREATE TABLE made_{variant} (id integer);")
+    assert await apply_migrations(pool, tmp_path) == 1
+    assert await pool.fetchval("SELECT to_regclass($1) IS NOT NULL", f"made_{chosen}")
+    await pool.close()
+
+
+async def test_a_user_who_may_not_make_the_extension_is_told(database_url: str) -> None:
+    """Where TimescaleDB is offered to a user who may not make it, the next step is said and nothing is made."""
+    pool = await open_pool(database_url, size=1)
+    role = f"plain_{database_url[-8:]}"
+    await pool.execute(f"CREATE ROLE {role}; GRANT CREATE ON SCHEMA public TO {role}; SET ROLE {role}")
+    try:
+        if await pool.fetchval("SELECT current_setting('timescaledb.max_background_workers', true) IS NULL"):
+            await apply_migrations(pool)
+        else:
+            with pytest.raises(SetupError, match=r"administrator run CREATE EXTENSION"):
+                await apply_migrations(pool)
+            assert await pool.fetchval("SELECT to_regclass('schema_migrations') IS NULL")
+    finally:
+        await pool.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
+        await pool.close()

@@ -11,8 +11,9 @@ from infra.timescale.pool import open_pool
 from infra.timescale.state import TimescaleStateStore, move_offsets
 from schemas.errors import StaleOwnerError
 from stream_processors.ports import OffsetMove, SavedState
+from tests.embedded_services import BOTH_DATABASES
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
 STATE = SavedState(
     family="vitals",

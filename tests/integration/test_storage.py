@@ -1,51 +1,25 @@
 """Rows and offsets in a real PostgreSQL: together or not at all, and repeats change nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 
-from infra.timescale.migrate import apply_migrations
-from infra.timescale.partitions import Partitions
-from infra.timescale.pool import open_pool
 from infra.timescale.series import TimescaleSeries
 from infra.timescale.state import TimescaleStateStore
 from schemas.episodes import Episode, Evidence, Subject, episode_id
 from schemas.errors import ContractError, DatabaseAwayError, StaleOwnerError
-from schemas.frame import Frame
-from stream_processors.families.storage import SeriesBatch
-from stream_processors.operators.merge import merge_readings, merge_scores
 from stream_processors.ports import OffsetMove
+from tests.embedded_services import BOTH_DATABASES
 from tests.made_frames import NOW_MS, readings, scores, wearer
+from tests.series_store import batch, stored
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
 _DAY_US = 86_400_000_000
 _DEADLINE_S = 20.0
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    """A pool on a migrated database."""
-    opened = await open_pool(database_url, size=4)
-    try:
-        await apply_migrations(opened)
-        yield opened
-    finally:
-        await opened.close()
-
-
-@pytest.fixture
-def series(pool: asyncpg.Pool) -> TimescaleSeries:
-    """The adapter under test."""
-    return TimescaleSeries(pool, family="storage", version="1", cluster_id="log")
-
-
-def _batch(*frames: Frame, scored: Sequence[Frame] = (), episodes: Sequence[Episode] = ()) -> SeriesBatch:
-    return SeriesBatch(readings=merge_readings(frames), scores=merge_scores(scored), episodes=episodes)
 
 
 def _move(expected: int | None, following: int) -> OffsetMove:
@@ -55,12 +29,6 @@ def _move(expected: int | None, following: int) -> OffsetMove:
 async def _saved_offset(pool: asyncpg.Pool) -> int | None:
     saved = await TimescaleStateStore(pool).load("storage", "readings.v1", 3)
     return None if saved is None else saved.next_offset
-
-
-async def _stored(pool: asyncpg.Pool, columns: str = "heart_rate, spo2") -> list[tuple[Any, ...]]:
-    return [
-        tuple(row) for row in await pool.fetch(f"SELECT {columns} FROM readings ORDER BY wearer_id, time, stream_id")
-    ]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -74,18 +42,18 @@ async def test_vitals_sent_apart_become_one_row(
     """Heart rate and SpO2 of one instant end in one row, in one batch or two, in either order."""
     apart = [readings({"heart_rate": 61.0}), readings({"spo2": 97.0})]
     frames = [apart[number] for number in order]
-    for batch in [_batch(*frames)] if together else [_batch(one) for one in frames]:
-        await series.write(batch, [])
-    assert await _stored(pool) == [(61.0, 97.0)]
+    for made in [batch(*frames)] if together else [batch(one) for one in frames]:
+        await series.write(made, [])
+    assert await stored(pool) == [(61.0, 97.0)]
 
 
 async def test_the_first_value_stays(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """A later batch fills what is missing, and never replaces a stored value or the first receipt."""
-    await series.write(_batch(readings({"heart_rate": 61.0, "quality": 0.5})), [])
+    await series.write(batch(readings({"heart_rate": 61.0, "quality": 0.5})), [])
     again = {"heart_rate": 70.0, "spo2": 97.0, "quality": 1.0, "received": 0, "injected": True}
-    await series.write(_batch(readings(again)), [])
+    await series.write(batch(readings(again)), [])
     columns = "heart_rate, spo2, quality, extract(epoch FROM received)::bigint, injected"
-    assert await _stored(pool, columns) == [(61.0, 97.0, 0.5, NOW_MS // 1_000, True)]
+    assert await stored(pool, columns) == [(61.0, 97.0, 0.5, NOW_MS // 1_000, True)]
 
 
 async def test_every_column_arrives_as_it_was_sent(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
@@ -95,39 +63,39 @@ async def test_every_column_arrives_as_it_was_sent(pool: asyncpg.Pool, series: T
         "clock_offset_ms": -7, "origin": 1, "backfill": True, "worn": False, "firmware": "9.1 é", "steps": 12.0,
         "hrv_window_s": 60.0, "ibi": [812.5, 790.0], "skin_temperature": 33.25,
     }  # fmt: skip
-    await series.write(_batch(readings(row, {"wearer": 6, "ibi": []})), [])
+    await series.write(batch(readings(row, {"wearer": 6, "ibi": []})), [])
     columns = (
         "wearer_id, stream_id, (extract(epoch FROM time) * 1000000)::bigint, utc_offset_min, cell, clock_offset_ms, "
         "origin, backfill, worn, firmware, steps, hrv_window_s, ibi, skin_temperature, heart_rate, quality"
     )
-    stored = await _stored(pool, columns)
-    assert stored[0] == (
+    rows = await stored(pool, columns)
+    assert rows[0] == (
         wearer(5), 2**40, NOW_MS * 1_000 - 123_000, -210, 2**62, -7, 1, True, False, "9.1 é", 12.0, 60.0,
         [812.5, 790.0], 33.25, None, None,
     )  # fmt: skip
-    assert stored[1][0] == wearer(6)
-    assert stored[1][8:] == (None, None, None, None, [], None, None, None)
+    assert rows[1][0] == wearer(6)
+    assert rows[1][8:] == (None, None, None, None, [], None, None, None)
 
 
 async def test_a_repeat_changes_nothing(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """Writing the same batch again leaves every row version of readings, scores and episodes as it was."""
-    batch = _batch(
+    made = batch(
         readings({"heart_rate": 61.0}, {"wearer": 2, "spo2": 97.0, "ibi": [800.0]}),
         scored=[scores({"score": 1.5}, {"wearer": 2})],
         episodes=[_episode(1)],
     )
-    await series.write(batch, [])
+    await series.write(made, [])
     before = await _row_versions(pool)
-    await series.write(batch, [])
+    await series.write(made, [])
     assert await _row_versions(pool) == before
     assert len(before) == 5
 
 
 async def test_only_the_row_that_changes_is_written(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """A batch that repeats one reading and completes another writes the latter alone."""
-    await series.write(_batch(readings({"heart_rate": 61.0}, {"wearer": 2, "heart_rate": 62.0})), [])
+    await series.write(batch(readings({"heart_rate": 61.0}, {"wearer": 2, "heart_rate": 62.0})), [])
     before = await _row_versions(pool)
-    await series.write(_batch(readings({"heart_rate": 61.0}, {"wearer": 2, "spo2": 97.0})), [])
+    await series.write(batch(readings({"heart_rate": 61.0}, {"wearer": 2, "spo2": 97.0})), [])
     after = await _row_versions(pool)
     assert before[0] == after[0]
     assert before[1] != after[1]
@@ -135,15 +103,15 @@ async def test_only_the_row_that_changes_is_written(pool: asyncpg.Pool, series: 
 
 async def test_a_score_is_replaced_where_it_differs(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """A score that comes again with other values replaces the stored one, nulls included."""
-    await series.write(_batch(scored=[scores({"score": 1.5, "z_spo2": 2.0})]), [])
-    await series.write(_batch(scored=[scores({"score": 2.5, "tier": 1})]), [])
+    await series.write(batch(scored=[scores({"score": 1.5, "z_spo2": 2.0})]), [])
+    await series.write(batch(scored=[scores({"score": 2.5, "tier": 1})]), [])
     assert [tuple(row) for row in await pool.fetch("SELECT score, z_spo2, tier FROM scores")] == [(2.5, None, 1)]
 
 
 async def test_an_episode_takes_only_a_higher_revision(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """An older revision changes nothing, a newer one is kept whole, and the state reads back as the episode."""
     for revision in (2, 1, 3):
-        await series.write(_batch(episodes=[_episode(revision)]), [])
+        await series.write(batch(episodes=[_episode(revision)]), [])
     row = await pool.fetchrow("SELECT revision, subject, wearer_id, onset, ended, state FROM episodes")
     assert row is not None
     assert (row["revision"], row["wearer_id"], row["ended"]) == (3, wearer(1), None)
@@ -153,117 +121,46 @@ async def test_an_episode_takes_only_a_higher_revision(pool: asyncpg.Pool, serie
 
 async def test_rows_and_offsets_move_together(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """The rows of a write and its offset are there after it, and the next write goes on from that offset."""
-    await series.write(_batch(readings({"heart_rate": 61.0})), [_move(None, 5)])
-    await series.write(_batch(readings({"wearer": 2, "heart_rate": 62.0})), [_move(5, 9)])
+    await series.write(batch(readings({"heart_rate": 61.0})), [_move(None, 5)])
+    await series.write(batch(readings({"wearer": 2, "heart_rate": 62.0})), [_move(5, 9)])
     assert await _saved_offset(pool) == 9
-    assert len(await _stored(pool)) == 2
+    assert len(await stored(pool)) == 2
 
 
 @pytest.mark.parametrize("expected", [None, 4])
 async def test_a_stale_owner_writes_nothing(pool: asyncpg.Pool, series: TimescaleSeries, expected: int | None) -> None:
     """Where the saved offset is not the expected one, neither rows nor offsets change."""
-    await series.write(_batch(readings({"heart_rate": 61.0})), [_move(None, 5)])
+    await series.write(batch(readings({"heart_rate": 61.0})), [_move(None, 5)])
     with pytest.raises(StaleOwnerError):
-        await series.write(_batch(readings({"wearer": 2, "heart_rate": 62.0})), [_move(expected, 9)])
+        await series.write(batch(readings({"wearer": 2, "heart_rate": 62.0})), [_move(expected, 9)])
     assert await _saved_offset(pool) == 5
-    assert await _stored(pool) == [(61.0, None)]
+    assert await stored(pool) == [(61.0, None)]
 
 
 async def test_what_the_database_refuses_is_permanent(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """A text that PostgreSQL cannot hold raises ContractError and moves nothing; the next write works."""
     refused = readings({"heart_rate": 61.0}, {"wearer": 2, "firmware": "a\0b"})
     with pytest.raises(ContractError):
-        await series.write(_batch(refused), [_move(None, 5)])
+        await series.write(batch(refused), [_move(None, 5)])
     with pytest.raises(ContractError):
-        await series.write(
-            _batch(readings({"heart_rate": 61.0}), episodes=[_episode(1, reason="\0")]), [_move(None, 5)]
-        )
-    assert (await _saved_offset(pool), await _stored(pool)) == (None, [])
-    await series.write(_batch(readings({"heart_rate": 61.0})), [_move(None, 5)])
-    assert await _stored(pool) == [(61.0, None)]
+        await series.write(batch(readings({"heart_rate": 61.0}), episodes=[_episode(1, reason="\0")]), [_move(None, 5)])
+    assert (await _saved_offset(pool), await stored(pool)) == (None, [])
+    await series.write(batch(readings({"heart_rate": 61.0})), [_move(None, 5)])
+    assert await stored(pool) == [(61.0, None)]
 
 
 async def test_a_lost_connection_passes(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """A write whose connection is ended raises DatabaseAwayError, and works when it is tried again."""
-    batch, moves = _batch(readings({"heart_rate": 61.0})), [_move(None, 5)]
+    made, moves = batch(readings({"heart_rate": 61.0})), [_move(None, 5)]
     async with pool.acquire() as blocker, blocker.transaction():
-        await series.write(_batch(), [])
+        await series.write(batch(), [])
         await blocker.execute("LOCK TABLE processor_state IN ACCESS EXCLUSIVE MODE")
-        writing = asyncio.create_task(series.write(batch, moves))
+        writing = asyncio.create_task(series.write(made, moves))
         await _end_waiting_backend(blocker)
         with pytest.raises(DatabaseAwayError):
             await writing
-    await series.write(batch, moves)
-    assert (await _saved_offset(pool), await _stored(pool)) == (5, [(61.0, None)])
-
-
-async def test_a_backlog_of_many_days_makes_its_partitions(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
-    """One batch with rows of three days makes a partition a day, named by the day."""
-    days = [{"time": NOW_MS * 1_000 - ago * _DAY_US, "heart_rate": 61.0} for ago in range(3)]
-    await series.write(_batch(readings(*days)), [])
-    assert await _partitions(pool) == ["readings_2026_11_19", "readings_2026_11_20", "readings_2026_11_21"]
-
-
-async def test_two_workers_make_the_same_partitions(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
-    """Two workers that need the same new days at once both succeed, while a writer holds the table."""
-    other = TimescaleSeries(pool, family="storage", version="1", cluster_id="log")
-    await series.write(_batch(readings({"time": 0})), [])
-    async with pool.acquire() as holder, holder.transaction():
-        await holder.execute("UPDATE readings SET worn = true")
-        rows = [{"time": NOW_MS * 1_000 - ago * _DAY_US, "heart_rate": 61.0} for ago in range(4)]
-        frames = [readings(*({"wearer": number, **row} for row in rows)) for number in (1, 2)]
-        async with asyncio.timeout(_DEADLINE_S):
-            await asyncio.gather(series.write(_batch(frames[0]), []), other.write(_batch(frames[1]), []))
-    assert len(await _stored(pool)) == 9
-    assert len(await _partitions(pool)) == 5
-
-
-async def test_a_partition_that_is_gone_is_made_again(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
-    """When a known partition is gone, as after a restore, the write passes and its repeat succeeds."""
-    batch = _batch(readings({"heart_rate": 61.0}))
-    await series.write(batch, [])
-    await pool.execute("DROP TABLE readings_2026_11_21")
-    with pytest.raises(DatabaseAwayError):
-        await series.write(batch, [])
-    await series.write(batch, [])
-    assert await _stored(pool) == [(61.0, None)]
-
-
-async def test_upkeep_drops_what_is_past_retention(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
-    """Upkeep makes the newest day and drops days past retention; rows can be written there again."""
-    now_us = NOW_MS * 1_000
-    rows = [{"time": now_us - ago * _DAY_US, "heart_rate": 61.0} for ago in range(5)]
-    await series.write(_batch(readings(*rows)), [])
-    await series.upkeep(oldest_us=now_us - 2 * _DAY_US, newest_us=now_us + _DAY_US)
-    names = [f"readings_2026_11_{day}" for day in (18, 19, 20, 21, 22)]
-    assert await _partitions(pool) == names
-    await series.write(_batch(readings(rows[4])), [])
-    assert await _partitions(pool) == ["readings_2026_11_17", *names]
-
-
-async def test_a_partition_in_use_stays(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
-    """Upkeep leaves a partition that a reader holds, without an error, and drops it the next time."""
-    await series.write(_batch(readings({"time": 0})), [])
-    async with pool.acquire() as reader, reader.transaction():
-        await reader.fetch("SELECT * FROM readings")
-        await series.upkeep(oldest_us=NOW_MS * 1_000, newest_us=NOW_MS * 1_000)
-        assert "readings_1970_01_01" in await _partitions(pool)
-    await series.upkeep(oldest_us=NOW_MS * 1_000, newest_us=NOW_MS * 1_000)
-    assert await _partitions(pool) == ["readings_2026_11_21"]
-
-
-async def test_foreign_partitions_are_left_alone(pool: asyncpg.Pool) -> None:
-    """A partition under a name that is not ours is never dropped."""
-    await pool.execute("CREATE TABLE archive PARTITION OF readings FOR VALUES FROM ('1990-01-01') TO ('2000-01-01')")
-    await Partitions(pool).keep("readings", oldest_us=NOW_MS * 1_000, newest_us=NOW_MS * 1_000)
-    assert await _partitions(pool) == ["archive", "readings_2026_11_21"]
-
-
-async def _partitions(pool: asyncpg.Pool) -> list[str]:
-    rows = await pool.fetch(
-        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'readings'::regclass"
-    )
-    return sorted(row["name"] for row in rows)
+    await series.write(made, moves)
+    assert (await _saved_offset(pool), await stored(pool)) == (5, [(61.0, None)])
 
 
 async def _row_versions(pool: asyncpg.Pool) -> list[tuple[Any, ...]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.timescale.migrate import Applied, Migration, pending, read_migrations
+from infra.timescale.variant import Variant
 from schemas.errors import SetupError
 
 
@@ -52,3 +53,33 @@ def test_migrations_are_numbered_without_a_gap(tmp_path: Path) -> None:
 def test_the_shipped_migrations_can_be_read() -> None:
     """The migrations of this release are numbered from 1."""
     assert [one.version for one in read_migrations()][:1] == [1]
+
+
+def test_a_database_gets_the_files_of_its_variant(tmp_path: Path) -> None:
+    """A number with a file a variant gives each database its own; a file without a variant is everybody's."""
+    (tmp_path / "0001_all.sql").write_text("SELECT 1;")
+    (tmp_path / "0002_days.plain.sql").write_text("SELECT 2;")
+    (tmp_path / "0002_days.timescaledb.sql").write_text("SELECT 3;")
+    endings: dict[Variant, str] = {"plain": "2", "timescaledb": "3"}
+    for variant, ending in endings.items():
+        found = read_migrations(tmp_path, variant=variant)
+        assert [one.sql[7] for one in found] == ["1", ending]
+        assert found[1].name == f"0002_days.{variant}"
+
+
+def test_every_variant_must_have_its_file(tmp_path: Path) -> None:
+    """A number that only one variant has is a gap for the other; a variant that nobody knows is refused."""
+    (tmp_path / "0001_days.plain.sql").write_text("SELECT 1;")
+    (tmp_path / "0002_all.sql").write_text("SELECT 1;")
+    assert len(read_migrations(tmp_path)) == 2
+    with pytest.raises(SetupError, match=r"without a gap"):
+        read_migrations(tmp_path, variant="timescaledb")
+    (tmp_path / "0001_days.other.sql").write_text("SELECT 1;")
+    with pytest.raises(SetupError, match=r"not named"):
+        read_migrations(tmp_path)
+
+
+def test_both_variants_have_every_migration() -> None:
+    """Databases of both variants come to the same schema number."""
+    plain, hypertables = read_migrations(), read_migrations(variant="timescaledb")
+    assert [one.version for one in plain] == [one.version for one in hypertables]
