@@ -2,12 +2,16 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import platformdirs
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from schemas.errors import SetupError
+
+SECRETS = Path("/run/secrets")
+"""A file here with the name of a variable in small letters, such as `pulsera_database_password`, sets it too."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -22,6 +26,9 @@ class Settings(BaseSettings):
         default=1, ge=1, le=9, description="copies of every topic; 3 on a cluster of three brokers"
     )
     database_url: str = Field(default="", description="postgresql:// URL; empty: `up` starts an embedded one")
+    database_password: SecretStr = Field(
+        default=SecretStr(""), description="put into the URL where that has none; rather as a file, see SECRETS"
+    )
 
     api_host: str = Field(default="127.0.0.1", description="address that the API and the pages listen on")
     api_port: Port = 8000
@@ -69,9 +76,10 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Reads the environment; raises SetupError that names the variable which cannot be understood."""
+    """Reads the environment and the files of secrets; raises SetupError that names what cannot be understood."""
     try:
-        return Settings()
+        # The type checker sees the fields alone, not what the class takes beside them.
+        settings = Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)  # type: ignore[call-arg]
     except SettingsError as error:
         # Of the settings only this one is JSON, which is decoded before it is validated.
         raise SetupError(
@@ -84,6 +92,17 @@ def load_settings() -> Settings:
             f"The environment variable {variable} cannot be used: {first['msg']}.",
             next_step=f"Correct or unset {variable}.",
         ) from error
+    url = with_password(settings.database_url, settings.database_password.get_secret_value())
+    return settings.model_copy(update={"database_url": url})
+
+
+def with_password(url: str, password: str) -> str:
+    """Return the database's URL with the password in it, where it names a user without one."""
+    parts = urlsplit(url)
+    if not password or not parts.username or parts.password is not None:
+        return url
+    user, place = parts.netloc.rsplit("@", 1)
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))
 
 
 def require_services(settings: Settings) -> None:

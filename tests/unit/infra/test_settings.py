@@ -1,9 +1,12 @@
 """Settings come from the environment, and say which variable is wrong."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from infra.settings import Settings, load_settings, require_services
+from infra import settings as module
+from infra.settings import Settings, load_settings, require_services, with_password
 from schemas.errors import SetupError
 
 
@@ -40,3 +43,17 @@ def test_a_part_started_alone_needs_to_know_its_services(monkeypatch: pytest.Mon
     monkeypatch.delenv("PULSERA_KAFKA_BOOTSTRAP", raising=False)
     with pytest.raises(SetupError, match="PULSERA_KAFKA_BOOTSTRAP is not set"):
         require_services(load_settings())
+
+
+def test_a_password_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A secret's file fills the URL that names a user without a password; no environment shows it."""
+    (tmp_path / "pulsera_database_password").write_text("a b/c\n")
+    monkeypatch.setattr(module, "SECRETS", tmp_path)
+    monkeypatch.setenv("PULSERA_DATABASE_URL", "postgresql://pulsera@db:5432/pulsera")
+    assert load_settings().database_url == "postgresql://pulsera:a%20b%2Fc@db:5432/pulsera"
+
+
+@pytest.mark.parametrize("url", ["", "postgresql://u:own@h/db", "postgresql://h/db"])
+def test_a_password_is_not_forced_into_a_url(url: str) -> None:
+    """A URL that has its own password, or names nobody, stays as it is."""
+    assert with_password(url, "other") == url
