@@ -44,3 +44,18 @@ def frames() -> None:
 
     micro_gateway.main()
     micro_binning.main()
+
+
+@bench.command("hosts")
+def hosts(
+    rate: Annotated[int, typer.Option(help="Readings a second over all partitions.", min=300)] = 20_000,
+    seconds: Annotated[int, typer.Option(help="How long to measure each host.", min=1)] = 20,
+    host: Annotated[list[str] | None, typer.Option(help="Measure this host alone; may be given twice.")] = None,
+) -> None:
+    """Measure what each host of the workers costs, and how fast a lost worker is replaced.
+
+    Example: pulsera bench hosts --rate 20000 --seconds 20
+    """
+    from infra.bench.hosts import bench_hosts, show
+
+    show(asyncio.run(bench_hosts(rate=rate, seconds=seconds, hosts=host or ["faust", "aiokafka"])))

@@ -39,10 +39,11 @@ def records(*, wearers: int, readings: int, seconds: int, seed: int = 1) -> Iter
         for first in range(0, wearers, readings):
             rows = np.arange(first, min(first + readings, wearers))
             times = _T0_MS + second * 1000 + phase_ms[rows]
-            yield int(times.max()) + 45, _batch(ids, rows, times, random)
+            yield int(times.max()) + 45, frame_batch(ids, rows, times, random)
 
 
-def _batch(ids: list[bytes], rows: np.ndarray, times: np.ndarray, random: np.random.Generator) -> pa.RecordBatch:
+def frame_batch(ids: list[bytes], rows: np.ndarray, times: np.ndarray, random: np.random.Generator) -> pa.RecordBatch:
+    """Return one reading of each wearer in `rows`, measured and received at `times` (ms)."""
     count = len(rows)
     index = pa.array(np.arange(count, dtype=np.int32))
     who = pa.DictionaryArray.from_arrays(index, pa.array([ids[row] for row in rows], pa.binary(16)))
