@@ -23,6 +23,7 @@ from api.live.hub import Hub
 from api.live.lag import Lags
 from api.live.recent import FOLLOWED
 from api.records import CommandResult
+from infra.disk import embedded_folders, shortage, watch_room
 from infra.kafka.commands import CommandLog
 from infra.kafka.follower import KafkaFollower
 from infra.kafka.publisher import KafkaPublisher
@@ -92,6 +93,7 @@ async def api_process(
 
     `data_dir` lies on the disk that is watched.
     """
+    folders = embedded_folders(data_dir)
     meter = PrometheusMeter()
     meter.begin("api", FOLLOWED)
     await store.access.refresh()
@@ -112,7 +114,7 @@ async def api_process(
             reads=store.reads,
             commands=CommandDesk(CommandLog(publisher), store),
             audit=store.audit,
-            probes=_probes(client, store, reader, lags=lags, urls=components),
+            probes=_probes(client, store, reader, lags=lags, urls=components, folders=folders),
             metrics=Exposition(meter.registry),
             meter=meter,
             hub=hub,
@@ -127,22 +129,32 @@ async def api_process(
         for work in (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms)):
             await stack.enter_async_context(_task(work))
         await follower.attached.wait()
-        for work in _watching(meter, store, lags, data_dir):
+        for work in (*_watching(meter, store, lags, data_dir), watch_room(folders)):
             await stack.enter_async_context(_task(work))
         yield ApiProcess(app=create_app(ports), hub=hub)
 
 
 def _probes(
-    client: httpx.AsyncClient, store: ApiStore, reader: KafkaReader, *, lags: Lags, urls: Mapping[str, str]
+    client: httpx.AsyncClient,
+    store: ApiStore,
+    reader: KafkaReader,
+    *,
+    lags: Lags,
+    urls: Mapping[str, str],
+    folders: list[Path],
 ) -> SystemProbes:
     async def kafka() -> None:
         await reader.bounds(ALERTS.name, 0)
+
+    async def disk() -> str | None:
+        return shortage(folders)
 
     return SystemProbes(
         client,
         core={"database": store.check, "kafka": kafka},
         urls=urls,
         lags=_by_family(lags),
+        beside={"disk": disk} if folders else {},
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import httpx
+import msgspec
 
 from api.records import Component
 from schemas.errors import PassingError, PulseraError
@@ -14,26 +15,34 @@ _PATIENCE_S: Final = 2.0
 _LAG_MOST_S: Final = 10.0
 _OK: Final = 200
 
-Check = Callable[[], Awaitable[None]]
-"""Returns when the part answers; raises PassingError with a sentence when it does not."""
+Check = Callable[[], Awaitable[str | None]]
+"""Returns when the part answers: None, or a sentence about what it lacks; raises PassingError when it does not."""
 Lag = Callable[[], Awaitable[float | None]]
 """Returns how many seconds a family is behind, None where nothing tells."""
 
 
 class SystemProbes:
-    """The API's `Probes`: core parts by a call, other processes by their health address, families by their lag."""
+    """The API's `Probes`: core parts and those beside them by a call, processes by their health, families by lag."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, core: Mapping[str, Check], urls: Mapping[str, str], lags: Mapping[str, Lag]
+        self,
+        client: httpx.AsyncClient,
+        *,
+        core: Mapping[str, Check],
+        urls: Mapping[str, str],
+        lags: Mapping[str, Lag],
+        beside: Mapping[str, Check],
     ) -> None:
         self._client = client
         self._core = core
+        self._beside = beside
         self._urls = urls
         self._lags = lags
 
     async def components(self) -> Sequence[Component]:
         """Return every part; each is given two seconds to answer."""
         checks = [self._ask(name, check, core=True) for name, check in self._core.items()]
+        checks += [self._ask(name, check, core=False) for name, check in self._beside.items()]
         checks += [self._ask(name, self._health(url), core=False) for name, url in self._urls.items()]
         return await asyncio.gather(*checks)
 
@@ -41,12 +50,14 @@ class SystemProbes:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                await check()
+                lacks = await check()
         except TimeoutError:
             return Component(name=name, state="down", detail="It does not answer in time.", core=core)
         except PulseraError as error:
             return Component(name=name, state="down", detail=str(error), core=core)
         latency_ms = round((time.perf_counter() - began) * 1000, 1)
+        if lacks is not None:
+            return Component(name=name, state="degraded", latency_ms=latency_ms, detail=lacks, core=core)
         behind_s = await self._behind(name)
         if behind_s is not None and behind_s > _LAG_MOST_S:
             detail = f"It is {behind_s:.0f} s behind."
@@ -64,12 +75,36 @@ class SystemProbes:
             return None
 
     def _health(self, url: str) -> Check:
-        async def check() -> None:
+        async def check() -> str | None:
             try:
                 response = await self._client.get(url)
             except (httpx.HTTPError, OSError) as error:
                 raise PassingError(f"Its health address does not answer: {type(error).__name__}.") from error
             if response.status_code != _OK:
                 raise PassingError(f"Its health address answers {response.status_code}.")
+            return _lacks(response.content)
 
         return check
+
+
+class _Health(msgspec.Struct):
+    """What a process says of itself, where it says so."""
+
+    waiting: dict[str, str] = {}
+    lost_records: int = 0
+
+
+def _lacks(body: bytes) -> str | None:
+    """Return what a process waits for, or that the log lost records before it read them."""
+    try:
+        health = msgspec.json.decode(body, type=_Health)
+    except msgspec.MsgspecError:
+        return "Its health address does not answer in our form."
+    if health.waiting:
+        return "It waits. " + " ".join(f"{what}: {why}" for what, why in health.waiting.items())
+    if health.lost_records:
+        return (
+            f"Kafka dropped {health.lost_records} records before they were read: what they told is missing. Lengthen "
+            "the retention or start workers sooner; this is said until the worker is started again."
+        )
+    return None

@@ -58,6 +58,7 @@ async def run_gateway(settings: Settings) -> None:
         host=settings.gateway_host,
         port=settings.gateway_port,
         linger_s=settings.linger_ms / 1000,
+        held_most=settings.hold_mib * 1024 * 1024,
         limits=Limits(retention_ms=settings.keep_days * 86_400_000),
     )
 

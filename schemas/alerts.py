@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from schemas.episodes import EpisodeType, Subject
-from schemas.errors import ContractError
+from schemas.errors import UNREADABLE, ContractError
 
 ALERT_NAMESPACE = UUID("1f0c9f38-9a53-5f0e-8d3b-5a0f6f5f7a42")
 
@@ -132,7 +132,7 @@ def decode_change(data: bytes) -> Alert:
     """
     try:
         return _CHANGE.decode(data).data
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ContractError(f"Not an alert: {error}") from error
 
 
@@ -149,5 +149,5 @@ def decode_command(data: bytes) -> Command:
     """
     try:
         return _COMMAND.decode(data)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ContractError(f"Not a command: {error}") from error

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from schemas.errors import ContractError
+from schemas.errors import UNREADABLE, ContractError
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,5 +52,5 @@ def decode(data: bytes) -> DeadLetter:
     """
     try:
         return _DECODER.decode(data)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ContractError(f"Not a dead letter: {error}") from error

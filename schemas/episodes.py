@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from schemas.errors import ContractError
+from schemas.errors import UNREADABLE, ContractError
 
 EPISODE_NAMESPACE = UUID("8c9ab5a6-6f0e-5d0c-9a1e-3d5a2f3b7c11")
 
@@ -159,5 +159,5 @@ def decode(data: bytes) -> Episode:
     """
     try:
         return _DECODER.decode(data).data
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ContractError(f"Not an episode: {error}") from error

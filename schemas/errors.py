@@ -18,6 +18,14 @@ PulseraError
     └── UnknownSubjectError
 """
 
+from typing import Final
+
+import msgspec
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding of bytes that anybody wrote can end with: text that is no UTF-8 and nesting without end are no
+`MsgspecError`."""
+
 
 class PulseraError(Exception):
     """Every error that Pulsera raises on purpose is one of these."""

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from api.cursors import log_cursor
 from api.errors import RefusedError
@@ -26,6 +27,7 @@ _TOPICS: Final[Mapping[str, tuple[str, Scope]]] = {
     "episodes": (EPISODES.name, "scores"),
     "alerts": (ALERTS.name, "alerts"),
 }
+_LOG = structlog.get_logger(__name__)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -123,7 +125,16 @@ class Hub:
         recent.append(entry)
         followers = self._followers[record.topic][record.partition]
         if followers:
-            self._fan_out(entry, record, followers)
+            try:
+                self._fan_out(entry, record, followers)
+            except Exception:  # noqa: BLE001 - one record that cannot be shown must not end the live way of all
+                self._meter.count("unshown_total", topic=record.topic)
+                _LOG.exception(
+                    "a record cannot be shown live",
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                )
 
     # The clients.
 

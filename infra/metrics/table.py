@@ -60,6 +60,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="saved_bytes_total", kind="counter", help="bytes of state saved", by=("vitals",)),
     Metric(name="coalesced_total", kind="counter",
            help="live readings replaced by a newer one before they were sent", by=_API),
+    Metric(name="unshown_total", kind="counter", help="records that could not be shown live", labels=("topic",),
+           by=_API),
     Metric(name="lag_seconds", kind="gauge", labels=("family",), by=_API,
            help="seconds of the log between what was appended and what a family has done"),
     Metric(name="outbox_age_seconds", kind="gauge", by=_API,

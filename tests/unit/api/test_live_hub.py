@@ -370,3 +370,19 @@ def test_an_alert_says_what_it_says_over_http(hub: Hub, grants: Grants) -> None:
     assert update["data"]["subject"] == {"wearer": str(WEARER)}
     assert update["data"]["episode_id"] == str(episode().episode_id)
     assert update["data"]["onset"].endswith("Z")
+
+
+def test_a_record_that_cannot_be_shown_ends_nobody(
+    hub: Hub, grants: Grants, counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record whose conversion fails for a reason nobody thought of is counted; the records after it are shown."""
+    grants.held[WEARER] = {"alerts"}
+    client, _ = join(hub)
+    follow(hub, client, topic="alerts")
+    sent(client)
+    with monkeypatch.context() as breaking:
+        breaking.setattr("api.live.entries.views.alert", lambda _: 1 / 0)
+        hub.take(alert_record(0))
+    assert counts.counted["unshown_total"] == 1
+    hub.take(alert_record(1, revision=2))
+    assert [message["data"]["revision"] for message in sent(client)] == [2]
