@@ -4,13 +4,16 @@ import asyncio
 import json
 import sys
 import traceback
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from infra.bench.commands import bench
+from infra.chaos.commands import chaos
 from infra.dead_letter_commands import dead_letters
+from infra.fuzz.commands import fuzz
 from schemas.errors import PulseraError
 
 app = typer.Typer(
@@ -24,11 +27,22 @@ app = typer.Typer(
 
 app.add_typer(bench, name="bench")
 app.add_typer(dead_letters, name="dead-letters")
+app.command("fuzz")(fuzz)
+app.command("chaos")(chaos)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pulsera {metadata.version('pulsera')}")
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the release and end.", is_eager=True, callback=_tell_version)
+    ] = False,
 ) -> None:
     """Takes the options that every command shares; `main` has read --debug before, wherever it stands."""
 
@@ -120,7 +134,11 @@ def api() -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    new_log: Annotated[
+        bool, typer.Option("--new-log", help="Kafka's data are lost for good: go on with the one that answers.")
+    ] = False,
+) -> None:
     """Bring the database's tables and Kafka's topics to this release.
 
     Example: pulsera migrate
@@ -131,7 +149,61 @@ def migrate() -> None:
     require_services(settings)
     from infra.timescale.migrate import migrate as run_migrate
 
-    asyncio.run(run_migrate(settings))
+    asyncio.run(run_migrate(settings, new_log=new_log))
+
+
+@app.command()
+def admin() -> None:
+    """Make sure that there is an administrator; print a new token and, for the browser, a one-time sign-in code.
+
+    Example: pulsera admin
+    """
+    from infra.settings import load_settings, require_services
+
+    settings = load_settings()
+    require_services(settings)
+    from infra.wiring import bootstrap_admin
+
+    token, code = asyncio.run(bootstrap_admin(settings, None))
+    typer.echo(f"token {token}\nsign in once at /app#code={code}")
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="A new folder, or a new file that ends with .tar.")],
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of `pulsera up`. Default: PULSERA_DATABASE_URL, else PULSERA_DATA_DIR.")
+    ] = None,
+) -> None:
+    """Copy one moment of the database, which may go on working; Kafka's topics keep what comes after it.
+
+    Example: pulsera backup /backups/pulsera-2026-11-21.tar
+    """
+    from infra.backup_commands import run_backup
+
+    run_backup(target, data_dir=data_dir)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="What `pulsera backup` wrote.")],
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of `pulsera up`, which must not run. Default: as for backup.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of a database that is there.")
+    ] = False,
+    new_log: Annotated[
+        bool, typer.Option("--new-log", help="Kafka's data are lost too: go on with a new Kafka.")
+    ] = False,
+) -> None:
+    """Put a backup back; stop every part of Pulsera first. What came since is read again from Kafka.
+
+    Example: pulsera restore /backups/pulsera-2026-11-21.tar --data-dir ./data
+    """
+    from infra.backup_commands import run_restore
+
+    run_restore(source, data_dir=data_dir, replace=replace, new_log=new_log)
 
 
 @app.command()

@@ -68,6 +68,11 @@ class DeviceWire(asyncio.Protocol):
             self._transport.write(masked(_CLOSE, struct.pack("!H", 1000)))
             self._transport.close()
 
+    def abort(self) -> None:
+        """Cut the connection without a goodbye."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
         """Take bytes in, hand whole messages out."""
         self._buffer += data

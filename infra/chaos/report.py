@@ -1,0 +1,178 @@
+"""What `pulsera chaos` tells: a table for people, JSON for programs, and its place in a page of the documentation."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from infra.chaos.run import Outcome, Round
+from schemas.errors import SetupError
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the JSON that `--json` writes."""
+    found, alerts, plan = outcome.findings, outcome.alerts, outcome.plan
+    load = outcome.load
+    return {
+        "seed": plan.seed,
+        "rate": plan.rate,
+        "connections": plan.connections,
+        "rounds_each": plan.rounds,
+        "targets": list(plan.targets),
+        "sent": found.sent,
+        "acked": found.acked,
+        "stored": found.stored,
+        "lost": found.lost,
+        "doubled": found.doubled,
+        "wrong": found.wrong,
+        "scored": found.scored,
+        "late": found.late,
+        "alerts_expected": alerts.expected,
+        "alerts_missed": alerts.missed,
+        "alerts_doubled": alerts.doubled,
+        "alerts_unexpected": alerts.unexpected,
+        "kills": len(outcome.rounds),
+        "messages": load.get("acked_messages", 0),
+        "never_acknowledged": load.get("waiting", 0),
+        "lasted_s": round(outcome.lasted_s, 1),
+        "clients": load.get("counts", {}),
+        "refused": load.get("refused", []),
+        "carer": outcome.carer,
+        "rounds": [_round(number, one) for number, one in enumerate(outcome.rounds, start=1)],
+        "breaches": outcome.breaches,
+        "shown": [*found.shown, *alerts.shown],
+        "kept": str(outcome.kept) if outcome.kept else None,
+        **origin(),
+    }
+
+
+def _round(number: int, one: Round) -> dict[str, Any]:
+    return {
+        "round": number,
+        "fault": one.fault.kind,
+        "targets": list(one.fault.targets),
+        "recovery_s": None if one.recovery_s is None else round(one.recovery_s, 2),
+        "worst_ack_s": round(one.worst_ack_s, 2),
+        "trouble": one.trouble,
+    }
+
+
+def origin() -> dict[str, str]:
+    """Return where, when and of which code figures are."""
+    return {
+        "machine": f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}",
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "commit": _commit(),
+    }
+
+
+def show(facts: dict[str, Any]) -> None:
+    """Print the tables for people."""
+    console = Console()
+    rounds = Table("fault", "rounds", "well again s: median", "worst", "slowest ack s")
+    for row in by_fault(facts["rounds"]):
+        rounds.add_row(*row)
+    console.print(rounds)
+    console.print(
+        f"{facts['messages']} messages with {facts['acked']} readings acknowledged in {facts['lasted_s']:.0f} s, "
+        f"{facts['kills']} faults: {facts['lost']} lost, {facts['doubled']} doubled, {facts['wrong']} wrong\n"
+        f"{facts['alerts_expected']} alerts expected: {facts['alerts_missed']} missed, "
+        f"{facts['alerts_doubled']} doubled ({facts['alerts_unexpected']} others)"
+    )
+    console.print(f"clients: {_counted(facts['clients'])}", markup=False)
+    console.print(f"seed {facts['seed']}, {facts['machine']}, {facts['date']}, commit {facts['commit']}", markup=False)
+    for line in (*facts["refused"], *facts["shown"]):
+        console.print(line, markup=False)
+    if facts["breaches"]:
+        console.print(
+            f"BROKEN: {', '.join(facts['breaches'])}. Data and logs are kept in {facts['kept']}", markup=False
+        )
+
+
+def by_fault(rounds: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Return a row for each kind and target, pairs together: rounds, recovery (median, worst), slowest ack."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in rounds:
+        alone = len(one["targets"]) == 1
+        groups.setdefault(f"{one['fault']} {one['targets'][0] if alone else 'of two at once'}", []).append(one)
+    rows: list[tuple[str, ...]] = []
+    for name, ones in sorted(groups.items(), key=lambda item: ("two" in item[0], item[0])):
+        times = [one["recovery_s"] for one in ones if one["recovery_s"] is not None]
+        worst = "not in time" if len(times) < len(ones) else f"{max(times):.1f}"
+        ack = f"{max(one['worst_ack_s'] for one in ones):.1f}"
+        rows.append((name, str(len(ones)), f"{median(times):.1f}" if times else "", worst, ack))
+    return rows
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
+
+
+def write_between(page: Path, name: str, text: str) -> None:
+    """Replace what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`; raises SetupError without them."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    content = page.read_text(encoding="utf-8")
+    before, found, rest = content.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise SetupError(f"{page} has no place for the figures.", next_step=f"Put {begin} and {end} into it.")
+    page.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", encoding="utf-8")
+
+
+def markdown(facts: dict[str, Any]) -> str:
+    """Return the results as a section of a page."""
+    load = f"at {facts['rate']:,} messages/s over {facts['connections']} devices"
+    amount = (
+        f"{facts['messages']:,} messages with {facts['acked']:,} readings acknowledged in {facts['lasted_s']:,.0f} s"
+    )
+    names = ("lost", "doubled", "wrong", "alerts_expected", "alerts_missed", "alerts_doubled")
+    lines = [
+        f"{amount} {load}, {facts['kills']} faults, seed {facts['seed']}.",
+        "",
+        "| lost | doubled | wrong | alerts expected | missed | doubled |",
+        "|---|---|---|---|---|---|",
+        f"| {' | '.join(f'{facts[name]:,}' for name in names)} |",
+        "",
+        "| fault | rounds | well again, median s | worst s | slowest ack s |",
+        "|---|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in by_fault(facts["rounds"])),
+        "",
+        f"The clients meanwhile: {_counted(facts['clients'])}.",
+        "",
+        f"{facts['machine']}, {facts['date']}, commit {facts['commit']}.",
+    ]
+    return "\n".join(lines)
+
+
+def write_json(facts: dict[str, Any], file: Path) -> None:
+    """Write the figures as JSON."""
+    file.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except FileNotFoundError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _commit() -> str:
+    """Return the checkout's commit, with a mark where it was changed since; "unknown" outside of one."""
+    try:
+        done = subprocess.run(  # noqa: S603 - git, with our own arguments
+            ["git", "-C", str(_ROOT), "describe", "--always", "--dirty"],  # noqa: S607 - whichever git is there
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,159 @@
+"""A temporary system under attack: started like anybody's, its processes struck, its health watched from outside."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psutil
+
+from infra.chaos.plan import Fault
+from infra.embedded.ports import free_ports
+from infra.embedded.process import Program, last_words, spawn
+from schemas.errors import SetupError
+
+READY_WITHIN_S: Final = 180.0
+END_WITHIN_S: Final = 60.0
+STOPPED_FOR_S: Final = 10.0
+PEOPLE_AT_ONCE: Final = 16
+_POLL_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The ready line of the `pulsera up` under attack, and its data folder."""
+
+    ready: dict[str, Any]
+    data_dir: Path
+
+    @property
+    def api(self) -> str:
+        """Where the API is."""
+        return str(self.ready["api"])
+
+    @property
+    def token(self) -> str:
+        """The administrator's."""
+        return str(self.ready["admin_token"])
+
+    @property
+    def gateway(self) -> tuple[str, int]:
+        """Host and port of the device socket."""
+        host, port = str(self.ready["gateway"]).split("//")[1].split("/")[0].rsplit(":", 1)
+        return host, int(port)
+
+    def pids(self) -> dict[str, int]:
+        """Return the processes as they are now, restarts included."""
+        found: dict[str, int] = json.loads((self.data_dir / "run.json").read_text())["pids"]
+        return found
+
+    async def all_up(self) -> str:
+        """Return "" where the API answers and calls every part up, else what is not."""
+        try:
+            async with httpx.AsyncClient(timeout=5) as client:
+                answer = await client.get(f"{self.api}/ready")
+        except httpx.HTTPError as error:
+            return f"the API does not answer ({type(error).__name__})"
+        if answer.json()["status"] == "ok":
+            return ""
+        parts = answer.json()["components"].items()
+        return ", ".join(f"{name} is {part['state']}" for name, part in parts if part["state"] != "up")
+
+
+@asynccontextmanager
+async def running_system(folder: Path) -> AsyncIterator[System]:
+    """Run `pulsera up` in a folder, on free ports, until the context ends; it cannot outlive this process."""
+    api_port, gateway_port = free_ports(2)
+    data_dir, log = folder / "data", folder / "up.log"
+    options = ("--data-dir", str(data_dir), "--api-port", str(api_port), "--gateway-port", str(gateway_port))
+    program = Program(
+        command=(sys.executable, "-m", "infra.cli", "up", "--json", *options), death_signal=signal.SIGTERM
+    )
+    child = spawn(program, log=log)
+    try:
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        while (ready := _ready_line(log)) is None:
+            if child.poll() is not None or time.monotonic() > deadline_s:
+                raise SetupError(f"The system did not start: {last_words(log)}", next_step="Run `pulsera doctor`.")
+            await asyncio.sleep(_POLL_S)
+        yield System(ready, data_dir)
+    finally:
+        child.send_signal(signal.SIGTERM)
+        # Waited for without the loop: a cancelled run must not leave before its system has.
+        with contextlib.suppress(Exception):
+            child.wait(END_WITHIN_S)
+        child.kill()
+        child.wait()
+
+
+def _ready_line(log: Path) -> dict[str, Any] | None:
+    for line in log.read_text(errors="replace").splitlines():
+        if line.startswith('{"event": "ready"') and line.endswith("}"):
+            found: dict[str, Any] = json.loads(line)
+            return found
+    return None
+
+
+async def make_people(system: System, count: int) -> list[tuple[str, str, str]]:
+    """Make so many wearers with one device each; return (wearer id, device id, device token)."""
+    gate = asyncio.Semaphore(PEOPLE_AT_ONCE)
+    headers = {"Authorization": f"Bearer {system.token}"}
+    async with httpx.AsyncClient(base_url=system.api, headers=headers, timeout=60) as client:
+
+        async def one(number: int) -> tuple[str, str, str]:
+            async with gate:
+                made = await client.post("/wearers", json={"name": f"chaos {number}"})
+                wearer = made.raise_for_status().json()["wearer_id"]
+                made = await client.post(f"/wearers/{wearer}/devices", json={"model": "chaos"})
+                device = made.raise_for_status().json()
+                return wearer, device["device_id"], device["token"]
+
+        return list(await asyncio.gather(*(one(number) for number in range(count))))
+
+
+async def strike(system: System, fault: Fault) -> None:
+    """Do to the targets what the fault says; return when it is done to them (stopped ones run again)."""
+    pids = system.pids()
+    victims = [(target, psutil.Process(pids[target])) for target in fault.targets if psutil.pid_exists(pids[target])]
+    if fault.kind == "kill":
+        for _, process in victims:
+            process.kill()
+    elif fault.kind == "restart":
+        for target, process in victims:
+            # What PostgreSQL calls the fast shutdown; on SIGTERM it would wait for its clients.
+            process.send_signal(signal.SIGINT if target == "postgres" else signal.SIGTERM)
+    else:
+        with _stopped([process for _, process in victims]):
+            await asyncio.sleep(STOPPED_FOR_S)
+
+
+@contextlib.contextmanager
+def _stopped(processes: list[psutil.Process]) -> Iterator[None]:
+    """Hold processes and their children (PostgreSQL has one for each client) for the length of the context."""
+    held: list[psutil.Process] = []
+    try:
+        for process in processes:
+            process.suspend()
+            held.append(process)
+            for child in process.children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.suspend()
+                    held.append(child)
+        yield
+    finally:
+        for process in reversed(held):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def replaced(before: dict[str, int], now: dict[str, int], fault: Fault) -> bool:
+    """Return whether the processes that the fault ended have successors."""
+    return fault.kind == "stop" or all(now.get(name) != before.get(name) for name in fault.targets)
