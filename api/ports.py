@@ -1,7 +1,7 @@
 """What the API needs from the world: people, access, stored data, commands, probes; adapters live in infra."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from api.records import (
     Component,
     Device,
     Latest,
+    Point,
     Positions,
     Reading,
     Role,
@@ -147,6 +148,10 @@ class Reads(Protocol):
 
     async def readings(self, wearer: UUID, span: Span, vitals: Sequence[str]) -> Sequence[Reading]:
         """Return readings that hold one of `vitals`, oldest first; `after` is (time, stream_id)."""
+        ...
+
+    async def points(self, wearer: UUID, span: Span, vitals: Sequence[str], step: timedelta) -> Sequence[Point]:
+        """Return what the readings of each step of the span come to, oldest first; the span is whole steps."""
         ...
 
     async def scores(self, wearer: UUID, span: Span) -> Sequence[Score]:

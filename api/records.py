@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -108,6 +108,26 @@ class Score:
     values: Mapping[str, float]
     z: Mapping[str, float]
     expected: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What the readings of one step of time come to.
+
+    Attributes:
+        time: Where the step begins.
+        readings: How many readings are stored in the step, and how many of those were injected, replayed, simulated.
+        vitals: Per vital with a value `count`, and by the registry's rule `mean`, `min` and `max`, or `sum`.
+    """
+
+    wearer: UUID
+    time: datetime
+    step: timedelta
+    readings: int
+    injected: int
+    replayed: int
+    simulated: int
+    vitals: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

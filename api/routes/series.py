@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from api import views
+from api import points, views
 from api.callers import PortsHere, granted
 from api.cursors import open_page, page_cursor
 from api.errors import RefusedError, answer
@@ -57,6 +57,26 @@ def _vitals(vitals: Annotated[str | None, Query(description="Names with commas; 
     return [name for name in NAMES if name in named]
 
 
+def _step(
+    step: Annotated[
+        str | None,
+        Query(
+            description=(
+                "Bring readings together in steps of this length, such as 30s, 5m, 1h or 1d, counted from 1970 in UTC: "
+                f"mean, min, max and count of each vital, the sum of steps walked. At most {points.POINTS_MOST} points "
+                "at once; a step without a reading is absent. `from` and `to` are widened to whole steps, `limit` "
+                "does not apply."
+            ),
+            examples=["5m"],
+        ),
+    ] = None,
+) -> timedelta | None:
+    return points.parse_step(step)
+
+
+Step = Annotated[timedelta | None, Depends(_step)]
+
+
 @router.get("/wearers/{wearer_id}/latest", response_model=LatestShape)
 async def latest(wearer_id: ToRead, ports: PortsHere) -> Response:
     """Return what was measured last, by the device's time, and the newest value of each vital."""
@@ -64,18 +84,21 @@ async def latest(wearer_id: ToRead, ports: PortsHere) -> Response:
     return answer(views.no_latest(wearer_id) if found is None else views.latest(found))
 
 
-@router.get("/wearers/{wearer_id}/readings", response_model=ReadingsShape)
+@router.get("/wearers/{wearer_id}/readings", response_model=ReadingsShape | points.PointsShape)
 async def readings(
     wearer_id: ToRead,
     ports: PortsHere,
     span: SpanHere,
     vitals: Annotated[list[str], Depends(_vitals)],
+    step: Step,
     cursor: Cursor = None,
-    step: Annotated[str | None, Query(description="Not supported yet.")] = None,
 ) -> Response:
-    """Return stored readings, oldest first."""
+    """Return stored readings, oldest first; with `step` what those of each step come to."""
     if step is not None:
-        raise RefusedError(422, "not_supported", "step: Aggregation is not supported yet; leave it out.", field="step")
+        if cursor is not None:
+            raise RefusedError(422, "invalid", "cursor: Steps come all at once, without pages.", field="cursor")
+        taken = await ports.reads.points(wearer_id, points.whole_steps(span, step), vitals, step)
+        return await answer_page(taken, points.view, cursor=None)
     after = open_page("readings", cursor, datetime, int)
     found = await ports.reads.readings(wearer_id, _page(span, after), vitals)
     last = found[-1] if len(found) == span.limit else None

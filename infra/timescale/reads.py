@@ -5,14 +5,17 @@ Values are parameters; names of columns come from the registry of vitals and fro
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from api.records import AlertQuery, Latest, Position, Positions, Reading, Score, Span
+from api.records import AlertQuery, Latest, Point, Position, Positions, Reading, Score, Span
+from infra.timescale.points import points_query, read_point
 from infra.timescale.pool import database_errors
+from infra.timescale.variant import Variant, read_variant
 from schemas.alerts import Alert
 from schemas.episodes import Episode
 from schemas.topics import EPISODES, READINGS, SCORES
@@ -94,6 +97,7 @@ class StoredData:
         """`device_of` gives the id of a device by its number."""
         self._pool = pool
         self._device_of = device_of
+        self._variant: Variant | None = None
 
     async def latest(self, wearer: UUID) -> Latest | None:
         """Return what was measured last, None before the first reading."""
@@ -112,6 +116,16 @@ class StoredData:
         with database_errors():
             rows = await self._pool.fetch(query, wearer, span.start, span.end, *after, span.limit)
         return await _made(rows, lambda row: self._reading(row, names))
+
+    async def points(self, wearer: UUID, span: Span, vitals: Sequence[str], step: timedelta) -> Sequence[Point]:
+        """Return what the readings of each step of the span come to, oldest first."""
+        if self._variant is None:
+            self._variant = await read_variant(self._pool)
+        query, grain = points_query(vitals, step, sums_kept=self._variant == "timescaledb")
+        more = () if grain is None else (grain,)
+        with database_errors():
+            rows = await self._pool.fetch(query, wearer, span.start, span.end, step, *more)
+        return await _made(rows, lambda row: read_point(row, vitals, step))
 
     async def scores(self, wearer: UUID, span: Span) -> Sequence[Score]:
         """Return scored bins, oldest first."""

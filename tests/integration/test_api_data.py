@@ -99,6 +99,38 @@ async def test_latest_is_the_newest_measured_with_the_newest_of_each_vital(api: 
     }
 
 
+async def test_readings_come_in_steps(api: RunningApi) -> None:
+    """Steps hold mean, extremes, counts and sums, say what stands behind them, and leave empty ones out."""
+    wearer = await api.wearer()
+    made = frame(
+        wearer,
+        {"at": 0, "heart_rate": 70.0, "steps": 4.0},
+        {"at": 30, "heart_rate": 75.0, "injected": True},
+        {"at": 125, "spo2": 97.0, "origin": 2},
+    )
+    await api.store(wearer, made, following=1)
+    async with api.client(api.admin) as admin:
+        answer = (await admin.get(f"/wearers/{wearer}/readings", params={**_DAY, "step": "1m"})).json()
+        narrow = await admin.get(f"/wearers/{wearer}/readings", params={**_DAY, "step": "90s", "vitals": "spo2"})
+    assert answer["cursor"] is None
+    first, last = answer["items"]
+    assert first == {
+        "wearer_id": str(wearer),
+        "time": "2026-11-21T08:00:00.000Z",
+        "step_s": 60,
+        "readings": 2,
+        "injected": 1,
+        "replayed": 0,
+        "simulated": 0,
+        "vitals": {
+            "heart_rate": {"mean": 72.5, "min": 70.0, "max": 75.0, "count": 2, "unit": "/min"},
+            "steps": {"sum": 4.0, "count": 1, "unit": "{steps}"},
+        },
+    }
+    assert (last["time"], last["simulated"], list(last["vitals"])) == ("2026-11-21T08:02:00.000Z", 1, ["spo2"])
+    assert [(one["time"], one["readings"]) for one in narrow.json()["items"]] == [("2026-11-21T08:01:30.000Z", 1)]
+
+
 async def test_a_query_that_cannot_be_meant_is_refused_by_the_name_of_its_field(api: RunningApi) -> None:
     """Naive times, unknown vitals, steps, foreign cursors and wild limits are 422 and name the field."""
     wearer = await api.wearer()
@@ -107,7 +139,9 @@ async def test_a_query_that_cannot_be_meant_is_refused_by_the_name_of_its_field(
             ({"from": "2026-11-21T08:00:00"}, "from", "invalid"),
             ({"from": "2027-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, "from", "invalid"),
             ({"vitals": "heart_rate,mood"}, "vitals", "invalid"),
-            ({"step": "60"}, "step", "not_supported"),
+            ({"step": "60"}, "step", "invalid"),
+            ({"step": "1s", "from": "2026-11-01T00:00:00Z"}, "step", "too_many_points"),
+            ({"step": "1m", "cursor": "AAAA"}, "cursor", "invalid"),
             ({"cursor": "AAAA"}, "cursor", "bad_cursor"),
             ({"limit": "0"}, "limit", "invalid"),
         ):
