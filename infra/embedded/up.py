@@ -272,7 +272,9 @@ class _Announcement:
     def changed(self, pids: Mapping[str, int]) -> None:
         """Keeps run.json true."""
         kafka = self._settings.kafka_bootstrap
-        write_run_file(self._settings.data_dir, pids, api=self._api, gateway=self._gateway, kafka=kafka)
+        postgres = urlsplit(self._settings.database_url).netloc.rpartition("@")[2]
+        doors = {"api": self._api, "gateway": self._gateway, "kafka": kafka, "postgres": postgres}
+        write_run_file(self._settings.data_dir, pids, **doors)
 
     def ready(self, pids: Mapping[str, int]) -> None:
         """Says that the system stands."""

@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 """
 _APPLIED: Final = "SELECT version, name, sha256 FROM schema_migrations ORDER BY version"
 _RECORD: Final = "INSERT INTO system (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING RETURNING true"
+_LOG_IS_GONE: Final = "kafka_is_gone"
 _REMEMBER: Final = "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)"
 
 
@@ -84,8 +85,10 @@ class MigrationSettings(Protocol):
         ...
 
 
-async def migrate(settings: MigrationSettings) -> None:
+async def migrate(settings: MigrationSettings, *, new_log: bool = False) -> None:
     """Bring the database to the newest schema, make the topics, and tie the two to each other.
+
+    `new_log`: the log that this database was used with is gone for good; take the one that answers.
 
     Raises:
         SetupError: The database or a topic is in the way; the message carries the next step.
@@ -95,6 +98,9 @@ async def migrate(settings: MigrationSettings) -> None:
     pool = await open_pool(settings.database_url, size=2, application_name="pulsera migrate")
     try:
         await apply_migrations(pool)
+        if new_log:
+            async with pool.acquire() as connection:
+                await expect_new_log(connection)
         durability = Durability(replication=settings.kafka_replication, flush=settings.durable)
         cluster_id, _ = await create_topics(settings.kafka_bootstrap, durability)
         await remember_log(pool, cluster_id=cluster_id)
@@ -143,8 +149,8 @@ def pending(known: Sequence[Migration], applied: Sequence[Applied]) -> Sequence[
     return known[len(applied) :]
 
 
-async def apply_migrations(pool: asyncpg.Pool, folder: Path = MIGRATIONS) -> int:
-    """Bring the database to the newest schema and return how many migrations that took.
+async def apply_migrations(pool: asyncpg.Pool, folder: Path = MIGRATIONS, *, upto: int | None = None) -> int:
+    """Bring the database to the newest schema, or to that of the number `upto`; return how many migrations that took.
 
     Raises:
         SetupError: The database is newer than this code, or an applied file was changed since.
@@ -158,6 +164,8 @@ async def apply_migrations(pool: asyncpg.Pool, folder: Path = MIGRATIONS) -> int
                     variant = await choose_variant(connection)
                     await connection.execute(_TABLE)
                 todo = pending(read_migrations(folder, variant=variant), await _applied(connection))
+                if upto is not None:
+                    todo = [migration for migration in todo if migration.version <= upto]
                 for migration in todo:
                     async with connection.transaction():
                         await connection.execute(migration.sql, timeout=3600)
@@ -199,11 +207,27 @@ async def remember_log(pool: asyncpg.Pool, *, cluster_id: str, partitions: int =
     """
     with database_errors():
         async with pool.acquire() as connection, connection.transaction():
+            if await connection.fetchval("DELETE FROM system WHERE key = $1 RETURNING true", _LOG_IS_GONE):
+                await connection.execute("UPDATE processor_state SET cluster_id = $1, next_offset = 0", cluster_id)
             is_first = await connection.fetchval(_RECORD, "partitions", str(partitions))
             await connection.fetchval(_RECORD, "kafka_cluster_id", cluster_id)
             if is_first:  # the log may hold alerts of a database that was lost
                 await raise_generation(connection)
     await check_log(pool, cluster_id=cluster_id, partitions=partitions)
+
+
+async def expect_new_log(connection: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy) -> None:
+    """Let the next migrate tie this database to whatever log it finds, and read that from its start.
+
+    What the families have learnt is kept; what the old log still held for them is given up.
+
+    Raises:
+        DatabaseAwayError: Nothing is changed.
+    """
+    with database_errors():
+        async with connection.transaction():
+            await connection.execute("DELETE FROM system WHERE key = 'kafka_cluster_id'")
+            await connection.fetchval(_RECORD, _LOG_IS_GONE, "true")
 
 
 async def check_log(pool: asyncpg.Pool, *, cluster_id: str, partitions: int = PARTITIONS) -> None:
