@@ -255,14 +255,21 @@ def simulate(
     rate: Annotated[float, typer.Option(help="Readings a second of each device.")] = 1.0,
     seconds: Annotated[float | None, typer.Option(help="How long. Default: until Ctrl-C.", min=0)] = None,
     seed: Annotated[int | None, typer.Option(help="Makes the same people again. Default: a new one, printed.")] = None,
+    faults: Annotated[
+        str,
+        typer.Option(
+            help="What goes wrong: drop, duplicate, reorder (share of readings), late-burst, device-off (of the time), "
+            "clock-skew (of devices); separated by commas, each with a share of its own if wanted: drop=0.1.",
+        ),
+    ] = "",
 ) -> None:
     """Send made data of many devices, marked as simulated wherever it shows.
 
-    Example: pulsera simulate --devices 50 --rate 1 --seed 7
+    Example: pulsera simulate --devices 50 --rate 1 --seed 7 --faults drop,late-burst=0.2,clock-skew
     """
     from infra.device_commands import run_simulate
 
-    run_simulate(devices=devices, rate_hz=rate, seconds=seconds, seed=seed)
+    run_simulate(devices=devices, rate_hz=rate, seconds=seconds, seed=seed, faults=faults)
 
 
 def main() -> None:

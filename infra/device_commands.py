@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import secrets
 import signal
 import sys
@@ -18,6 +19,7 @@ from infra.enrol import api_client, device_socket, enrol, find_system, unused_na
 from infra.logs import configure_logging
 from infra.settings import Settings, load_settings
 from ingest.client.connection import DeviceClient, wall_clock_ms
+from ingest.client.faults import Faults, parse_faults
 from ingest.client.recordings import Recording, read_e4
 from ingest.client.replay import (
     DEMO_FOLDER,
@@ -29,7 +31,7 @@ from ingest.client.replay import (
     ReplayPlan,
     replay,
 )
-from ingest.client.simulator import People, Tally, simulate
+from ingest.client.simulator import People, Tally, check_rate, simulate
 from schemas.errors import SetupError
 
 DEMO: Final = "demo"
@@ -73,10 +75,11 @@ def run_replay(dataset: str, *, speed: float | None, present_s: int | None, targ
     _run(_replayed(plan, settings, target, name))
 
 
-def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: int | None) -> None:
+def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: int | None, faults: str) -> None:
     """Sends made data of many devices for `seconds`, or until Ctrl-C.
 
     Raises:
+        ContractError: There is no such fault, rate or share.
         SetupError: There is no running system.
         DeviceStoppedError: The gateway will not take one of the devices any more.
     """
@@ -84,8 +87,10 @@ def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: i
     # A thousand devices that reconnect would drown everything else.
     configure_logging("simulate", level="warning")
     chosen = secrets.randbelow(2**31) if seed is None else seed
+    check_rate(rate_hz)
+    trouble = Faults(parse_faults(faults), devices=devices, step_s=1 / rate_hz, seed=chosen)
     typer.echo(f"seed {chosen}", err=True)
-    _run(_simulated(People(devices, seed=chosen), devices, settings, rate_hz=rate_hz, seconds=seconds))
+    _run(_simulated(People(devices, seed=chosen), trouble, settings, rate_hz=rate_hz, seconds=seconds))
 
 
 async def _replayed(plan: ReplayPlan, settings: Settings, target: Target, name: str) -> None:
@@ -108,9 +113,9 @@ async def _replayed(plan: ReplayPlan, settings: Settings, target: Target, name: 
 
 
 async def _simulated(
-    people: People, devices: int, settings: Settings, *, rate_hz: float, seconds: float | None
+    people: People, faults: Faults, settings: Settings, *, rate_hz: float, seconds: float | None
 ) -> None:
-    names = [f"Simulated {number:04d}" for number in range(1, devices + 1)]
+    names = [f"Simulated {number:04d}" for number in range(1, len(faults.skews_ms) + 1)]
     nobody = Target(wearer=None, url=None, token=None)
     url, tokens = await _where(settings, nobody, names, model=_SIMULATED_MODEL)
     line = _ProgressLine()
@@ -121,9 +126,16 @@ async def _simulated(
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(
-                DeviceClient(url, token, model=_SIMULATED_MODEL, origin="simulated", capacity_bytes=_BUFFER_BYTES_EACH)
+                DeviceClient(
+                    url,
+                    token,
+                    model=_SIMULATED_MODEL,
+                    origin="simulated",
+                    capacity_bytes=_BUFFER_BYTES_EACH,
+                    clock_ms=functools.partial(_skewed_clock_ms, skew_ms),
+                )
             )
-            for token in tokens
+            for token, skew_ms in zip(tokens, faults.skews_ms, strict=True)
         ]
         tally = await simulate(
             people,
@@ -133,8 +145,16 @@ async def _simulated(
             start_ms=wall_clock_ms(),
             monotonic_s=time.monotonic,
             on_progress=show,
+            faults=faults,
         )
     line.end(f"{tally.sent} readings sent, {tally.acknowledged} acknowledged.")
+    if faults.counts:
+        done = ", ".join(f"{count} {what}" for what, count in sorted(faults.counts.items()))
+        typer.echo(f"Faults made: {done}.", err=True)
+
+
+def _skewed_clock_ms(skew_ms: int) -> int:
+    return wall_clock_ms() + skew_ms
 
 
 async def _demo_name(plan: ReplayPlan, settings: Settings, target: Target) -> str:

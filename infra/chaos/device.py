@@ -174,6 +174,8 @@ class Device:
         """Put the backlog on the way, before anything that is measured from now on."""
         self.silent = False
         self.last_ack_s = time.monotonic()
+        for message in self.waiting:
+            message.first_sent_s = 0.0  # the device's own silence is no wait for the gateway
         size = self._random.choice(BATCHES)
         for at in range(0, len(self._backlog), size):
             self.enqueue(self._backlog[at : at + size])

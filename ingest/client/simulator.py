@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ingest.client.faults import Faults
 from ingest.client.messages import Reading
 from schemas.errors import ContractError
 from schemas.vitals import BY_NAME
@@ -107,6 +108,12 @@ def readings(time_ms: int, vitals: dict[str, Floats]) -> list[Reading]:
     return [{**common, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
 
 
+def check_rate(rate_hz: float) -> None:
+    """Raise ContractError for a rate that cannot be kept."""
+    if not 0 < rate_hz <= MOST_HZ:
+        raise ContractError(f"The rate must be more than 0 and at most {MOST_HZ:g} readings a second, not {rate_hz:g}.")
+
+
 class Device(Protocol):
     """A connected device; `DeviceClient` is one."""
 
@@ -142,34 +149,42 @@ async def simulate(
     start_ms: int,
     monotonic_s: Callable[[], float],
     on_progress: Callable[[Tally], None],
+    faults: Faults | None = None,
 ) -> Tally:
     """Send `rate_hz` readings a second of each person, for `seconds` or until cancelled; return the final tally.
 
-    Readings carry the time at which they are due, so that being late never makes two of them one.
+    Readings carry the time at which they are due, so that being late never makes two of them one. Faults decide what
+    of it leaves the devices, and when.
 
     Raises:
         DeviceStoppedError: The gateway will not take one of the devices any more.
     """
-    if not 0 < rate_hz <= MOST_HZ:
-        raise ContractError(f"The rate must be more than 0 and at most {MOST_HZ:g} readings a second, not {rate_hz:g}.")
-    began_s, step, told_s = monotonic_s(), 0, 0.0
+    check_rate(rate_hz)
+    began_s, step, told_s, sent = monotonic_s(), 0, 0.0, 0
     while seconds is None or step < seconds * rate_hz:
         await asyncio.sleep(max(0.0, began_s + step / rate_hz - monotonic_s()))
         due_ms = start_ms + round(step * 1000 / rate_hz)
         made = readings(due_ms, people.step(due_ms, 1 / rate_hz))
-        for device, reading in zip(devices, made, strict=True):
-            await device.send([reading])
+        for index, (device, reading) in enumerate(zip(devices, made, strict=True)):
+            sent += await _send(device, [[reading]] if faults is None else faults.passing(index, reading))
         step += 1
         elapsed_s = monotonic_s() - began_s
         if elapsed_s - told_s >= 1:
             told_s = elapsed_s
-            on_progress(_tally(devices, step, elapsed_s))
-    for device in devices:
+            on_progress(_tally(devices, sent, elapsed_s))
+    for index, device in enumerate(devices):
+        sent += await _send(device, [] if faults is None else faults.held(index))
         await device.drained()
-    return _tally(devices, step, monotonic_s() - began_s)
+    return _tally(devices, sent, monotonic_s() - began_s)
 
 
-def _tally(devices: Sequence[Device], steps: int, elapsed_s: float) -> Tally:
-    sent = steps * len(devices)
+async def _send(device: Device, sendings: Sequence[Sequence[Reading]]) -> int:
+    """Give a device what is to leave it; return how many readings that were."""
+    for sending in sendings:
+        await device.send(sending)
+    return sum(len(sending) for sending in sendings)
+
+
+def _tally(devices: Sequence[Device], sent: int, elapsed_s: float) -> Tally:
     waiting = sum(device.unacknowledged for device in devices)
     return Tally(sent, sent - waiting, sent / elapsed_s if elapsed_s > 0 else 0.0)
