@@ -14,6 +14,7 @@ from infra.bench.commands import bench
 from infra.chaos.commands import chaos
 from infra.dead_letter_commands import dead_letters
 from infra.fuzz.commands import fuzz
+from infra.fuzz.commands import fuzz
 from schemas.errors import PulseraError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 
 app.add_typer(bench, name="bench")
 app.add_typer(dead_letters, name="dead-letters")
+app.command("fuzz")(fuzz)
 app.command("fuzz")(fuzz)
 app.command("chaos")(chaos)
 

@@ -14,17 +14,28 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.arrow_messages import is_compressed
 from schemas.errors import FrameError, RegistryVersionError
-from schemas.vitals import NAMES, ORIGINS, REGISTRY_VERSION
+from schemas.vitals import HRV_WINDOW_PLAUSIBLE_S, IBI_PLAUSIBLE_MS, NAMES, ORIGINS, REGISTRY_VERSION, VITALS
 
 MAX_FRAME_BYTES: Final = 262_144
 MAX_READINGS_PER_MESSAGE: Final = 500
 
+_UNREADABLE: Final = (pa.ArrowException, OSError, ValueError, IndexError)
+_DIGITS_MOST: Final = 18
 _KIND: Final = b"pulsera.readings"
 _ID: Final = pa.dictionary(pa.int32(), pa.binary(16))
 _TIME: Final = pa.timestamp("us", tz="UTC")
 
 _FIRST_COLUMN: Final = pa.ipc.IpcReadOptions(included_fields=[0])
+
+_COUNTED: Final = ("stream_id", "device_number", "seq")
+_NAMED: Final = ("wearer", "boot", "firmware")
+_BOUNDED: Final = (*NAMES, "quality", "hrv_window_s")
+_BOUNDS: Final = np.array([*[vital.plausible for vital in VITALS], (0, 1), HRV_WINDOW_PLAUSIBLE_S], dtype=np.float32)
+_LOWEST, _HIGHEST = _BOUNDS.T
+_ROW_LEAST_BYTES: Final = 32
+"""A row of any of our frames takes more, so that a frame which claims more rows than its bytes can hold is refused."""
 
 _IDENTITY_FIELDS: Final = [
     pa.field("wearer", _ID, nullable=False),
@@ -136,6 +147,8 @@ def wearers_of(data: bytes) -> frozenset[bytes]:
         FrameError: The bytes are no Arrow stream with a column of wearers.
     """
     try:
+        if is_compressed(data):
+            raise FrameError("The frame is compressed: nobody can tell how much it would become.")
         reader = pa.ipc.open_stream(pa.py_buffer(data), options=_FIRST_COLUMN)
         if reader.schema.names != ["wearer"]:
             reader = pa.ipc.open_stream(pa.py_buffer(data))
@@ -155,10 +168,27 @@ def _check_values(frame: Frame) -> None:
     origin = frame.integers("origin")
     if origin.min() < 0 or origin.max() >= len(ORIGINS):
         raise FrameError("A frame names an origin that is not in the table of origins.")
-    infinite = np.isinf(frame.matrix(NAMES))
-    if infinite.any():
-        name = NAMES[int(infinite.any(axis=0).argmax())]
-        raise FrameError(f"The column {name} holds an infinite value.")
+    for name in _COUNTED:
+        if frame.integers(name).min() < 0:
+            raise FrameError(f"The column {name} holds a negative number.")
+    refuse_nameless(frame.batch, _NAMED)
+    values = frame.matrix(_BOUNDED)
+    outside = ((values < _LOWEST) | (values > _HIGHEST)).any(axis=0)
+    if outside.any():
+        raise FrameError(f"The column {_BOUNDED[int(outside.argmax())]} holds a value that no gateway lets through.")
+    beats = frame.batch.column("ibi")
+    if beats.null_count < frame.rows:
+        intervals = beats.flatten()
+        known = intervals.to_numpy(zero_copy_only=False)
+        if intervals.null_count or not ((known >= IBI_PLAUSIBLE_MS[0]) & (known <= IBI_PLAUSIBLE_MS[1])).all():
+            raise FrameError("A list of beats holds one that no gateway lets through.")
+
+
+def refuse_nameless(batch: pa.RecordBatch, names: Sequence[str]) -> None:
+    """Raise FrameError where a dictionary column names something that is null: no two batches of it can be joined."""
+    for name in names:
+        if batch.column(name).dictionary.null_count:
+            raise FrameError(f"The dictionary of the column {name} holds a null.")
 
 
 def write_stream(batch: pa.RecordBatch) -> bytes:
@@ -178,17 +208,14 @@ def read_stream(data: bytes, *, kind: bytes, registry_version: int) -> pa.Record
         RegistryVersionError: Written with a registry newer than `registry_version`.
     """
     try:
-        reader = pa.ipc.open_stream(pa.py_buffer(data))
-        batches = list(reader)
-        for batch in batches:
-            batch.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
+        batches, schema = _batches(data)
+    except _UNREADABLE as error:
         raise FrameError(f"The bytes are not an Arrow stream: {type(error).__name__}.") from error
-    metadata = reader.schema.metadata or {}
+    metadata = schema.metadata or {}
     if metadata.get(b"kind") != kind:
         raise FrameError(f"The stream is not of the kind {kind.decode()}.")
     written = metadata.get(b"registry_version", b"")
-    if not written.isdigit():
+    if not written.isdigit() or len(written) > _DIGITS_MOST:
         raise FrameError("The frame does not name its registry version.")
     if int(written) > registry_version:
         raise RegistryVersionError(
@@ -203,17 +230,36 @@ def read_stream(data: bytes, *, kind: bytes, registry_version: int) -> pa.Record
 def rows_in(data: bytes) -> int:
     """Return how many rows a whole frame of any kind holds, 0 where the bytes are none."""
     try:
-        batches = list(pa.ipc.open_stream(pa.py_buffer(data)))
-        for batch in batches:
-            batch.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, IndexError):
+        batches, _ = _batches(data)
+    except (FrameError, *_UNREADABLE):
         return 0
     return sum(batch.num_rows for batch in batches)
+
+
+def _batches(data: bytes) -> tuple[list[pa.RecordBatch], pa.Schema]:
+    """Return the whole and valid record batches of a stream, and its schema.
+
+    Raises:
+        FrameError: It is compressed, or claims more rows than its bytes can hold.
+    """
+    if is_compressed(data):
+        raise FrameError("The frame is compressed: nobody can tell how much it would become.")
+    reader = pa.ipc.open_stream(pa.py_buffer(data))
+    batches = list(reader)
+    if sum(batch.num_rows for batch in batches) * _ROW_LEAST_BYTES > len(data):
+        raise FrameError("The frame claims more rows than its bytes can hold.")
+    for batch in batches:
+        batch.validate(full=True)
+    _ = reader.schema.names  # a name that is no UTF-8 fails here, and not wherever it is first looked at
+    return batches, reader.schema
 
 
 def pick(data: bytes, rows: npt.NDArray[np.int64]) -> bytes:
     """Return the frame with these rows alone, its schema and metadata as they were; for bytes that `rows_in` counts."""
     table = pa.ipc.open_stream(pa.py_buffer(data)).read_all().take(pa.array(rows)).combine_chunks()
+    if table.num_rows == 0:
+        empty = [pa.nulls(0, field.type) for field in table.schema]
+        return write_stream(pa.RecordBatch.from_arrays(empty, schema=table.schema))
     return write_stream(table.to_batches()[0])
 
 

@@ -8,12 +8,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.errors import FrameError
-from schemas.frame import Frame, conform, read_stream, write_stream
+from schemas.frame import Frame, conform, read_stream, refuse_nameless, write_stream
 from schemas.vitals import NAMES, REGISTRY_VERSION
 
 BIN_MS: Final = 5_000
 
+_DIGITS_MOST: Final = 18
 _KIND: Final = b"pulsera.scores"
+_NAMED: Final = ("wearer", "model", "firmware")
 _ID: Final = pa.dictionary(pa.int32(), pa.binary(16))
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 
@@ -82,9 +84,11 @@ def decode(data: bytes) -> ScoreFrame:
     """
     batch = read_stream(data, kind=_KIND, registry_version=REGISTRY_VERSION)
     clock = batch.schema.metadata.get(b"clock_ms", b"")
-    if not clock.isdigit():
+    if not clock.isdigit() or len(clock) > _DIGITS_MOST:
         raise FrameError("A frame of scores does not carry its writer's clock.")
-    return ScoreFrame(Frame(conform(batch, SCORE_SCHEMA)), int(clock))
+    conformed = conform(batch, SCORE_SCHEMA)
+    refuse_nameless(conformed, _NAMED)
+    return ScoreFrame(Frame(conformed), int(clock))
 
 
 def empty() -> pa.RecordBatch:

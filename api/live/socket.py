@@ -141,7 +141,7 @@ def _handle(session: _Session, text: str) -> None:
 def _misunderstood(text: str, error: msgspec.ValidationError) -> tuple[int | None, RefusedError]:
     try:
         named = msgspec.json.decode(text, type=_Named)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None, RefusedError(422, "bad_message", f"The message is not as it must be: {error}")
     if named.type not in {"subscribe", "unsubscribe"}:
         return named.id, RefusedError(422, "not_supported", f"There is no message of the type {named.type!r}.")

@@ -37,6 +37,9 @@ async def cut(
     """
     count = family.rows(record)
     bad: list[int] = []
+    nothing = np.empty(0, dtype=np.int64)
+    if count > 1 and not await _is_usable(family.pick(record, nothing), works):
+        return None  # no row is to blame: trying each of them would hold the partition up for nothing
     waiting = [np.arange(count, dtype=np.int64)] if count > 1 else []
     while waiting:
         rows = waiting.pop()

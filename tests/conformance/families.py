@@ -102,7 +102,7 @@ class KeepingFamily(Words):
     async def write(self, items: Sequence[tuple[Record, str]], moves: Sequence[OffsetMove]) -> None:
         """Write rows and offsets in one transaction."""
         self.batches.append(len(items))
-        rows = [(record.topic, record.partition, record.offset, text) for record, text in items]
+        rows = [(record.topic, record.partition, record.offset, text) for record, text in items if text]
         await self.store.write(rows, moves)
 
     async def settle(self, partitions: Collection[int]) -> None:

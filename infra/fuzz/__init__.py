@@ -1,0 +1,1 @@
+"""Spoiled messages, frames and handshakes against the decoders, the families and the running sockets."""
