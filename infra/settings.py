@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
 
     host: str = Field(
-        default="faust",
+        default="aiokafka",
         pattern="^(aiokafka|faust)$",
         description="what feeds workers their records",
     )

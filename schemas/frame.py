@@ -4,6 +4,7 @@ One record is one Arrow IPC stream, schema included, with one record batch, so t
 Columns are only ever added, nullable, and read by name; a frame names the registry version it was written with.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas import stream
 from schemas.arrow_messages import is_compressed
 from schemas.errors import FrameError, RegistryVersionError
 from schemas.vitals import HRV_WINDOW_PLAUSIBLE_S, IBI_PLAUSIBLE_MS, NAMES, ORIGINS, REGISTRY_VERSION, VITALS
@@ -31,7 +33,7 @@ _FIRST_COLUMN: Final = pa.ipc.IpcReadOptions(included_fields=[0])
 
 _COUNTED: Final = ("stream_id", "device_number", "seq")
 _NAMED: Final = ("wearer", "boot", "firmware")
-_BOUNDED: Final = (*NAMES, "quality", "hrv_window_s")
+CHECKED: Final = (*NAMES, "quality", "hrv_window_s")
 _BOUNDS: Final = np.array([*[vital.plausible for vital in VITALS], (0, 1), HRV_WINDOW_PLAUSIBLE_S], dtype=np.float32)
 _LOWEST, _HIGHEST = _BOUNDS.T
 _ROW_LEAST_BYTES: Final = 32
@@ -67,11 +69,20 @@ FRAME_SCHEMA: Final = pa.schema(
 `origin` the index into `schemas.vitals.ORIGINS`. A vital that was not measured is null, never 0."""
 
 
+_LAYOUT: Final = stream.Layout(FRAME_SCHEMA)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A decoded frame: one record batch with exactly the columns of `FRAME_SCHEMA`, vitals as NaN where null."""
+    """A decoded frame: one record batch with exactly the columns of `FRAME_SCHEMA`, vitals as NaN where null.
+
+    `columns` are views of the bytes that the batch was read from, None where they are not known to lie there;
+    `checked` the float columns `CHECKED`, side by side.
+    """
 
     batch: pa.RecordBatch
+    columns: stream.Columns | None = dataclasses.field(default=None, compare=False, repr=False)
+    checked: npt.NDArray[np.float32] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def rows(self) -> int:
@@ -80,25 +91,45 @@ class Frame:
 
     def floats(self, name: str) -> npt.NDArray[np.float32]:
         """Return a float column, shape (rows,), NaN where there is no value."""
+        if self.columns is not None:
+            return self.columns.floats(name)
         column = self.batch.column(name)
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float32)
 
     def matrix(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return several float columns side by side, shape (rows, len(names)), NaN where there is no value."""
-        values = np.empty((self.rows, len(names)), dtype=np.float32)
+        if self.checked is not None and tuple(names) == CHECKED[: len(names)]:
+            return self.checked[:, : len(names)]
+        values = np.full((self.rows, len(names)), np.nan, dtype=np.float32)
         for place, name in enumerate(names):
-            values[:, place] = self.batch.column(name).to_numpy(zero_copy_only=False)
+            if not self.absent(name):
+                values[:, place] = self.floats(name)
         return values
 
     def integers(self, name: str) -> npt.NDArray[np.int64]:
-        """Return an integer or time column as int64, shape (rows,); times are microseconds since 1970 UTC."""
+        """Return an integer or time column as int64, shape (rows,); times are microseconds since 1970 UTC.
+
+        An absent value is 0 (see `known` to tell them apart).
+        """
+        if self.absent(name):
+            return np.zeros(self.rows, dtype=np.int64)
+        if self.columns is not None:
+            values = self.columns.values(name).astype(np.int64)
+            return values if self.columns.null_count(name) == 0 else np.where(self.known(name), values, 0)
         column = self.batch.column(name)
         if pa.types.is_timestamp(column.type):
             column = column.view(pa.int64())
-        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+        if column.null_count:
+            column = pc.fill_null(column, pa.scalar(0, column.type))
+        return np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.int64)
 
     def booleans(self, name: str) -> npt.NDArray[np.bool_]:
         """Return a boolean column, shape (rows,); null counts as False (see `known` to tell them apart)."""
+        if self.absent(name):
+            return np.zeros(self.rows, dtype=np.bool_)
+        if self.columns is not None:
+            values: npt.NDArray[np.bool_] = self.columns.values(name)
+            return values if self.columns.null_count(name) == 0 else values & self.known(name)
         column = self.batch.column(name)
         if column.null_count:
             column = pc.fill_null(column, fill_value=False)
@@ -106,12 +137,32 @@ class Frame:
 
     def known(self, name: str) -> npt.NDArray[np.bool_]:
         """Return where a column holds a value, shape (rows,)."""
+        if self.columns is not None:
+            return self.columns.known(name)
         return np.asarray(pc.is_valid(self.batch.column(name)).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+    def absent(self, name: str) -> bool:
+        """Does the column hold no value at all?"""
+        nulls = self.batch.column(name).null_count if self.columns is None else self.columns.null_count(name)
+        return bool(nulls == self.rows)
 
     def ids(self, name: str) -> tuple[list[bytes], npt.NDArray[np.int32]]:
         """Return the distinct 16-byte ids of a dictionary column and each row's index into them."""
+        if self.columns is not None:
+            return self.columns.dictionary(name), self.columns.values(name)
         column = self.batch.column(name)
         return column.dictionary.to_pylist(), np.asarray(column.indices.to_numpy(zero_copy_only=False), dtype=np.int32)
+
+    def texts(self, name: str) -> tuple[list[str], npt.NDArray[np.int32]]:
+        """Return the distinct texts of a dictionary column and each row's index into them, -1 where it is null."""
+        if self.absent(name):
+            return [], np.full(self.rows, -1, dtype=np.int32)
+        if self.columns is not None:
+            codes: npt.NDArray[np.int32] = self.columns.values(name)
+            return self.columns.dictionary(name), np.where(self.known(name), codes, np.int32(-1))
+        column = self.batch.column(name)
+        indices = pc.fill_null(column.indices, pa.scalar(-1, pa.int32()))
+        return column.dictionary.to_pylist(), np.asarray(indices.to_numpy(zero_copy_only=False), dtype=np.int32)
 
 
 def encode(batch: pa.RecordBatch) -> bytes:
@@ -132,10 +183,27 @@ def decode(data: bytes) -> Frame:
         FrameError: The bytes are no readable frame, or a column has another type.
         RegistryVersionError: The frame was written with a newer registry than this process knows.
     """
-    batch = read_stream(data, kind=_KIND, registry_version=REGISTRY_VERSION)
-    frame = Frame(conform(batch, FRAME_SCHEMA))
-    _check_values(frame)
-    return frame
+    if data == _HEARTBEAT:
+        return _NOTHING
+    frame = _known_frame(data)
+    if frame is None:
+        batch = read_stream(data, kind=_KIND, registry_version=REGISTRY_VERSION)
+        frame = Frame(conform(batch, FRAME_SCHEMA))
+    return frame if frame.rows == 0 else _checked(frame)
+
+
+def _known_frame(data: bytes) -> Frame | None:
+    """Return the frame of a stream whose columns lie where our own writers put them, None for any other."""
+    columns = stream.locate(data, _LAYOUT)
+    if columns is None:
+        return None
+    try:
+        batches = list(pa.ipc.open_stream(pa.py_buffer(data)))
+        for batch in batches:
+            batch.validate(full=True)
+    except _UNREADABLE as error:
+        raise FrameError(f"The bytes are not an Arrow stream: {type(error).__name__}.") from error
+    return Frame(batches[0], columns) if len(batches) == 1 else None
 
 
 def wearers_of(data: bytes) -> frozenset[bytes]:
@@ -162,26 +230,25 @@ def heartbeat() -> bytes:
     return _HEARTBEAT
 
 
-def _check_values(frame: Frame) -> None:
-    if frame.rows == 0:
-        return
+def _checked(frame: Frame) -> Frame:
     origin = frame.integers("origin")
     if origin.min() < 0 or origin.max() >= len(ORIGINS):
         raise FrameError("A frame names an origin that is not in the table of origins.")
     for name in _COUNTED:
         if frame.integers(name).min() < 0:
             raise FrameError(f"The column {name} holds a negative number.")
-    refuse_nameless(frame.batch, _NAMED)
-    values = frame.matrix(_BOUNDED)
+    if frame.columns is None:
+        refuse_nameless(frame.batch, _NAMED)
+    values = frame.matrix(CHECKED)
     outside = ((values < _LOWEST) | (values > _HIGHEST)).any(axis=0)
     if outside.any():
-        raise FrameError(f"The column {_BOUNDED[int(outside.argmax())]} holds a value that no gateway lets through.")
-    beats = frame.batch.column("ibi")
-    if beats.null_count < frame.rows:
-        intervals = beats.flatten()
+        raise FrameError(f"The column {CHECKED[int(outside.argmax())]} holds a value that no gateway lets through.")
+    if not frame.absent("ibi"):
+        intervals = frame.batch.column("ibi").flatten()
         known = intervals.to_numpy(zero_copy_only=False)
         if intervals.null_count or not ((known >= IBI_PLAUSIBLE_MS[0]) & (known <= IBI_PLAUSIBLE_MS[1])).all():
             raise FrameError("A list of beats holds one that no gateway lets through.")
+    return Frame(frame.batch, frame.columns, values)
 
 
 def refuse_nameless(batch: pa.RecordBatch, names: Sequence[str]) -> None:
@@ -298,3 +365,4 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 _HEARTBEAT: Final = encode(
     pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in FRAME_SCHEMA], schema=FRAME_SCHEMA)
 )
+_NOTHING: Final = Frame(conform(read_stream(_HEARTBEAT, kind=_KIND, registry_version=REGISTRY_VERSION), FRAME_SCHEMA))
