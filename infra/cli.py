@@ -11,9 +11,8 @@ from typing import Annotated
 import typer
 
 from infra.bench.commands import bench
-from infra.chaos.commands import chaos
+from infra.chaos.commands import chaos, soak
 from infra.dead_letter_commands import dead_letters
-from infra.fuzz.commands import fuzz
 from infra.fuzz.commands import fuzz
 from schemas.errors import PulseraError
 
@@ -29,8 +28,8 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 app.add_typer(dead_letters, name="dead-letters")
 app.command("fuzz")(fuzz)
-app.command("fuzz")(fuzz)
 app.command("chaos")(chaos)
+app.command("soak")(soak)
 
 
 def _tell_version(asked: bool) -> None:

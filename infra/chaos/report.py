@@ -13,21 +13,30 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.chaos.run import Outcome, Round
+from infra.chaos.scene import Audited
 from schemas.errors import SetupError
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
-    """Return the JSON that `--json` writes."""
-    found, alerts, plan = outcome.findings, outcome.alerts, outcome.plan
-    load = outcome.load
+    """Return the JSON that `pulsera chaos --json` writes."""
     return {
-        "seed": plan.seed,
-        "rate": plan.rate,
-        "connections": plan.connections,
-        "rounds_each": plan.rounds,
-        "targets": list(plan.targets),
+        "targets": list(outcome.targets),
+        "rounds_each": outcome.rounds_each,
+        "kills": len(outcome.rounds),
+        **audited_json(outcome.audited),
+        "rounds": [_round(number, one) for number, one in enumerate(outcome.rounds, start=1)],
+    }
+
+
+def audited_json(audited: Audited) -> dict[str, Any]:
+    """Return what every run under load says."""
+    found, alerts, load = audited.findings, audited.alerts, audited.load
+    return {
+        "seed": audited.plan.seed,
+        "rate": audited.plan.rate,
+        "connections": audited.plan.connections,
         "sent": found.sent,
         "acked": found.acked,
         "stored": found.stored,
@@ -40,17 +49,15 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "alerts_missed": alerts.missed,
         "alerts_doubled": alerts.doubled,
         "alerts_unexpected": alerts.unexpected,
-        "kills": len(outcome.rounds),
         "messages": load.get("acked_messages", 0),
         "never_acknowledged": load.get("waiting", 0),
-        "lasted_s": round(outcome.lasted_s, 1),
+        "lasted_s": round(audited.lasted_s, 1),
         "clients": load.get("counts", {}),
         "refused": load.get("refused", []),
-        "carer": outcome.carer,
-        "rounds": [_round(number, one) for number, one in enumerate(outcome.rounds, start=1)],
-        "breaches": outcome.breaches,
+        "carer": audited.carer,
+        "breaches": audited.breaches,
         "shown": [*found.shown, *alerts.shown],
-        "kept": str(outcome.kept) if outcome.kept else None,
+        "kept": str(audited.kept) if audited.kept else None,
         **origin(),
     }
 
@@ -63,6 +70,7 @@ def _round(number: int, one: Round) -> dict[str, Any]:
         "recovery_s": None if one.recovery_s is None else round(one.recovery_s, 2),
         "worst_ack_s": round(one.worst_ack_s, 2),
         "trouble": one.trouble,
+        "waited_for": one.waits,
     }
 
 
@@ -82,13 +90,19 @@ def show(facts: dict[str, Any]) -> None:
     for row in by_fault(facts["rounds"]):
         rounds.add_row(*row)
     console.print(rounds)
+    console.print(f"{facts['kills']} faults")
+    show_audit(console, facts)
+
+
+def show_audit(console: Console, facts: dict[str, Any]) -> None:
+    """Print what became of the readings and alerts, and every breach."""
     console.print(
-        f"{facts['messages']} messages with {facts['acked']} readings acknowledged in {facts['lasted_s']:.0f} s, "
-        f"{facts['kills']} faults: {facts['lost']} lost, {facts['doubled']} doubled, {facts['wrong']} wrong\n"
+        f"{facts['messages']} messages with {facts['acked']} readings acknowledged in {facts['lasted_s']:.0f} s: "
+        f"{facts['lost']} lost, {facts['doubled']} doubled, {facts['wrong']} wrong\n"
         f"{facts['alerts_expected']} alerts expected: {facts['alerts_missed']} missed, "
         f"{facts['alerts_doubled']} doubled ({facts['alerts_unexpected']} others)"
     )
-    console.print(f"clients: {_counted(facts['clients'])}", markup=False)
+    console.print(f"clients: {counted(facts['clients'])}", markup=False)
     console.print(f"seed {facts['seed']}, {facts['machine']}, {facts['date']}, commit {facts['commit']}", markup=False)
     for line in (*facts["refused"], *facts["shown"]):
         console.print(line, markup=False)
@@ -113,7 +127,8 @@ def by_fault(rounds: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _counted(counts: dict[str, int]) -> str:
+def counted(counts: dict[str, int]) -> str:
+    """Return counts in words."""
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
 
 
@@ -130,27 +145,41 @@ def write_between(page: Path, name: str, text: str) -> None:
 
 def markdown(facts: dict[str, Any]) -> str:
     """Return the results as a section of a page."""
-    load = f"at {facts['rate']:,} messages/s over {facts['connections']} devices"
-    amount = (
-        f"{facts['messages']:,} messages with {facts['acked']:,} readings acknowledged in {facts['lasted_s']:,.0f} s"
-    )
-    names = ("lost", "doubled", "wrong", "alerts_expected", "alerts_missed", "alerts_doubled")
     lines = [
-        f"{amount} {load}, {facts['kills']} faults, seed {facts['seed']}.",
-        "",
-        "| lost | doubled | wrong | alerts expected | missed | doubled |",
-        "|---|---|---|---|---|---|",
-        f"| {' | '.join(f'{facts[name]:,}' for name in names)} |",
+        *audit_lines(facts, f"{facts['kills']} faults, "),
         "",
         "| fault | rounds | well again, median s | worst s | slowest ack s |",
         "|---|---|---|---|---|",
         *(f"| {' | '.join(row)} |" for row in by_fault(facts["rounds"])),
         "",
-        f"The clients meanwhile: {_counted(facts['clients'])}.",
+        *ending_lines(facts),
+    ]
+    return "\n".join(lines)
+
+
+def audit_lines(facts: dict[str, Any], what: str) -> list[str]:
+    """Return how much was sent, and the table of what became of it."""
+    load = f"at {facts['rate']:,} messages/s over {facts['connections']} devices"
+    amount = (
+        f"{facts['messages']:,} messages with {facts['acked']:,} readings acknowledged in {facts['lasted_s']:,.0f} s"
+    )
+    names = ("lost", "doubled", "wrong", "alerts_expected", "alerts_missed", "alerts_doubled")
+    return [
+        f"{amount} {load}, {what}seed {facts['seed']}.",
+        "",
+        "| lost | doubled | wrong | alerts expected | missed | doubled |",
+        "|---|---|---|---|---|---|",
+        f"| {' | '.join(f'{facts[name]:,}' for name in names)} |",
+    ]
+
+
+def ending_lines(facts: dict[str, Any]) -> list[str]:
+    """Return what the clients did, and where the figures come from."""
+    return [
+        f"The clients meanwhile: {counted(facts['clients'])}.",
         "",
         f"{facts['machine']}, {facts['date']}, commit {facts['commit']}.",
     ]
-    return "\n".join(lines)
 
 
 def write_json(facts: dict[str, Any], file: Path) -> None:

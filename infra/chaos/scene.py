@@ -1,0 +1,153 @@
+"""What a chaos run and a soak share: the system, the people, the load, and the judgement at the end."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from infra.chaos.alerts import AlertFindings, api_alerts, judge, stored_alerts
+from infra.chaos.auditor import AuditError, Database, Findings, Wearer, audit
+from infra.chaos.carer import Carer
+from infra.chaos.loading import Loading
+from infra.chaos.made_readings import table_of_values
+from infra.chaos.system import System, make_people, running_system
+from infra.embedded.postgres import client_program
+
+SETTLES_WITHIN_S: Final = 60.0
+"""What is acknowledged must be stored, and what was decided told, at the latest so long after the load's end."""
+STEADY_S: Final = 4.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPlan:
+    """`rate` messages a second over `connections` devices; values, faults and the clients' trouble follow the seed."""
+
+    seed: int
+    rate: int
+    connections: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Audited:
+    """What became of what was sent; `kept` names the folder that is left where a promise was broken."""
+
+    plan: LoadPlan
+    findings: Findings = field(default_factory=Findings)
+    alerts: AlertFindings = field(default_factory=AlertFindings)
+    load: dict[str, Any] = field(default_factory=dict)
+    carer: dict[str, int] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
+    lasted_s: float = 0.0
+    kept: Path | None = None
+
+    @property
+    def breaches(self) -> list[str]:
+        """Name the promises that were broken, and how often; `others` are the run's own."""
+        counts = {
+            "lost": self.findings.lost,
+            "doubled": self.findings.doubled,
+            "wrong": self.findings.wrong,
+            "alerts missed": self.alerts.missed,
+            "alerts doubled": self.alerts.doubled,
+            "refused": self.load.get("counts", {}).get("refused", 0),
+            "never acknowledged": self.load.get("waiting", 0),
+            **self.others,
+        }
+        return [f"{count} {name}" for name, count in counts.items() if count]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """The running system, the people in it, and the load on it."""
+
+    system: System
+    database: Database
+    people: list[Wearer]
+    load: Loading
+    carer: Carer
+    folder: Path
+
+
+@asynccontextmanager
+async def kept_on_breach(audited: Audited) -> AsyncIterator[Path]:
+    """Give a temporary folder; it stays where a promise was broken, or the run itself failed."""
+    folder = Path(tempfile.mkdtemp(prefix="pulsera-chaos-"))
+    os.chmod(folder, 0o755)  # noqa: PTH101, S103 - the database may run as another user and must reach its files
+    begun_s = time.monotonic()
+    audited.kept = folder
+    try:
+        yield folder
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    audited.lasted_s = time.monotonic() - begun_s
+    if not audited.breaches:
+        shutil.rmtree(folder, ignore_errors=True)
+        audited.kept = None
+
+
+@asynccontextmanager
+async def scene(plan: LoadPlan, patients: int, folder: Path, say: Say) -> AsyncIterator[Scene]:
+    """Start the system, make its people, put the load on it; end all of it with the context."""
+    async with running_system(folder) as system:
+        say(f"system is up in {folder}; making {plan.connections + patients} wearers and devices")
+        made = await make_people(system, plan.connections + patients)
+        people = [Wearer(index, wearer, device) for index, (wearer, device, _) in enumerate(made)]
+        host, port = system.gateway
+        carer = Carer(system.api, system.token, seed=plan.seed)
+        following = asyncio.create_task(carer.run())
+        load = await Loading.start(
+            {
+                "host": host, "port": port, "tokens": [token for _, _, token in made], "steady": plan.connections,
+                "rate": plan.rate, "seed": plan.seed,
+            },
+            folder,
+        )  # fmt: skip
+        try:
+            say(f"{plan.rate} messages/s over {plan.connections} devices")
+            await asyncio.sleep(STEADY_S)
+            database = Database(client_program("psql"), str(system.ready["database_url"]))
+            yield Scene(system=system, database=database, people=people, load=load, carer=carer, folder=folder)
+        finally:
+            following.cancel()
+            await load.end()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: Say) -> None:
+    """End the load, wait until everything that was promised is kept or the time for it is over, and judge."""
+    say("the load ends; waiting for the last acks")
+    await now.load.finish()
+    audited.load = now.load.status
+    say("auditing every acknowledged reading")
+    values = table_of_values(audited.plan.seed)
+    deadline_s = time.monotonic() + SETTLES_WITHIN_S
+    while True:
+        late = time.monotonic() > deadline_s
+        try:
+            audited.findings = await asyncio.to_thread(audit, now.database, now.folder / "journal", now.people, values)
+            audited.alerts = await _judge_alerts(now, injected)
+        except AuditError as error:
+            if late:
+                raise
+            say(f"asking the database again: {error}")
+        else:
+            if late or not (audited.findings.lost or audited.alerts.missed):
+                break
+        await asyncio.sleep(1.0)
+    carer = now.carer
+    audited.carer = {"connections": carer.connections, "repeats": carer.repeats, "resets": carer.resets}
+
+
+async def _judge_alerts(now: Scene, injected: Sequence[Wearer]) -> AlertFindings:
+    stored = await asyncio.to_thread(stored_alerts, now.database)
+    listed = await api_alerts(now.system.api, now.system.token)
+    return judge(injected, stored, listed, now.carer.revisions)
