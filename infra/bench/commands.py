@@ -34,6 +34,27 @@ def path(
         raise typer.Exit(code=1)
 
 
+@bench.command("start")
+def start(
+    runs: Annotated[int, typer.Option(help="How many warm starts.", min=1)] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Time `pulsera up` until it is ready, on a folder that it has run on before, part by part.
+
+    Example: pulsera bench start --runs 5
+    """
+    import json
+
+    import msgspec
+
+    from infra.bench.start import measure_starts, show
+
+    starts = measure_starts(runs)
+    show(starts)
+    if json_file is not None:
+        json_file.write_text(json.dumps(msgspec.to_builtins(starts), indent=1))
+
+
 @bench.command("frames")
 def frames() -> None:
     """Time the gateway's work on a message, and the encoding, decoding and binning of frames, without Kafka.

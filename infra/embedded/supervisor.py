@@ -84,6 +84,9 @@ class Supervisor:
         self._say = say
         self._changed = changed
         self._ready = {node.name: asyncio.Event() for node in nodes}
+        self._begun_s = 0.0
+        self.ready_after_s: dict[str, float] = {}
+        """Seconds from the start of `run` until each part was ready for the first time, each step done."""
         self._children: dict[str, tuple[subprocess.Popen[bytes], Program]] = {}
         self._stopping = False
         self._stop_asked = asyncio.Event()
@@ -109,6 +112,7 @@ class Supervisor:
 
         Raises SetupError when a part does not start, or whatever a step raises; everything is stopped first.
         """
+        self._begun_s = asyncio.get_running_loop().time()
         tasks = [asyncio.create_task(self._live(node), name=node.name) for node in self._nodes]
         stop_asked = asyncio.create_task(self._stop_asked.wait())
         all_ready = asyncio.create_task(self._all_ready())
@@ -138,7 +142,7 @@ class Supervisor:
             await self._ready[need].wait()
         if isinstance(node, Step):
             await node.run()
-            self._ready[node.name].set()
+            self._mark_ready(node.name)
         else:
             await self._keep(node)
 
@@ -185,7 +189,11 @@ class Supervisor:
             self._say(f"{part.name} was not ready within {part.ready_within_s:g} s")
             child.kill()
             return
-        self._ready[part.name].set()
+        self._mark_ready(part.name)
+
+    def _mark_ready(self, name: str) -> None:
+        self.ready_after_s.setdefault(name, asyncio.get_running_loop().time() - self._begun_s)
+        self._ready[name].set()
 
     async def _stop_everything(self) -> None:
         parts = [node for node in self._nodes if isinstance(node, Part) and node.name in self._children]

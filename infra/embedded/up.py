@@ -70,7 +70,7 @@ async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
             loop.add_signal_handler(number, supervisor.ask_to_stop)
         watching = asyncio.create_task(watch_logs(settings.data_dir / "logs", say=_say))
         try:
-            await supervisor.run(lambda: announcement.ready(supervisor.pids))
+            await supervisor.run(lambda: announcement.ready(supervisor.pids, supervisor.ready_after_s))
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -276,8 +276,8 @@ class _Announcement:
         doors = {"api": self._api, "gateway": self._gateway, "kafka": kafka, "postgres": postgres}
         write_run_file(self._settings.data_dir, pids, **doors)
 
-    def ready(self, pids: Mapping[str, int]) -> None:
-        """Says that the system stands."""
+    def ready(self, pids: Mapping[str, int], ready_after_s: Mapping[str, float]) -> None:
+        """Says that the system stands, and after how long each part did."""
         if not self._json_line:
             _say(f"Pulsera is ready. Devices connect to {self._gateway}/devices/stream")
             _say(f"Sign in once with this link: {self._api}/app#code={self._code}")
@@ -290,6 +290,7 @@ class _Announcement:
             "database_url": self._settings.database_url,
             "kafka": self._settings.kafka_bootstrap,
             "pids": dict(pids),
+            "ready_after_s": {name: round(seconds, 3) for name, seconds in ready_after_s.items()},
             "metrics": {**self._metrics, "api": f"{self._api}/metrics"},
         }
         sys.stdout.write(json.dumps(facts) + "\n")
