@@ -81,7 +81,11 @@ def _new_lines(path: Path, start: int) -> tuple[list[str], int]:
     whole = new[: new.rfind(b"\n") + 1]
     end = start + len(whole)
     if size > _MOST_BYTES:
-        shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+        before = path.with_name(f"{path.name}.1")
+        try:
+            shutil.copyfile(path, before)
+        except OSError:  # no room for an older log: what is lost is told by the newer one, which goes on
+            before.unlink(missing_ok=True)
         with path.open("r+b") as log:
             log.truncate(0)
         end = 0

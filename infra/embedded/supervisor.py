@@ -152,8 +152,13 @@ class Supervisor:
         failures = 0
         while not self._stopping:
             started_s = loop.time()
-            child = await self._start(part)
-            code = await self._until_end(part, child)
+            try:
+                child = await self._start(part)
+            except OSError as error:  # most of all a full disk: what ran well before is tried until there is room
+                code, ending = 1, f"cannot be started ({error.strerror})"
+            else:
+                code = await self._until_end(part, child)
+                ending = _ending(code)
             if self._stopping or (part.may_end and code == 0):
                 return
             failures = 1 if loop.time() - started_s > _STEADY_AFTER_S else failures + 1
@@ -161,7 +166,7 @@ class Supervisor:
                 words = last_words(self.log_of(part.name))
                 raise SetupError(f"{part.name} does not start: {words}", next_step=f"Read {self.log_of(part.name)}.")
             delay_s = restart_delay_s(failures)
-            self._say(f"{part.name} {_ending(code)}; starting it again in {delay_s:g} s")
+            self._say(f"{part.name} {ending}; starting it again in {delay_s:g} s")
             await asyncio.sleep(delay_s)
 
     async def _start(self, part: Part) -> subprocess.Popen[bytes]:
@@ -190,6 +195,7 @@ class Supervisor:
             child.kill()
             return
         self._mark_ready(part.name)
+        self._changed(self.pids)  # a disk that was full at the start may have room now
 
     def _mark_ready(self, name: str) -> None:
         self.ready_after_s.setdefault(name, asyncio.get_running_loop().time() - self._begun_s)

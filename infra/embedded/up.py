@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from infra.disk import embedded_folders, shortage
 from infra.embedded.account import database_account
 from infra.embedded.child_logs import watch_logs
 from infra.embedded.data_dir import end_leftovers, owned, write_private, write_run_file
@@ -65,6 +66,8 @@ async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
             changed=announcement.changed,
         )
         _say(f"Starting Pulsera in {settings.data_dir} (Ctrl-C stops it)")
+        if (lacks := shortage([settings.data_dir, *embedded_folders(settings.data_dir)])) is not None:
+            _say(lacks)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, supervisor.ask_to_stop)
@@ -274,7 +277,10 @@ class _Announcement:
         kafka = self._settings.kafka_bootstrap
         postgres = urlsplit(self._settings.database_url).netloc.rpartition("@")[2]
         doors = {"api": self._api, "gateway": self._gateway, "kafka": kafka, "postgres": postgres}
-        write_run_file(self._settings.data_dir, pids, **doors)
+        try:
+            write_run_file(self._settings.data_dir, pids, **doors)
+        except OSError as error:  # what runs must go on, and nobody else is told wrong: old pids name ended processes
+            _say(f"run.json is not renewed: {error.strerror}")
 
     def ready(self, pids: Mapping[str, int], ready_after_s: Mapping[str, float]) -> None:
         """Says that the system stands, and after how long each part did."""

@@ -7,7 +7,8 @@ migration finds it empty, is recorded beside the migrations, and never changes.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,7 +18,7 @@ import structlog
 
 from infra.kafka.topics import Durability, create_topics
 from infra.timescale.care import raise_generation
-from infra.timescale.pool import database_errors, open_pool
+from infra.timescale.pool import PASSING_CLASSES, database_errors, open_pool
 from infra.timescale.variant import VARIANTS, Variant, choose_variant, recorded_variant
 from schemas.errors import LogMismatchError, SetupError
 from schemas.topics import PARTITIONS
@@ -158,7 +159,11 @@ async def apply_migrations(pool: asyncpg.Pool, folder: Path = MIGRATIONS, *, upt
     """
     with database_errors():
         async with pool.acquire() as connection:
-            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=600)
+            # A killed migrate must not go on in the server and hold the lock for as long as its statement takes.
+            await connection.execute("SET client_connection_check_interval = '1s'")
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                _LOG.warning("another migrate is at work on this database: waiting for it")
+                await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=600)
             try:
                 async with connection.transaction():
                     variant = await choose_variant(connection)
@@ -168,12 +173,34 @@ async def apply_migrations(pool: asyncpg.Pool, folder: Path = MIGRATIONS, *, upt
                     todo = [migration for migration in todo if migration.version <= upto]
                 for migration in todo:
                     async with connection.transaction():
-                        await connection.execute(migration.sql, timeout=3600)
+                        with _named(migration):
+                            await connection.execute(migration.sql, timeout=3600)
                         await connection.execute(_REMEMBER, migration.version, migration.name, migration.sha256)
                     _LOG.info("applied a migration", name=migration.name)
             finally:
                 await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return len(todo)
+
+
+@contextmanager
+def _named(migration: Migration) -> Iterator[None]:
+    """Say of a statement that the database will never take which migration it stands in.
+
+    Raises:
+        SetupError: It fails for a reason that trying again does not change.
+    """
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        state = error.sqlstate or ""
+        if state[:2] in PASSING_CLASSES:
+            raise
+        reason = str(error).splitlines()[0]
+        raise SetupError(
+            f"The migration {migration.name} fails ({reason}, {state}); nothing of it was applied, what was applied "
+            "before it stays.",
+            next_step="Remove the cause, or start the release before this one; then run `pulsera migrate` again.",
+        ) from error
 
 
 async def check_schema_version(pool: asyncpg.Pool, folder: Path = MIGRATIONS) -> None:

@@ -18,7 +18,7 @@ _WAIT_FIRST_S: Final = 0.1
 _WAIT_MOST_S: Final = 3.0
 _COMMAND_TIMEOUT_S: Final = 60.0
 
-_PASSING_CLASSES: Final = frozenset({"08", "28", "40", "53", "57", "58"})
+PASSING_CLASSES: Final = frozenset({"08", "28", "40", "53", "57", "58"})
 """Connection, authorisation, rollback (deadlock, serialisation), resources (disk, memory), operator, system: none of
 them is about the rows."""
 _PASSING_STATES: Final = frozenset(
@@ -51,7 +51,7 @@ def database_errors() -> Iterator[None]:
         yield
     except asyncpg.PostgresError as error:
         state = getattr(error, "sqlstate", None) or ""
-        if state[:2] in _PASSING_CLASSES or state in _PASSING_STATES:
+        if state[:2] in PASSING_CLASSES or state in _PASSING_STATES:
             raise DatabaseAwayError(f"The database cannot do this now: {type(error).__name__} ({state}).") from error
         raise ContractError(f"The database refuses this: {type(error).__name__} ({state}).") from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:

@@ -1,6 +1,7 @@
 """The supervisor with small programs of its own: restarts, order, and nothing left behind."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -180,3 +181,28 @@ def test_a_folder_of_something_else_is_not_filled(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="--data-dir"), owned(tmp_path):
         pass
     assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+async def test_a_part_that_finds_no_room_at_its_restart_is_tried_until_there_is(tmp_path: Path) -> None:
+    """A full disk at the restart of a part that ran ends nothing; the operator reads why, and the part comes back."""
+    part = small_part(tmp_path, "one")
+    full, said = tmp_path / "full", list[str]()
+
+    def prepare() -> Program:
+        if full.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return part.prepare()
+
+    watched = Part(name="one", prepare=prepare, ready=part.ready)
+    supervisor = Supervisor([watched], log_dir=tmp_path, say=said.append, changed=lambda _: None)
+    ready = asyncio.Event()
+    running = asyncio.create_task(supervisor.run(ready.set))
+    await asyncio.wait_for(ready.wait(), 10)
+    first = supervisor.pids["one"]
+    full.touch()
+    os.kill(first, signal.SIGKILL)
+    await _until(lambda: any("No space left" in line for line in said))
+    full.unlink()
+    await _until(lambda: supervisor.pids["one"] != first)
+    supervisor.ask_to_stop()
+    await running

@@ -1,6 +1,7 @@
 """Migrating a real PostgreSQL, and tying it to one log."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,45 @@ async def test_a_failing_migration_leaves_nothing_behind(database_url: str, tmp_
     (tmp_path / "0001_good.sql").write_text("CREATE TABLE good (id integer);")
     (tmp_path / "0002_bad.sql").write_text("CREATE TABLE half (id integer); SELECT 1 / 0;")
     pool = await open_pool(database_url, size=2)
-    with pytest.raises(ContractError):
+    with pytest.raises(SetupError, match=r"0002_bad fails .*division by zero.*nothing of it was applied.*migrate"):
         await apply_migrations(pool, tmp_path)
     assert await pool.fetchval("SELECT to_regclass('good') IS NOT NULL AND to_regclass('half') IS NULL")
     with pytest.raises(SetupError, match=r"0002_bad.*pulsera migrate"):
         await check_schema_version(pool, tmp_path)
+    await pool.close()
+
+
+async def test_a_statement_about_a_missing_table_is_not_waited_for(database_url: str, tmp_path: Path) -> None:
+    """What another process would wait for, a table that is not there yet, is a migration's own mistake: it is named."""
+    (tmp_path / "0001_bad.sql").write_text("ALTER TABLE nowhere ADD COLUMN more integer;")
+    pool = await open_pool(database_url, size=2)
+    with pytest.raises(SetupError, match=r"0001_bad fails .*nowhere"):
+        await apply_migrations(pool, tmp_path)
+    await pool.close()
+
+
+async def test_a_killed_migrate_is_made_good_by_the_next(database_url: str, tmp_path: Path) -> None:
+    """SIGKILL in the middle of a migration: nothing of it stays, and within seconds the next one applies it whole."""
+    slow = tmp_path / "0001_slow.sql"
+    slow.write_text("CREATE TABLE half (id integer); SELECT pg_sleep(600); CREATE TABLE whole (id integer);")
+    pool = await open_pool(database_url, size=2)
+    migrate = (
+        "import asyncio, pathlib, sys\nfrom infra.timescale.migrate import apply_migrations\n"
+        "from infra.timescale.pool import open_pool\n"
+        "async def go():\n    await apply_migrations(await open_pool(sys.argv[1], size=2), pathlib.Path(sys.argv[2]))\n"
+        "asyncio.run(go())"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", migrate, database_url, str(tmp_path))
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    async with asyncio.timeout(30):
+        while not await pool.fetchval(asleep):  # noqa: ASYNC110 - the server tells of it in no other way
+            await asyncio.sleep(0.05)
+    process.kill()
+    await process.wait()
+    slow.write_text(slow.read_text().replace("600", "0"))
+    async with asyncio.timeout(20):
+        assert await apply_migrations(pool, tmp_path) == 1
+    assert await pool.fetchval("SELECT to_regclass('half') IS NOT NULL AND to_regclass('whole') IS NOT NULL")
     await pool.close()
 
 
@@ -98,7 +133,7 @@ async def test_the_variant_outlives_a_migration_that_was_cut_off(database_url: s
     (tmp_path / "0002_days.plain.sql").write_text("SELECT 1 / 0;")
     (tmp_path / "0002_days.timescaledb.sql").write_text("SELECT 1 / 0;")
     pool = await open_pool(database_url, size=2)
-    with pytest.raises(ContractError):
+    with pytest.raises(SetupError, match=r"0002_days"):
         await apply_migrations(pool, tmp_path)
     chosen = await read_variant(pool)
     for variant in ("plain", "timescaledb"):
