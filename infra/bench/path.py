@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from infra.bench.auditing import Findings, audit
 from infra.bench.processes import Usage, watch
 from infra.bench.scrape import Buckets, Percentiles, of_buckets, of_values, read_histogram
+from infra.bench.sizes import Sizes, measure
 from infra.bench.spans import LiveSpans, follow_live, race
 from infra.embedded.ports import free_ports
 from schemas.errors import SetupError
@@ -74,6 +75,7 @@ class Outcome:
     findings: Findings
     spans: dict[str, Percentiles | str]
     usage: dict[str, Usage]
+    sizes: Sizes
     sent_s: float
     refused: list[str] = field(default_factory=list)
 
@@ -99,6 +101,7 @@ class Outcome:
             "reasons": reasons,
             "cpu": {name: round(usage.cores, 3) for name, usage in self.usage.items()},
             "rss_mib": {name: round(usage.rss_mib, 1) for name, usage in self.usage.items()},
+            "sizes": self.sizes.as_json(self.findings.stored),
             "refused": self.refused,
         }
 
@@ -113,8 +116,8 @@ async def bench_path(plan: Plan) -> Outcome:
 
 
 @asynccontextmanager
-async def running_system(data_dir: Path) -> AsyncIterator[dict[str, Any]]:
-    """Start `pulsera up` on free ports and give its ready line; stop it at the end."""
+async def running_system(data_dir: Path, environment: Mapping[str, str] | None = None) -> AsyncIterator[dict[str, Any]]:
+    """Start `pulsera up` on free ports, its environment added to, and give its ready line; stop it at the end."""
     ports = free_ports(2)
     arguments = [
         "up",
@@ -127,7 +130,13 @@ async def running_system(data_dir: Path) -> AsyncIterator[dict[str, Any]]:
         str(ports[1]),
     ]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "infra.cli", *arguments, stdout=asyncio.subprocess.PIPE, stderr=sys.stderr
+        sys.executable,
+        "-m",
+        "infra.cli",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=sys.stderr,
+        env={**os.environ, **(environment or {})},
     )
     assert process.stdout is not None  # noqa: S101 - asked for above
     try:
@@ -187,6 +196,7 @@ async def _measure(plan: Plan, ready: dict[str, Any], folder: Path) -> Outcome:
             beside.create_task(race(host, int(port), [token for _, token in probes], plan.seconds))
             await asyncio.sleep(SETTLED_S)
             before = await _histograms(ready)
+            sizes = await measure(ready["database_url"], folder / "data" / "kafka")
             usage = beside.create_task(watch(pids, plan.seconds))
             sent_s = await _send(load)
         _say("all sent; auditing what is stored")
@@ -195,7 +205,16 @@ async def _measure(plan: Plan, ready: dict[str, Any], folder: Path) -> Outcome:
         )
         after = await _histograms(ready)
         spans = _spans(findings, before, after, live.result())
-        return Outcome(plan=plan, findings=findings, spans=spans, usage=usage.result(), sent_s=sent_s, refused=refused)
+        grown = (await measure(ready["database_url"], folder / "data" / "kafka")).since(sizes)
+        return Outcome(
+            plan=plan,
+            findings=findings,
+            spans=spans,
+            usage=usage.result(),
+            sizes=grown,
+            sent_s=sent_s,
+            refused=refused,
+        )
     finally:
         if load.returncode is None:
             load.kill()

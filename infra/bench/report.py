@@ -34,10 +34,20 @@ def show(outcome: Outcome) -> None:
         processes.add_row(name, f"{usage.cores:.2f}", f"{usage.rss_mib:.0f}")
     processes.add_row("all", f"{sum(usage.cores for usage in outcome.usage.values()):.2f}", "")
     console.print(processes)
+    disks = Table("on disk", "MiB", "bytes a reading")
+    for kind in facts["sizes"].values():
+        for name, size in sorted(kind.items(), key=lambda item: -item[1]["bytes"]):
+            disks.add_row(name, f"{size['bytes'] / 1_048_576:.1f}", f"{size['per_reading']:.1f}")
+    console.print(disks)
     for line in outcome.refused:
         console.print(f"refused: {line}", markup=False)
-    machine = f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}"
-    console.print(f"{machine}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    console.print(machine())
+
+
+def machine() -> str:
+    """Return the line that stands below every table: the machine, and when this was."""
+    facts = f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}"
+    return f"{facts}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def write(outcome: Outcome, file: Path) -> None:

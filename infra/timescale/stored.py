@@ -46,6 +46,18 @@ class StoredRows:
         at = "(extract(epoch FROM bin) * 1000)::bigint AS bin_ms"
         return await self._table(f"SELECT wearer_id::text AS wearer, {at}, readings FROM scores")  # noqa: S608 - as above
 
+    async def sizes(self) -> dict[str, int]:
+        """Return the bytes of each table, its partitions and indexes with it."""
+        assert self._connection is not None  # noqa: S101 - entered as a context
+        rows = await self._connection.fetch(
+            "SELECT coalesce(parent.relname, child.relname) AS name, "
+            "sum(pg_total_relation_size(child.oid))::bigint AS bytes "
+            "FROM pg_class child LEFT JOIN pg_inherits ON inhrelid = child.oid LEFT JOIN pg_class parent ON "
+            "parent.oid = inhparent "
+            "WHERE child.relkind = 'r' AND child.relnamespace = 'public'::regnamespace GROUP BY 1"
+        )
+        return {row["name"]: row["bytes"] for row in rows}
+
     async def _one(self, query: str) -> int:
         assert self._connection is not None  # noqa: S101 - entered as a context
         value: int = await self._connection.fetchval(query)
