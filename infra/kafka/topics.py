@@ -14,16 +14,21 @@ from schemas.topics import PARTITIONS, TOPICS, Topic
 
 _LOG = structlog.get_logger(__name__)
 
+_DAY_MS: Final = 86_400_000
 _REPLICAS_FOR_TWO_IN_SYNC: Final = 3
 """With three replicas one may be away and a record still lies on two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durability:
-    """How hard a topic's records are kept: `replication` copies; `flush` writes each to disk before it is confirmed."""
+    """How hard a topic's records are kept: `replication` copies; `flush` writes each to disk before it is confirmed.
+
+    `retention_days` is for the topics that keep wearers' data for some days; shorter-lived ones stay as they are.
+    """
 
     replication: int = 1
     flush: bool = False
+    retention_days: int | None = None
 
 
 def topic_config(topic: Topic, durability: Durability) -> dict[str, str]:
@@ -35,7 +40,10 @@ def topic_config(topic: Topic, durability: Durability) -> dict[str, str]:
         "min.insync.replicas": "2" if durability.replication >= _REPLICAS_FOR_TWO_IN_SYNC else "1",
     }
     if topic.cleanup == "delete":
-        config["retention.ms"] = str(topic.retention_ms)
+        kept_ms = topic.retention_ms
+        if durability.retention_days is not None and kept_ms >= _DAY_MS:
+            kept_ms = durability.retention_days * _DAY_MS
+        config["retention.ms"] = str(kept_ms)
     if durability.flush:
         config["flush.messages"] = "1"
     return config

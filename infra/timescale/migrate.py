@@ -81,6 +81,11 @@ class MigrationSettings(Protocol):
         ...
 
     @property
+    def retention_days(self) -> int:
+        """How long topics keep wearers' data."""
+        ...
+
+    @property
     def durable(self) -> bool:
         """Is every record written to disk before it is confirmed?"""
         ...
@@ -102,7 +107,9 @@ async def migrate(settings: MigrationSettings, *, new_log: bool = False) -> None
         if new_log:
             async with pool.acquire() as connection:
                 await expect_new_log(connection)
-        durability = Durability(replication=settings.kafka_replication, flush=settings.durable)
+        durability = Durability(
+            replication=settings.kafka_replication, flush=settings.durable, retention_days=settings.retention_days
+        )
         cluster_id, _ = await create_topics(settings.kafka_bootstrap, durability)
         await remember_log(pool, cluster_id=cluster_id)
     finally:

@@ -1,7 +1,7 @@
 """Tests of the settings that topics are made with."""
 
 from infra.kafka.topics import Durability, differences, topic_config
-from schemas.topics import DEAD, READINGS, TOPICS, ZONES
+from schemas.topics import DEAD, READINGS, TOPICS, VIDEO, ZONES
 
 
 def test_every_topic_takes_its_time_from_the_log() -> None:
@@ -21,6 +21,13 @@ def test_replicas_and_flush_follow_the_installation() -> None:
     assert topic_config(READINGS, Durability(flush=True))["flush.messages"] == "1"
     assert "flush.messages" not in topic_config(READINGS, Durability())
     assert "retention.ms" not in topic_config(ZONES, Durability())
+
+
+def test_an_installation_chooses_how_long_wearers_data_are_kept() -> None:
+    """The setting moves the topics that keep days, never video, which keeps minutes."""
+    kept = {topic.name: topic_config(topic, Durability(retention_days=2)).get("retention.ms") for topic in TOPICS}
+    assert kept["readings.v1"] == kept["alerts.v1"] == str(2 * 86_400_000)
+    assert kept["video.v1"] == str(VIDEO.retention_ms)
 
 
 def test_a_difference_is_one_sentence() -> None:
