@@ -1,6 +1,7 @@
 """Cursors: where the next page or the next update begins, in a form that clients pass on and do not read."""
 
 import binascii
+import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from api.errors import RefusedError
 
 _MICROSECOND = 1_000_000
 _INT64_MOST = 2**63 - 1
+_SEAL_BYTES = 4
 
 
 def page_cursor(kind: str, *key: datetime | UUID | int) -> str:
@@ -38,23 +40,32 @@ def open_page(kind: str, cursor: str | None, *types: type) -> tuple[Any, ...] | 
         raise _refusal() from error
 
 
-def log_cursor(topic: str, offsets: Mapping[int, int]) -> str:
-    """Return the cursor of a live topic: the next offset of each partition."""
-    return _pack([topic, *(part for pair in sorted(offsets.items()) for part in pair)])
+def log_cursor(log_id: str, topic: str, offsets: Mapping[int, int]) -> str:
+    """Return the cursor of a live topic: the next offset of each partition, sealed with the identity of the log."""
+    body = msgspec.msgpack.encode([topic, *(part for pair in sorted(offsets.items()) for part in pair)])
+    return urlsafe_b64encode(_seal(log_id, body) + body).rstrip(b"=").decode()
 
 
-def open_log(topic: str, cursor: str) -> dict[int, int]:
-    """Return the next offset of each partition in a live cursor.
+def open_log(log_id: str, topic: str, cursor: str) -> dict[int, int] | None:
+    """Return the next offset of each partition in a live cursor; None where it is not one of this topic and log.
 
-    Raises:
-        RefusedError: The cursor is not one of this topic.
+    The seal finds damage and another log's offsets. It is no secret: who makes up a cursor misleads nobody else.
     """
-    parts = _unpack(cursor)
-    numbers = parts[1:]
-    whole = all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers)
-    if parts[:1] != [topic] or len(numbers) % 2 or not whole:
-        raise _refusal()
+    try:
+        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        if raw[:_SEAL_BYTES] != _seal(log_id, raw[_SEAL_BYTES:]):
+            return None
+        named, *rest = msgspec.msgpack.decode(raw[_SEAL_BYTES:], type=list[str | int])
+    except (msgspec.MsgspecError, binascii.Error, ValueError, RecursionError):
+        return None
+    numbers = [part for part in rest if isinstance(part, int)]
+    if named != topic or len(numbers) != len(rest) or len(numbers) % 2 or min(numbers, default=0) < 0:
+        return None
     return dict(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _seal(log_id: str, body: bytes) -> bytes:
+    return zlib.crc32(body, zlib.crc32(log_id.encode())).to_bytes(_SEAL_BYTES, "big")
 
 
 def _pack(parts: list[Any]) -> str:

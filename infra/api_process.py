@@ -22,12 +22,14 @@ from api.live.entries import Decoding
 from api.live.hub import Hub
 from api.live.lag import Lags
 from api.live.recent import FOLLOWED
+from api.live.socket import MOST_MESSAGE_BYTES
 from api.records import CommandResult
 from infra.disk import embedded_folders, shortage, watch_room
 from infra.kafka.commands import CommandLog
 from infra.kafka.follower import KafkaFollower
 from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
+from infra.live_sockets import LiveSocketProtocol
 from infra.metrics.exposition import Exposition
 from infra.metrics.meter import PrometheusMeter
 from infra.metrics.watch import OFTEN_S, SELDOM_S, disk_questions, watch
@@ -36,7 +38,7 @@ from infra.timescale.api_store import ApiStore
 from infra.timescale.audit import AuditTrail
 from infra.timescale.people import new_id
 from schemas.alerts import Command
-from schemas.errors import DatabaseAwayError, SetupError
+from schemas.errors import BrokerAwayError, DatabaseAwayError, SetupError
 from schemas.topics import ALERTS
 
 _LOG = structlog.get_logger(__name__)
@@ -47,7 +49,6 @@ _DRAIN_STEP_S: Final = 0.05
 _DRAIN_MOST_S: Final = 3.0
 _KEEP_ALIVE_S: Final = 30
 _GRACE_S: Final = 5
-MOST_SOCKET_MESSAGE_BYTES: Final = 65_536
 
 
 def utc_now() -> datetime:
@@ -129,6 +130,7 @@ async def api_process(
         for work in (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms)):
             await stack.enter_async_context(_task(work))
         await follower.attached.wait()
+        hub.log_id = await _log_id(reader)
         for work in (*_watching(meter, store, lags, data_dir), watch_room(folders)):
             await stack.enter_async_context(_task(work))
         yield ApiProcess(app=create_app(ports), hub=hub)
@@ -191,6 +193,16 @@ async def _recheck(hub: Hub) -> None:
         hub.recheck()
 
 
+async def _log_id(reader: KafkaReader) -> str:
+    """Return the id of the Kafka cluster, once it answers."""
+    while True:
+        try:
+            return await reader.cluster_id()
+        except BrokerAwayError as error:
+            _LOG.warning("waiting for Kafka to say who it is", reason=str(error))
+            await asyncio.sleep(_RECHECK_S)
+
+
 async def _last_words(audit: AuditTrail) -> None:
     try:
         async with asyncio.timeout(_GRACE_S):
@@ -233,9 +245,9 @@ def make_server(app: Application) -> ApiServer:
     config = uvicorn.Config(
         app,
         loop="none",
-        ws="websockets-sansio",
+        ws=LiveSocketProtocol,
         ws_per_message_deflate=False,
-        ws_max_size=MOST_SOCKET_MESSAGE_BYTES,
+        ws_max_size=MOST_MESSAGE_BYTES,
         access_log=False,
         log_config=None,
         log_level="warning",

@@ -25,6 +25,7 @@ from infra.timescale.migrate import apply_migrations
 from infra.timescale.people import ensure_admin
 from infra.timescale.series import TimescaleSeries
 from schemas.episodes import Episode, Evidence, Subject, episode_id
+from schemas.episodes import encode as encode_episode
 from schemas.frame import FRAME_SCHEMA, Frame, encode
 from schemas.topics import COMMANDS, EPISODES, READINGS, partition_of
 from stream_processors.families.care import CareFamily
@@ -103,6 +104,15 @@ class RunningApi:
         await series.write(batch, [move])
         self.offsets[READINGS.name, partition] = following
 
+    async def tell(self, event: Episode) -> None:
+        """Append an episode to its wearer's partition."""
+        assert event.subject.wearer is not None
+        partition, key = partition_of(event.subject.wearer), event.subject.key.encode()
+        emission = Emission(
+            topic=EPISODES.name, partition=partition, key=key, value=encode_episode(event, time="2026-11-21T08:00:00Z")
+        )
+        await self.publisher.publish([emission])
+
     async def care(self, wearer: UUID, *events: Episode, commands_from: int | None = None) -> int:
         """Do what care does: take episodes, or the commands from an offset on, and publish; return the next offset."""
         partition = partition_of(wearer)
@@ -122,8 +132,10 @@ class RunningApi:
 
 
 @asynccontextmanager
-async def running_api(database_url: str, kafka_bootstrap: str) -> AsyncIterator[RunningApi]:
-    """Serve an API on a migrated database."""
+async def running_api(
+    database_url: str, kafka_bootstrap: str, *, token: str | None = None
+) -> AsyncIterator[RunningApi]:
+    """Serve an API on a migrated database; a token of an earlier one's admin is good here too."""
     publisher, reader = KafkaPublisher(kafka_bootstrap), KafkaReader(kafka_bootstrap)
     stack = AsyncExitStack()
     store = await stack.enter_async_context(open_api_store(database_url, size=8, clock=utc_now))
@@ -131,7 +143,7 @@ async def running_api(database_url: str, kafka_bootstrap: str) -> AsyncIterator[
     try:
         await apply_migrations(pool)
         await create_topics(kafka_bootstrap, Durability(replication=1, flush=False))
-        _, token = await ensure_admin(pool, None)
+        _, token = await ensure_admin(pool, token)
         stop = asyncio.Event()
         async with api_process(store, kafka_bootstrap, components={}) as process:
             listening = bind("127.0.0.1", 0)

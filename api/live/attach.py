@@ -1,7 +1,7 @@
 """Gives a subscription its snapshot and joins it to the updates that follow, without a gap between the two."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -133,19 +133,29 @@ async def _resume(sources: Sources, subscription: Subscription, since: str) -> b
     """Queue every change after a cursor and start; return False where the log cannot tell all of them."""
     if subscription.name not in {"alerts", "episodes"}:
         return False
-    known = open_log(subscription.name, since)
-    if any(partition not in known for partition in subscription.partitions):
+    known = open_log(sources.hub.log_id, subscription.name, since)
+    if known is None or any(partition not in known for partition in subscription.partitions):
         return False
     at = {partition: known[partition] for partition in subscription.partitions}
-    for partition, offset in at.items():
-        first, end = await sources.log.bounds(subscription.topic, partition)
-        if not first <= offset <= end:
-            return False
+    if not await _in_the_log(sources, subscription.topic, at):
+        return False
     sources.hub.snapshot(subscription, [], at=at)
     while not subscription.ended and not sources.hub.recent.covers(subscription.topic, at):
         for partition in subscription.partitions:
             await _read_up(sources, subscription, partition, at)
     sources.hub.start(subscription, at)
+    return True
+
+
+async def _in_the_log(sources: Sources, topic: str, at: Mapping[int, int]) -> bool:
+    """Return whether the log holds everything from these offsets on, and has come as far."""
+    for partition, offset in at.items():
+        recent = sources.hub.recent.of(topic, partition)
+        if recent.first is not None and recent.next is not None and recent.first <= offset <= recent.next:
+            continue
+        first, end = await sources.log.bounds(topic, partition)
+        if not first <= offset <= end:
+            return False
     return True
 
 

@@ -1,12 +1,14 @@
-"""Records of the log as the hub keeps them: decoded once, when somebody follows a wearer in them, and not before."""
+"""Records of the log as the hub keeps them: raw bytes, decoded once somebody follows a wearer in them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 from uuid import UUID
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import structlog
 
@@ -16,8 +18,8 @@ from api.ports import LogRecord
 from api.records import Reading, Score
 from schemas.alerts import decode_change
 from schemas.episodes import decode as decode_episode
-from schemas.errors import PulseraError
-from schemas.frame import Frame
+from schemas.errors import FrameError, PulseraError
+from schemas.frame import Frame, wearers_of
 from schemas.frame import decode as decode_readings
 from schemas.scores import decode as decode_scores
 from schemas.topics import ALERTS, EPISODES, READINGS, SCORES
@@ -25,6 +27,7 @@ from schemas.vitals import NAMES
 
 _LOG = structlog.get_logger(__name__)
 _ENCODER: Final = msgspec.json.Encoder()
+_FEW: Final = 16
 
 Span = Literal["live", "alert"]
 """The histogram that the way from receipt to socket is counted in."""
@@ -54,8 +57,12 @@ class Entry(Protocol):
     append_ms: int
     value: bytes
 
-    def changes(self, wearers: Collection[bytes]) -> Sequence[Change]:
+    def changes(self, wearers: AbstractSet[bytes]) -> Sequence[Change]:
         """Return what the record tells about these wearers, in its order."""
+        ...
+
+    def forget(self) -> None:
+        """Keep the bytes alone; what they tell is read again when somebody asks."""
         ...
 
 
@@ -67,13 +74,16 @@ class FrameEntry:
     append_ms: int
     value: bytes
     read: Callable[[bytes], Frame]
-    convert: Callable[[pa.RecordBatch], Sequence[Change]]
+    convert: Callable[[pa.RecordBatch, npt.NDArray[np.int64]], Sequence[Change]]
+    _named: frozenset[bytes] | None = None
     _tried: bool = False
     _frame: Frame | None = None
     _known: dict[bytes, list[Change]] = field(default_factory=dict)
 
-    def changes(self, wearers: Collection[bytes]) -> Sequence[Change]:
+    def changes(self, wearers: AbstractSet[bytes]) -> Sequence[Change]:
         """Return what the record tells about these wearers."""
+        if not self._may_name(wearers):
+            return ()
         frame = self._decoded()
         if frame is None or not frame.rows:
             return ()
@@ -81,12 +91,28 @@ class FrameEntry:
         present = [raw for raw in ids if raw in wearers]
         missing = {raw for raw in present if raw not in self._known}
         if missing:
-            wanted = np.array([number for number, raw in enumerate(ids) if raw in missing], dtype=np.int32)
-            rows = np.flatnonzero(np.isin(index, wanted))
+            rows = np.flatnonzero(np.array([raw in missing for raw in ids])[index])
             self._known.update({raw: [] for raw in missing})
-            for change in self.convert(frame.batch.take(pa.array(rows))):
+            for change in self.convert(frame.batch, rows):
                 self._known[change.wearer].append(change)
         return [change for raw in dict.fromkeys(present) for change in self._known[raw]]
+
+    def forget(self) -> None:
+        """Keep the bytes alone."""
+        self._named, self._tried, self._frame = None, False, None
+        self._known.clear()
+
+    def _may_name(self, wearers: AbstractSet[bytes]) -> bool:
+        """Return False only where the frame holds no row of these wearers."""
+        if len(wearers) <= _FEW:
+            # An id's 16 bytes stand in a frame as they are: 2 us an id, where reading the list of ids takes 60.
+            return any(raw in self.value for raw in wearers)
+        if self._named is None:
+            try:
+                self._named = wearers_of(self.value)
+            except FrameError:
+                return True  # decoding says what is wrong with it
+        return not self._named.isdisjoint(wearers)
 
     def _decoded(self) -> Frame | None:
         if not self._tried:
@@ -108,7 +134,7 @@ class EventEntry:
     read: Callable[[bytes], Change | None]
     _known: tuple[Change | None] | None = None
 
-    def changes(self, wearers: Collection[bytes]) -> Sequence[Change]:
+    def changes(self, wearers: AbstractSet[bytes]) -> Sequence[Change]:
         """Return the change if it is about one of these wearers."""
         if self._known is None:
             try:
@@ -118,6 +144,10 @@ class EventEntry:
                 self._known = (None,)
         change = self._known[0]
         return (change,) if change is not None and change.wearer in wearers else ()
+
+    def forget(self) -> None:
+        """Keep the bytes alone."""
+        self._known = None
 
 
 class Decoding:
@@ -135,8 +165,8 @@ class Decoding:
         read = {EPISODES.name: _episode, ALERTS.name: _alert}[record.topic]
         return EventEntry(record.offset, record.append_ms, record.value, read)
 
-    def _readings(self, batch: pa.RecordBatch) -> list[Change]:
-        return [self._reading(row) for row in _rows(batch)]
+    def _readings(self, batch: pa.RecordBatch, places: npt.NDArray[np.int64]) -> list[Change]:
+        return [self._reading(row) for row in _rows(batch, places)]
 
     def _reading(self, row: dict[str, object]) -> Change:
         fields = msgspec.convert(row, _ReadingRow)
@@ -201,24 +231,31 @@ _NOT_TOLD: Final = frozenset({"boot", "seq", "cell", "utc_offset_min", "clock_of
 """Columns that stay in the log."""
 
 
-def _rows(batch: pa.RecordBatch) -> list[dict[str, object]]:
-    """Return the rows of a small batch without the columns that are empty, times as microseconds."""
-    told = [
-        (name, column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column)
-        for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        if name not in _NOT_TOLD and column.null_count < len(column)
-    ]
-    names = [name for name, _ in told]
-    columns = [column.to_pylist() for _, column in told]
+def _rows(batch: pa.RecordBatch, places: npt.NDArray[np.int64]) -> list[dict[str, object]]:
+    """Return the rows at these places without what is not told or was not measured, times as microseconds."""
+    names, columns = [], []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name in _NOT_TOLD or column.null_count == len(column):
+            continue
+        told = column.view(pa.int64()) if pa.types.is_timestamp(column.type) else column
+        names.append(name)
+        columns.append(_values(told, places))
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _values(column: pa.Array, places: npt.NDArray[np.int64]) -> list[object]:
+    if len(places) <= _FEW:  # a call of `take` costs as much as ten values
+        return [column[place].as_py() for place in places.tolist()]
+    values: list[object] = column.take(pa.array(places)).to_pylist()
+    return values
 
 
 def _score_frame(data: bytes) -> Frame:
     return decode_scores(data).frame
 
 
-def _scores(batch: pa.RecordBatch) -> list[Change]:
-    return [_score(row) for row in _rows(batch)]
+def _scores(batch: pa.RecordBatch, places: npt.NDArray[np.int64]) -> list[Change]:
+    return [_score(row) for row in _rows(batch, places)]
 
 
 def _score(row: dict[str, object]) -> Change:

@@ -10,6 +10,7 @@ import structlog
 
 from api.cursors import log_cursor
 from api.errors import RefusedError
+from api.live.delivery import Delivery
 from api.live.entries import Change, Decoding, Entry
 from api.live.outbox import Outbox, Outgoing
 from api.live.recent import FOLLOWED, RecentLogs
@@ -18,7 +19,7 @@ from api.records import Caller, Scope
 from schemas.live_protocol import CLOSE_DRAINING, CLOSE_REVOKED, LiveError, LiveTopic, Subscribe, Unsubscribed
 from schemas.topics import ALERTS, EPISODES, PARTITIONS, READINGS, SCORES, partition_of
 
-MOST_SUBSCRIPTIONS: Final = 64
+MOST_SUBSCRIPTIONS: Final = 256
 MOST_SOCKETS_OF_A_USER: Final = 20
 
 _TOPICS: Final[Mapping[str, tuple[str, Scope]]] = {
@@ -79,7 +80,7 @@ class Client:
 
     def say(self, message: LiveError | Unsubscribed) -> None:
         """Queue an answer."""
-        self.outbox.put(Outgoing(message=_ENCODER.encode(message), subscription=None))
+        self.outbox.put(Outgoing(message=_ENCODER.encode(message)))
 
     def refuse(self, number: int | None, refusal: RefusedError) -> None:
         """Queue the answer that a request is refused, or that a subscription ended."""
@@ -91,7 +92,10 @@ class Hub:
 
     def __init__(self, *, grants: Grants, decoding: Decoding, meter: Meter) -> None:
         self.draining = False
+        self.log_id = ""
+        """Identity of the log; a cursor of another log is not resumed."""
         self.recent = RecentLogs()
+        self.delivery = Delivery(meter)
         self.clients: set[Client] = set()
         self._grants = grants
         self._decoding = decoding
@@ -157,7 +161,7 @@ class Hub:
             self._end(subscription)
         self.clients.discard(client)
         self._meter.gauge("live_clients", len(self.clients))
-        self._count_coalesced(client)
+        self.delivery.left(client.outbox)
 
     def open(self, client: Client, request: Subscribe) -> Subscription:
         """Take a subscription on; it becomes live with `start`.
@@ -213,7 +217,7 @@ class Hub:
         outbox.forget(subscription.id)
         visible = b",".join(body for wearer, body in data if wearer.bytes in subscription.wearers)
         marks = (b',"reset":true' if reset else b"") + (b',"behind_s":%.1f' % behind_s if behind_s is not None else b"")
-        cursor = log_cursor(subscription.name, at).encode()
+        cursor = log_cursor(self.log_id, subscription.name, at).encode()
         message = b'{"type":"snapshot","id":%d,"data":[%b],"cursor":"%b"%b}' % (subscription.id, visible, cursor, marks)
         outbox.put(Outgoing(message=message, subscription=subscription.id))
 
@@ -235,16 +239,17 @@ class Hub:
         """Queue what an older record tells; its delay is not that of the live way, so it is not counted."""
         changes = entry.changes(subscription.wearers)
         if changes:
-            cursor = log_cursor(subscription.name, reached).encode()
+            cursor = log_cursor(self.log_id, subscription.name, reached).encode()
             for change in changes:
-                _queue(subscription, change, cursor, counted=False)
+                subscription.client.outbox.put(_update(subscription.id, change, cursor, counted=False))
 
     # The grants.
 
     def recheck(self) -> None:
         """End what a lost grant or token no longer allows; take in what a new grant allows."""
+        self.delivery.count()
         for client in list(self.clients):
-            self._count_coalesced(client)
+            self.delivery.lost(client.outbox)
             if not self._grants.holds(client.caller.token_sha256):
                 client.outbox.close(CLOSE_REVOKED, "token revoked or expired")
                 continue
@@ -256,11 +261,6 @@ class Hub:
         self.draining = True
         for client in self.clients:
             client.outbox.close(CLOSE_DRAINING, "draining: reconnect in a moment")
-
-    def _count_coalesced(self, client: Client) -> None:
-        if client.outbox.coalesced:
-            self._meter.count("coalesced_total", client.outbox.coalesced)
-            client.outbox.coalesced = 0
 
     def _recheck(self, subscription: Subscription) -> None:
         caller = subscription.client.caller
@@ -293,16 +293,24 @@ class Hub:
         return {wearer.bytes}
 
     def _fan_out(self, entry: Entry, record: LogRecord, followers: Mapping[bytes, Collection[Subscription]]) -> None:
-        whole: bytes | None = None
-        single: bytes | None = None
+        """Queue what a record tells; sockets that gave their subscription the same id share the same bytes."""
+        cursors: dict[bool, bytes] = {}
         for change in entry.changes(followers.keys()):
+            made: dict[tuple[int, bool], Outgoing] = {}
             for subscription in followers[change.wearer]:
-                if subscription.wearer is None:
-                    whole = whole or log_cursor(subscription.name, self.recent.positions(record.topic)).encode()
-                    _queue(subscription, change, whole, counted=True)
-                else:
-                    single = single or log_cursor(subscription.name, {record.partition: record.offset + 1}).encode()
-                    _queue(subscription, change, single, counted=True)
+                kind = (subscription.id, subscription.wearer is None)
+                outgoing = made.get(kind)
+                if outgoing is None:
+                    cursor = cursors.get(kind[1])
+                    if cursor is None:
+                        cursor = cursors[kind[1]] = self._cursor(subscription, record)
+                    outgoing = made[kind] = _update(subscription.id, change, cursor, counted=True)
+                subscription.client.outbox.put(outgoing)
+
+    def _cursor(self, subscription: Subscription, record: LogRecord) -> bytes:
+        whole = subscription.wearer is None
+        at = self.recent.positions(record.topic) if whole else {record.partition: record.offset + 1}
+        return log_cursor(self.log_id, subscription.name, at).encode()
 
     def _tell_anew(self, topic: str, partition: int) -> None:
         for subscription in {one for found in self._followers[topic][partition].values() for one in found}:
@@ -333,12 +341,14 @@ class Hub:
         subscription.client.outbox.forget(subscription.id)
 
 
-def _queue(subscription: Subscription, change: Change, cursor: bytes, *, counted: bool) -> None:
-    message = b'{"type":"update","id":%d,"data":%b,"cursor":"%b"}' % (subscription.id, change.data, cursor)
-    span = change.span if counted else None
-    outgoing = Outgoing(message=message, subscription=subscription.id, span=span, received_ms=change.received_ms)
-    if change.newest_key is None:
-        subscription.client.outbox.put(outgoing, update=True)
-    else:
-        wearer, stream = change.newest_key
-        subscription.client.outbox.put_newest((subscription.id, wearer, stream), change.at_us, outgoing)
+def _update(number: int, change: Change, cursor: bytes, *, counted: bool) -> Outgoing:
+    key = change.newest_key
+    return Outgoing(
+        message=b'{"type":"update","id":%d,"data":%b,"cursor":"%b"}' % (number, change.data, cursor),
+        subscription=number,
+        update=True,
+        span=change.span if counted else None,
+        received_ms=change.received_ms,
+        newest_key=None if key is None else (number, *key),
+        at_us=change.at_us,
+    )

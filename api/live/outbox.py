@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from api.live.entries import Span
 from schemas.live_protocol import CLOSE_TOO_SLOW
@@ -13,74 +14,87 @@ MOST_QUEUED: Final = 1_000
 COALESCE_FROM: Final = 64
 """So many waiting readings mean that the client is slow."""
 
+_AT_ONCE: Final = True
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """One message, and when its reading was received, where that is to be counted."""
+Key = tuple[int, bytes, int]
+"""Subscription, wearer and stream: a newer update of one key may take the place of an older one."""
+
+
+class Outgoing(Struct, frozen=True, kw_only=True, gc=False):
+    """One message, shared by all sockets that are told the same.
+
+    Attributes:
+        update: Is it a change, and not an answer or a snapshot?
+        span: The histogram that its delay since `received_ms` belongs to, None where it is not to be counted.
+        newest_key: It may give way to a newer one of this key; None for what must arrive.
+        at_us: Event time, to tell which of a key is newer.
+    """
 
     message: bytes
-    subscription: int | None
+    subscription: int | None = None
+    update: bool = False
     span: Span | None = None
     received_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Newest:
-    key: tuple[int, bytes, int]
-    at_us: int
-    outgoing: Outgoing
+    newest_key: Key | None = None
+    at_us: int = 0
 
 
 class Outbox:
-    """A queue without I/O; `wake` is called when there is something to do."""
+    """A queue without I/O; `wake` is called when there is something to do, with whether it may not wait a moment."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[bool], None]) -> None:
         self.closing: tuple[int, str] | None = None
         self.coalesced = 0
+        self.dropped = 0
         self._wake = wake
         self._queued: deque[Outgoing] = deque()
-        self._newest: deque[_Newest] = deque()
+        self._newest: deque[Outgoing] = deque()
         self._coalesce_from = COALESCE_FROM
 
-    def put(self, outgoing: Outgoing, *, update: bool = False) -> None:
-        """Queue what must arrive; an update too many closes the socket instead."""
+    def put(self, outgoing: Outgoing) -> None:
+        """Queue a message; an update too many of those that must arrive closes the socket instead."""
         if self.closing is not None:
+            self.dropped += outgoing.update
             return
-        if update and len(self._queued) >= MOST_QUEUED:
+        if outgoing.newest_key is not None:
+            self._newest.append(outgoing)
+            if len(self._newest) > self._coalesce_from:
+                self._coalesce()
+        elif outgoing.update and len(self._queued) >= MOST_QUEUED:
+            self.dropped += 1
             self.close(CLOSE_TOO_SLOW, "too slow for its alerts: resume with since")
             return
-        self._queued.append(outgoing)
-        self._wake()
-
-    def put_newest(self, key: tuple[int, bytes, int], at_us: int, outgoing: Outgoing) -> None:
-        """Queue what may give way to a newer one of its key when the client is slow."""
-        if self.closing is not None:
-            return
-        self._newest.append(_Newest(key, at_us, outgoing))
-        if len(self._newest) > self._coalesce_from:
-            self._coalesce()
-        self._wake()
+        else:
+            self._queued.append(outgoing)
+        self._wake(outgoing.newest_key is None)
 
     def forget(self, subscription: int) -> None:
-        """Drop what waits for a subscription and was not sent."""
+        """Take back what waits for a subscription and was not sent: it ends, or a snapshot replaces it."""
         self._queued = deque(one for one in self._queued if one.subscription != subscription)
-        self._newest = deque(one for one in self._newest if one.key[0] != subscription)
+        self._newest = deque(one for one in self._newest if one.subscription != subscription)
 
-    def next(self) -> Outgoing | None:
-        """Return what is to be sent now, None when nothing waits; what must arrive goes first."""
-        if self._queued:
-            return self._queued.popleft()
-        if self._newest:
-            return self._newest.popleft().outgoing
-        return None
+    def take(self, most_bytes: int) -> list[Outgoing]:
+        """Return what is to be sent now, up to about so many bytes; what must arrive goes first."""
+        taken: list[Outgoing] = []
+        room = most_bytes
+        while room > 0 and (self._queued or self._newest):
+            outgoing = self._queued.popleft() if self._queued else self._newest.popleft()
+            taken.append(outgoing)
+            room -= len(outgoing.message)
+        return taken
 
     def close(self, code: int, reason: str) -> None:
         """Drop everything and end the socket."""
         if self.closing is None:
             self.closing = (code, reason)
-            self._queued.clear()
-            self._newest.clear()
-            self._wake()
+            self.abandon()
+            self._wake(_AT_ONCE)
+
+    def abandon(self) -> None:
+        """Drop what waits, and count the updates among it."""
+        self.dropped += sum(one.update for one in self._queued) + len(self._newest)
+        self._queued.clear()
+        self._newest.clear()
 
     @property
     def crowded(self) -> bool:
@@ -88,10 +102,10 @@ class Outbox:
         return len(self._queued) > COALESCE_FROM
 
     def _coalesce(self) -> None:
-        newest: dict[tuple[int, bytes, int], _Newest] = {}
+        newest: dict[Key | None, Outgoing] = {}
         for one in self._newest:
-            before = newest.pop(one.key, None)
-            newest[one.key] = one if before is None or one.at_us >= before.at_us else before
+            before = newest.pop(one.newest_key, None)
+            newest[one.newest_key] = one if before is None or one.at_us >= before.at_us else before
         self.coalesced += len(self._newest) - len(newest)
         self._newest = deque(newest.values())
         # Many wearers on one socket: wait until as many again have come, so that this stays cheap.

@@ -9,6 +9,8 @@ from api.records import Positions
 from schemas.topics import ALERTS, EPISODES, PARTITIONS, READINGS, SCORES
 
 KEEP_MS: Final = 60_000
+_WARM: Final = 64
+"""So many of the newest entries of a partition keep what was read from them: who subscribes now asks for those."""
 
 _MIB: Final = 1_048_576
 FOLLOWED: Final[Mapping[str, int]] = {
@@ -60,6 +62,8 @@ class RecentLog:
         self.newest_ms = entry.append_ms
         if self.began_ms is None:
             self.began_ms = entry.append_ms
+        if len(self._entries) > _WARM:
+            self._entries[-_WARM - 1].forget()
         oldest_ms = entry.append_ms - KEEP_MS
         while len(self._entries) > 1 and (self._bytes > self._most_bytes or self._entries[0].append_ms < oldest_ms):
             self._bytes -= len(self._entries.popleft().value)

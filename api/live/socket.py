@@ -1,6 +1,7 @@
 """The WebSocket at /live: lets a caller in, reads requests, and sends what the hub queues."""
 
 import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from api.callers import COOKIE, Ports, bearer, note, own_origin, ports_of
 from api.errors import RefusedError, describe
 from api.live.attach import Sources, attach
+from api.live.frames import FRAMES, text_frames
 from api.live.hub import Client, Subscription
 from api.live.outbox import Outbox, Outgoing
 from api.records import Caller
@@ -23,10 +25,54 @@ from schemas.live_protocol import (
 )
 
 MOST_MESSAGE_BYTES: Final = 65_536
+"""What a client may send in one message; the server closes with 1009 (RFC 6455, 7.4.1) before it is read whole. Not
+4413: that one asks the client to come back with `since`."""
 
+_WRITE_BYTES: Final = 65_536
 _CROWDED_STEP_S: Final = 0.05
 _SEND_PATIENCE_S: Final = 30.0
+_WRITES_A_SECOND: Final = 2_000
+"""So often is written to all sockets together: 100 clients get what came in 50 ms at once, one gets it as it comes."""
+_PAUSE_MOST_S: Final = 0.25
 _DECODER: Final = msgspec.json.Decoder(Request)
+
+
+class Bell:
+    """Wakes a socket's writer: at once for what must arrive, for readings so seldom that many sockets stay cheap."""
+
+    def __init__(self, clients: Collection[Client]) -> None:
+        self._clients = clients
+        self._loop = asyncio.get_running_loop()
+        self._awake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._rested_s = 0.0
+
+    def ring(self, urgent: bool) -> None:  # noqa: FBT001 - the outbox's callback
+        """Wake the writer, or have it woken when its pause is over."""
+        if self._awake.is_set():
+            return
+        if urgent or self._loop.time() >= self._rested_s:
+            self._awake.set()
+        elif self._timer is None:
+            self._timer = self._loop.call_at(self._rested_s, self._over)
+
+    async def wait(self) -> None:
+        """Return when there is something to write."""
+        await self._awake.wait()
+        self._awake.clear()
+
+    def rest(self) -> None:
+        """Begin a pause: what comes until it is over goes in one write."""
+        self._rested_s = self._loop.time() + min(_PAUSE_MOST_S, len(self._clients) / _WRITES_A_SECOND)
+
+    def stop(self) -> None:
+        """Ring no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _over(self) -> None:
+        self._timer = None
+        self._awake.set()
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -48,7 +94,7 @@ class _Session:
     ports: Ports
     client: Client
     tasks: asyncio.TaskGroup
-    awake: asyncio.Event
+    bell: Bell
 
 
 async def serve_live(socket: WebSocket) -> None:
@@ -56,8 +102,8 @@ async def serve_live(socket: WebSocket) -> None:
     ports = ports_of(socket)
     try:
         caller = await _caller(socket, ports)
-        awake = asyncio.Event()
-        client = Client(caller=caller, outbox=Outbox(awake.set), again=lambda _: None)
+        bell = Bell(ports.hub.clients)
+        client = Client(caller=caller, outbox=Outbox(bell.ring), again=lambda _: None)
         ports.hub.join(client)
     except PulseraError as error:
         await socket.send_denial_response(describe(error))
@@ -66,13 +112,14 @@ async def serve_live(socket: WebSocket) -> None:
         await socket.accept(subprotocol=SUBPROTOCOL)
         note(ports, caller, "live socket", None)
         async with asyncio.TaskGroup() as tasks:
-            session = _Session(socket=socket, ports=ports, client=client, tasks=tasks, awake=awake)
+            session = _Session(socket=socket, ports=ports, client=client, tasks=tasks, bell=bell)
             client.again = lambda subscription: _attach(session, subscription, reset=True)
             tasks.create_task(_read(session))
             tasks.create_task(_write(session))
     except* (WebSocketDisconnect, _EndedError):
         pass  # how every live socket ends: theirs, or ours after the close frame
     finally:
+        bell.stop()
         ports.hub.leave(client)
 
 
@@ -156,23 +203,26 @@ def _attach(session: _Session, subscription: Subscription, *, reset: bool) -> No
 
 async def _write(session: _Session) -> None:
     outbox = session.client.outbox
-    while True:
-        outgoing = outbox.next()
-        if outgoing is not None:
-            try:
-                async with asyncio.timeout(_SEND_PATIENCE_S):
-                    await session.socket.send({"type": "websocket.send", "text": outgoing.message.decode()})
-            except TimeoutError as error:
-                raise _EndedError("The client reads nothing.") from error
-            _count(session.ports, outgoing)
-        elif outbox.closing is not None:
-            await session.socket.close(*outbox.closing)
-            raise _EndedError("closed by the server")
-        else:
-            session.awake.clear()
-            await session.awake.wait()
+    while outbox.closing is None:
+        await session.bell.wait()
+        while taken := outbox.take(_WRITE_BYTES):
+            await _send(session, taken)
+        session.bell.rest()
+    await session.socket.close(*outbox.closing)
+    raise _EndedError("closed by the server")
 
 
-def _count(ports: Ports, outgoing: Outgoing) -> None:
-    if outgoing.span is not None:
-        ports.meter.observe(outgoing.span, ports.clock().timestamp() - outgoing.received_ms / 1000)
+async def _send(session: _Session, messages: Sequence[Outgoing]) -> None:
+    """Hand messages to the socket in one write, and count them.
+
+    Raises:
+        _EndedError: The client has read nothing for long.
+    """
+    try:
+        async with asyncio.timeout(_SEND_PATIENCE_S):
+            await session.socket.send(
+                {"type": "websocket.send", FRAMES: text_frames([one.message for one in messages])}
+            )
+    except TimeoutError as error:
+        raise _EndedError("The client reads nothing.") from error
+    session.ports.hub.delivery.sent(messages, now_ms=session.ports.clock().timestamp() * 1000)

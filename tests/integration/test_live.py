@@ -6,11 +6,15 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from api.cursors import log_cursor
-from schemas.topics import partition_of
+from api.live.socket import MOST_MESSAGE_BYTES
+from infra.timescale.care import raise_generation
+from schemas.topics import ALERTS, partition_of
 from tests.api_server import DEADLINE_S, LIVE, RunningApi, episode, frame, running_api, subscribe, told
 
 pytestmark = pytest.mark.connected
@@ -149,17 +153,100 @@ async def test_alerts_arrive_live_and_resume_from_a_cursor(api: RunningApi) -> N
 
 
 async def test_a_stale_cursor_gets_a_snapshot_marked_as_reset(api: RunningApi) -> None:
-    """A cursor beyond the log, and one of readings, begin anew; one that is no cursor is refused."""
+    """A cursor beyond the log, of another log, changed or of no meaning, and any of readings, begin anew."""
     wearer = await api.wearer()
     await api.care(wearer, episode(wearer))
+    log_id = api.process.hub.log_id
+    every = dict.fromkeys(range(12), 0)
+    good = log_cursor(log_id, "alerts", every)
     async with api.live(api.admin) as socket:
-        beyond = log_cursor("alerts", dict.fromkeys(range(12), 10**9))
-        snapshot = await subscribe(socket, 1, "alerts", since=beyond)
-        assert snapshot["reset"] is True
-        assert len(snapshot["data"]) == 1
-        readings = await subscribe(socket, 2, "readings", since=log_cursor("readings", {0: 1}))
-        assert readings["reset"] is True
-        assert (await subscribe(socket, 3, "alerts", since="nonsense"))["code"] == "bad_cursor"
+        refused = [
+            log_cursor(log_id, "alerts", dict.fromkeys(range(12), 10**9)),
+            log_cursor(log_id, "alerts", {0: 0}),
+            log_cursor("another cluster", "alerts", every),
+            log_cursor(log_id, "episodes", every),
+            good[:-1] + ("A" if good[-1] != "A" else "B"),
+            "nonsense",
+        ]
+        for number, cursor in enumerate(refused):
+            snapshot = await subscribe(socket, number, "alerts", since=cursor)
+            assert (snapshot["type"], snapshot["reset"], len(snapshot["data"])) == ("snapshot", True, 1), cursor
+        for number, topic in enumerate(("readings", "scores"), start=100):
+            snapshot = await subscribe(socket, number, topic, since=log_cursor(log_id, topic, every))
+            assert snapshot["reset"] is True
+
+
+async def test_a_cursor_older_than_the_log_gets_a_snapshot_marked_as_reset(
+    database_url: str, kafka_bootstrap: str
+) -> None:
+    """Once retention has taken what a cursor stands at, the whole state is told instead."""
+    async with running_api(database_url, kafka_bootstrap) as api:
+        wearer = await api.wearer()
+        partition = partition_of(wearer)
+        async with api.live(api.admin) as socket:
+            cursor = (await subscribe(socket, 1, "alerts"))["cursor"]
+        await api.care(wearer, episode(wearer, 0))
+        await api.care(wearer, episode(wearer, 1))
+        _, end = await api.reader.bounds(ALERTS.name, partition)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(ALERTS.name, partition): RecordsToDelete(before_offset=end)})
+    finally:
+        await admin.close()
+    async with running_api(database_url, kafka_bootstrap, token=api.admin) as api, api.live(api.admin) as socket:
+        snapshot = await subscribe(socket, 1, "alerts", since=cursor)
+        assert (snapshot["reset"], len(snapshot["data"])) == (True, 2)
+
+
+async def test_a_cursor_resumes_after_a_restart_and_at_another_process(database_url: str, kafka_bootstrap: str) -> None:
+    """What a client missed of alerts and episodes comes once and in order from a process that gave no such cursor."""
+    async with running_api(database_url, kafka_bootstrap) as api:
+        wearer = await api.wearer()
+        cursors: dict[str, str] = {}
+        async with api.live(api.admin) as socket:
+            for number, topic in enumerate(("alerts", "episodes")):
+                cursors[topic] = (await subscribe(socket, number, topic))["cursor"]
+    async with (
+        running_api(database_url, kafka_bootstrap, token=api.admin) as api,
+        running_api(database_url, kafka_bootstrap, token=api.admin) as other,
+    ):
+        for minute in range(3):
+            await api.care(wearer, episode(wearer, minute))
+            await api.tell(episode(wearer, minute))
+        for process in (api, other, api):
+            async with process.live(api.admin) as socket:
+                for number, topic in enumerate(cursors):
+                    snapshot = await subscribe(socket, number, topic, since=cursors[topic])
+                    assert (snapshot["data"], snapshot.get("reset")) == ([], None)
+                    updates = [await told(socket, lambda one: one["type"] == "update") for _ in range(3)]
+                    named = [one["data"]["condition" if topic == "episodes" else "kind"] for one in updates]
+                    assert named == [f"heart_rate.high{minute}" for minute in range(3)]
+
+
+async def test_a_cursor_from_before_a_restore_is_told_what_came_after_it(api: RunningApi) -> None:
+    """A restored database writes its alerts again under higher revisions; who resumes hears them and ends up right."""
+    wearer = await api.wearer()
+    async with api.live(api.admin) as socket:
+        cursor = (await subscribe(socket, 1, "alerts"))["cursor"]
+    await api.care(wearer, episode(wearer))
+    await api.pool.execute("TRUNCATE alerts, alert_events, outbox CASCADE")
+    async with api.pool.acquire() as connection:
+        await raise_generation(connection)
+    await api.care(wearer, episode(wearer))
+    async with api.live(api.admin) as socket:
+        snapshot = await subscribe(socket, 1, "alerts", since=cursor)
+        assert (snapshot["data"], snapshot.get("reset")) == ([], None)
+        before, after = [await told(socket, lambda one: one["type"] == "update") for _ in range(2)]
+        assert before["data"]["alert_id"] == after["data"]["alert_id"]
+        assert before["data"]["revision"] < after["data"]["revision"]
+
+
+async def test_a_message_that_is_too_long_closes_the_socket(api: RunningApi) -> None:
+    """A message over 64 KiB is not read: the socket closes with 1009, and not with 4413, which asks to resume."""
+    async with api.live(api.admin) as socket:
+        await socket.send("x" * (MOST_MESSAGE_BYTES + 1))
+        assert await closed(socket) == 1009
 
 
 async def test_a_message_that_is_not_understood_is_answered_by_name(api: RunningApi) -> None:

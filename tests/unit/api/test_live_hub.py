@@ -94,7 +94,7 @@ def join(hub: Hub) -> tuple[Client, list[Subscription]]:
     """Return a client of the hub, and the subscriptions that were asked to begin anew."""
     again: list[Subscription] = []
     caller = Caller(user_id=USER, name="Ben", role="carer", token_sha256=b"hash")
-    client = Client(caller=caller, outbox=Outbox(lambda: None), again=again.append)
+    client = Client(caller=caller, outbox=Outbox(lambda _: None), again=again.append)
     hub.join(client)
     return client, again
 
@@ -114,10 +114,7 @@ def reading(offset: int, *, wearer: int = 1, at_s: int = 0, append_ms: int = NOW
 
 def sent(client: Client) -> list[dict[str, Any]]:
     """Return what waits for the client, in the order in which it is sent."""
-    messages = []
-    while (outgoing := client.outbox.next()) is not None:
-        messages.append(json.loads(outgoing.message))
-    return messages
+    return [json.loads(outgoing.message) for outgoing in client.outbox.take(1 << 30)]
 
 
 def follow(hub: Hub, client: Client, number: int = 1, topic: Any = "readings", **wanted: Any) -> Subscription:
