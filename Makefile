@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit check format bench lock clean
+.PHONY: help setup run test unit check format bench chaos lock clean
 
 help: ## say what the verbs do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -44,6 +44,9 @@ format: $(VENV)/.test ## bring the code into the house's form
 
 bench: $(VENV)/.run ## print the figures of docs/performance.md
 	$(BIN)/pulsera bench path --rate 10000 --connections 1000 --seconds 30
+
+chaos: $(VENV)/.run ## strike each part 20 times under load (an hour or more), and write docs/reliability.md
+	$(BIN)/pulsera chaos --rounds 20 --seed 20261121 --json chaos.json --markdown docs/reliability.md
 
 lock: ## renew the locked requirements (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock

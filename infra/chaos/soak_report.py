@@ -83,11 +83,11 @@ def markdown(outcome: SoakOutcome, facts: dict[str, Any]) -> str:
     lines = [
         *audit_lines(facts, f"{facts['minutes']:g} min, "),
         "",
-        f"| process | own memory (USS), mean MiB | change in {facts['window_min']:g} min | highest MiB | most records waiting |",
+        f"| process | own memory, MiB | change in {facts['window_min']:g} min | highest MiB | most records waiting |",
         "|---|---|---|---|---|",
         *rows,
         "",
-        f"The bound for the change is {SLOPE_MOST_PERCENT:g} %; a run of less than 40 min is not judged.",
+        f"Own memory is USS. The change may be {SLOPE_MOST_PERCENT:g} %; a run of less than 40 min is not judged.",
         "",
         *ending_lines(facts),
     ]

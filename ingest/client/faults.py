@@ -135,6 +135,8 @@ class Faults:
         return [[reading]]
 
     def _shuffled(self, state: _Device) -> list[list[Reading]]:
+        if not state.run:
+            return []
         run = [state.run[at] for at in self._random.permutation(len(state.run))]
         state.run = []
         self.counts["readings reordered"] += len(run)
