@@ -187,7 +187,7 @@ class DeviceSession:
         if self.greeted:
             return [Send(Error("already_greeted", "hello is said once a connection"))]
         now_us = self._clock.wall_us()
-        offset_ms = now_us // 1000 - time_ms(hello.clock)
+        offset_ms = self._offset_ms(now_us // 1000 - time_ms(hello.clock))
         if abs(offset_ms) > _INT32_MOST:  # no such offset can be told in a frame, and half a correction is a wrong time
             told = Send(Error("bad_hello", f"clock: {abs(offset_ms) // _DAY_MS} days off, set it before sending"))
             return [told, *self._close(CLOSE_BAD_MESSAGE, "bad hello")]
@@ -211,6 +211,15 @@ class DeviceSession:
             server_time=now_us // 1000,
         )
         return [Send(welcome)]
+
+    def _offset_ms(self, seen_ms: int) -> int:
+        """Return how far behind the device's clock is; a hello that waited unread does not make a right clock slow.
+
+        A device tells its clock after its connection was accepted, so that what it seems to be behind holds at most
+        the time since then.
+        """
+        waited_ms = round((self._clock.monotonic_s() - self._opened_s) * 1000)
+        return 0 if 0 < seen_ms <= waited_ms else seen_ms
 
     def _readings(
         self, seq: int, readings: Iterable[tuple[int, Any]], rejected: list[Rejected], size: int

@@ -290,6 +290,19 @@ def test_the_clock_offset_is_server_minus_device(clock: int, offset_ms: int, cor
     assert (provenance.clock_offset_ms, provenance.correction_ms) == (offset_ms, correction_ms)
 
 
+@pytest.mark.parametrize(
+    ("behind_s", "offset_ms"), [(0, 0), (9, 0), (10, 0), (11, 11_000), (600, 600_000), (-60, -60_000)]
+)
+def test_a_hello_that_waited_unread_is_no_slow_clock(behind_s: int, offset_ms: int) -> None:
+    """Where the wait since the connection was accepted explains what a clock seems behind, it counts as right."""
+    clock = ManualClock()
+    session = open_session(clock)
+    clock.now_s = 10.0
+    session.receive(hello_text(clock=NOW_MS + 10_000 - behind_s * 1000))
+    (admit,) = admitted(session.receive(readings_text(1, reading(time=NOW_MS - 3_600_000))))
+    assert admit.provenance.clock_offset_ms == offset_ms
+
+
 @pytest.mark.parametrize("clock", [0, NOW_MS - 2**31, NOW_MS + 2**31])
 def test_a_clock_that_cannot_be_corrected_is_refused(clock: int) -> None:
     """A clock more than 24 days off is refused at the hello: no time is corrected by half, none is refused for good."""
