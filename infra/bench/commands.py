@@ -1,6 +1,7 @@
 """`pulsera bench ...`: figures that anyone can print again."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,59 @@ def start(
     show(starts)
     if json_file is not None:
         json_file.write_text(json.dumps(msgspec.to_builtins(starts), indent=1))
+
+
+@bench.command("reads")
+def reads(
+    rows: Annotated[
+        int, typer.Option(help="Readings to store: 250,000 a wearer, one every 10 s for 29 days.", min=100_000)
+    ] = 10_000_000,
+    rate: Annotated[int, typer.Option(help="Messages a second sent while asking.", min=1, max=20_000)] = 2_000,
+    seconds: Annotated[int, typer.Option(help="How long to ask.", min=1)] = 30,
+    server: Annotated[
+        str,
+        typer.Option(
+            envvar="PULSERA_BENCH_DATABASE",
+            help="postgresql:// URL of a server to measure on, such as one with TimescaleDB. Default: embedded.",
+        ),
+    ] = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Fill a temporary system's database, send load through the path, and time what the API answers meanwhile.
+
+    Example: pulsera bench reads --rows 10000000 --json figures.json
+    """
+    from infra.bench.reads import Plan, bench_reads
+    from infra.bench.reads_report import show, write
+
+    outcome = asyncio.run(bench_reads(Plan(rows=rows, rate=rate, seconds=seconds, server=server)))
+    show(outcome)
+    if json_file is not None:
+        write(outcome, json_file)
+
+
+@bench.command("live")
+def live(
+    clients: Annotated[int, typer.Option(help="Live sockets; ten belong to one user.", min=1)] = 100,
+    wearers: Annotated[int, typer.Option(help="Wearers that each socket follows.", min=1, max=256)] = 100,
+    rate: Annotated[int, typer.Option(help="Messages a second over all wearers.", min=1)] = 2_000,
+    seconds: Annotated[int, typer.Option(help="How long to count.", min=1)] = 30,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Follow wearers on many live sockets of a temporary system, and say what a delivered update costs and takes.
+
+    Exits 1 when a socket was refused or ended.
+
+    Example: pulsera bench live --clients 100 --wearers 100 --rate 2000
+    """
+    from infra.bench.live import LivePlan, bench_live, show
+
+    outcome = asyncio.run(bench_live(LivePlan(clients=clients, wearers=wearers, rate=rate, seconds=seconds)))
+    show(outcome)
+    if json_file is not None:
+        json_file.write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
+    if outcome.seen["problems"]:
+        raise typer.Exit(code=1)
 
 
 @bench.command("frames")

@@ -56,6 +56,13 @@ class Plan:
         """Time between a device's readings."""
         return int(1000 * self.connections / (self.rate * self.batch))
 
+    def as_load(self, host: str, port: int, tokens: list[str]) -> dict[str, Any]:
+        """Return what the load client is told."""
+        return {
+            "host": host, "port": port, "tokens": tokens, "messages": self.messages, "rate": self.rate,
+            "batch": self.batch, "spacing_ms": self.spacing_ms,
+        }  # fmt: skip
+
     def check(self) -> None:
         """Raise SetupError where the plan cannot be sent."""
         if min(self.rate, self.connections, self.seconds, self.batch) < 1:
@@ -170,23 +177,18 @@ async def make_devices(api: str, token: str, count: int) -> list[tuple[str, str]
 
 
 async def _measure(plan: Plan, ready: dict[str, Any], folder: Path) -> Outcome:
-    _say(f"system is up; making {plan.connections} wearers and devices")
+    say(f"system is up; making {plan.connections} wearers and devices")
     people = await make_devices(ready["api"], ready["admin_token"], plan.connections + PROBES)
     people, probes = people[:-PROBES], people[-PROBES:]
     host, port = ready["gateway"].split("//")[1].split("/")[0].rsplit(":", 1)
-    load_plan = {
-        "host": host, "port": int(port), "tokens": [token for _, token in people], "messages": plan.messages,
-        "rate": plan.rate, "batch": plan.batch, "spacing_ms": plan.spacing_ms,
-    }  # fmt: skip
-    (folder / "plan.json").write_text(json.dumps(load_plan))
+    (folder / "plan.json").write_text(json.dumps(plan.as_load(host, int(port), [token for _, token in people])))
     load = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "infra.bench.load", str(folder / "plan.json"), str(folder / "rows.npz"),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert load.stdout is not None  # noqa: S101 - asked for above
     try:
-        await _expect(load.stdout, "connected")
-        _say(f"{plan.connections} devices connected; sending {plan.rate} messages/s for {plan.seconds} s")
+        await expect(load, "connected")
+        say(f"{plan.connections} devices connected; sending {plan.rate} messages/s for {plan.seconds} s")
         pids = {**ready["pids"], "load": load.pid}
         followed = [wearer for wearer, _ in people[:FOLLOWED]]
         async with asyncio.TaskGroup() as beside:
@@ -199,7 +201,7 @@ async def _measure(plan: Plan, ready: dict[str, Any], folder: Path) -> Outcome:
             sizes = await measure(ready["database_url"], folder / "data" / "kafka")
             usage = beside.create_task(watch(pids, plan.seconds))
             sent_s = await _send(load)
-        _say("all sent; auditing what is stored")
+        say("all sent; auditing what is stored")
         findings, refused = await audit(
             ready["database_url"], folder / "rows.npz", people, batch=plan.batch, spacing_ms=plan.spacing_ms
         )
@@ -224,20 +226,25 @@ async def _measure(plan: Plan, ready: dict[str, Any], folder: Path) -> Outcome:
 async def _send(load: asyncio.subprocess.Process) -> float:
     """Let the load client go; return how many seconds it sent for, once it has seen its acks."""
     assert load.stdin is not None  # noqa: S101 - a pipe
-    assert load.stdout is not None  # noqa: S101 - a pipe
     begun = time.monotonic()
     load.stdin.write(b"go\n")
     await load.stdin.drain()
-    await _expect(load.stdout, "sent")
+    await expect(load, "sent")
     sent_s = time.monotonic() - begun
     await load.wait()
     return sent_s
 
 
-async def _expect(stream: asyncio.StreamReader, word: str) -> None:
-    line = (await stream.readline()).decode().strip()
+async def expect(process: asyncio.subprocess.Process, word: str) -> None:
+    """Return when a client of the bench says the word.
+
+    Raises:
+        SetupError: It says another, or has ended.
+    """
+    assert process.stdout is not None  # noqa: S101 - a pipe
+    line = (await process.stdout.readline()).decode().strip()
     if line != word:
-        raise SetupError(f"The load client ended before it was {word}.", next_step="Its reason stands above.")
+        raise SetupError(f"A client of the bench ended before it was {word}.", next_step="Its reason stands above.")
 
 
 async def _histograms(ready: dict[str, Any]) -> dict[str, Buckets | None]:
@@ -262,5 +269,6 @@ def _spans(
     return spans
 
 
-def _say(words: str) -> None:
+def say(words: str) -> None:
+    """Print how far the bench has come."""
     print(f"bench: {words}", file=sys.stderr, flush=True)

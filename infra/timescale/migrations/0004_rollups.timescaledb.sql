@@ -67,6 +67,19 @@ FROM readings_1m
 GROUP BY wearer_id, time_bucket(INTERVAL '1 hour', bucket), stream_id
 WITH NO DATA;
 
+ALTER MATERIALIZED VIEW readings_1m SET (
+    timescaledb.enable_columnstore,
+    timescaledb.segmentby = 'wearer_id',
+    timescaledb.orderby = 'bucket DESC, stream_id DESC'
+);
+ALTER MATERIALIZED VIEW readings_1h SET (
+    timescaledb.enable_columnstore,
+    timescaledb.segmentby = 'wearer_id',
+    timescaledb.orderby = 'bucket DESC, stream_id DESC'
+);
+CALL add_columnstore_policy('readings_1m', after => INTERVAL '7 days');
+CALL add_columnstore_policy('readings_1h', after => INTERVAL '7 days');
+
 -- No start: a reading of any age changes its minute and its hour, however late it comes.
 SELECT add_continuous_aggregate_policy('readings_1m', start_offset => NULL, end_offset => INTERVAL '1 minute',
     schedule_interval => INTERVAL '1 minute');

@@ -1,0 +1,292 @@
+"""`pulsera bench reads`: a month of stored readings, a load through the path beside it, and how fast answers come."""
+
+import asyncio
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+import numpy as np
+
+from infra.bench.path import make_devices, running_system
+from infra.bench.processes import Usage, watch
+from infra.bench.reads_rows import EVERY_US, PER_WEARER, frame_of, made_alerts
+from infra.bench.scrape import Percentiles, of_values
+from infra.embedded.postgres import client_program
+from infra.timescale.filling import Filling, Size
+from schemas.errors import SetupError
+from schemas.frame import Frame
+
+_INSTANTS: Final = 500
+"""Times in one piece of the fill."""
+_SENDING: Final = 400
+"""Devices that send while answers are timed."""
+_ALERTS: Final = 2_000
+_WARM_S: Final = 3.0
+_MERGE_ROWS: Final = 3_200
+"""Rows of one transaction of storage under load: 64 frames of 50 readings."""
+_MERGES: Final = 50
+_MERGE_WEARERS: Final = 320
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How many rows to store, and what to send while answers are timed, for how long."""
+
+    rows: int
+    rate: int
+    seconds: int
+    server: str = ""
+    """Address of a database server to measure on; empty: the embedded PostgreSQL."""
+
+    @property
+    def wearers(self) -> int:
+        """Wearers whose month is stored."""
+        return max(1, round(self.rows / PER_WEARER))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Everything that was measured."""
+
+    plan: Plan
+    database: str
+    rows: int
+    copy_rows_s: float
+    merge_rows_s: Mapping[str, float]
+    settled_s: Mapping[str, float]
+    fresh: Size
+    settled: Size
+    answers: Mapping[str, tuple[int, Percentiles]]
+    usage: Mapping[str, Usage]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON that `--json` writes."""
+        packed = self.settled
+        return {
+            "database": self.database,
+            "rows": self.rows,
+            "rate": self.plan.rate,
+            "copy_rows_s": round(self.copy_rows_s),
+            "merge_rows_s": {name: round(value) for name, value in self.merge_rows_s.items()},
+            "settled_s": dict(self.settled_s),
+            "mib_per_million_rows": {
+                "fresh": _mib_per_million(self.fresh, self.rows),
+                "settled": _mib_per_million(packed, self.rows),
+            },
+            "compression": round(packed.compressed_before / packed.compressed_after, 1)
+            if packed.compressed_after
+            else None,
+            "answers_ms": {name: {"asked": asked, **spans.as_json()} for name, (asked, spans) in self.answers.items()},
+            "cpu": {name: round(usage.cores, 3) for name, usage in self.usage.items()},
+        }
+
+
+def _mib_per_million(size: Size, rows: int) -> dict[str, float]:
+    parts = {"rows": size.rows, "indexes": size.indexes, "sums": size.sums}
+    return {name: round(value / 2**20 / rows * 1e6, 1) for name, value in parts.items()}
+
+
+async def bench_reads(plan: Plan) -> Outcome:
+    """Run the whole measurement and return what it found."""
+    with _database(plan.server) as database_url, tempfile.TemporaryDirectory(prefix="pulsera-bench-") as name:
+        folder = Path(name)
+        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - the database may run as another user and must reach its files
+        environment = {"PULSERA_DATABASE_URL": database_url} if database_url else {}
+        async with running_system(folder / "data", environment) as ready, _filling(ready["database_url"]) as filling:
+            return await _measure(plan, ready, filling, folder)
+
+
+@asynccontextmanager
+async def _filling(dsn: str) -> AsyncIterator[Filling]:
+    filling = await Filling.open(dsn)
+    try:
+        yield filling
+    finally:
+        await filling.close()
+
+
+@contextmanager
+def _database(server: str) -> Iterator[str]:
+    """Give the address of a new database on the server, dropped at the end; an empty one where no server is named."""
+    if not server:
+        yield ""
+        return
+    name = f"bench_{uuid.uuid4().hex}"
+    _run("createdb", f"--maintenance-db={server}", name)
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        _run("dropdb", "--force", f"--maintenance-db={server}", name)
+
+
+def _run(program: str, *arguments: str) -> None:
+    command = [client_program(program), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own program
+    if done.returncode:
+        raise SetupError(
+            f"{program} fails on the server: {done.stderr.strip().splitlines()[-1]}.",
+            next_step="Give the address of a user who may make databases.",
+        )
+
+
+async def _measure(plan: Plan, ready: dict[str, Any], filling: Filling, folder: Path) -> Outcome:
+    _say(f"system is up; making {plan.wearers + _SENDING} wearers and devices")
+    people = await make_devices(ready["api"], ready["admin_token"], plan.wearers + _SENDING)
+    filled = await filling.device_numbers([UUID(one) for one, _ in people[: plan.wearers]])
+    end_us = int(time.time() * 1e6) // EVERY_US * EVERY_US
+    times = end_us - np.arange(plan.rows // plan.wearers, 0, -1, dtype=np.int64) * EVERY_US
+    rows = len(times) * plan.wearers
+    _say(f"storing {rows} readings of {plan.wearers} wearers, {len(times) * EVERY_US / 86_400e6:.1f} days")
+    copied_s = await filling.copy(_pieces(filled, times), _progress(rows))
+    fresh = await filling.size()
+    settled = await filling.settle()
+    size = await filling.size()
+    _say(f"stored in {copied_s:.0f} s, settled: {settled}; merging")
+    merged = await _merges(filling, end_us)
+    await filling.add_alerts(made_alerts([wearer for wearer, _ in filled], _ALERTS, end_us // 1_000))
+    _say(f"sending {plan.rate} messages/s for {plan.seconds} s and asking")
+    answers, usage = await _ask_under_load(plan, ready, folder, people)
+    return Outcome(
+        plan=plan,
+        database=await filling.version(),
+        rows=rows,
+        copy_rows_s=rows / copied_s,
+        merge_rows_s=merged,
+        settled_s=settled,
+        fresh=fresh,
+        settled=size,
+        answers=answers,
+        usage=usage,
+    )
+
+
+def _pieces(wearers: Sequence[tuple[UUID, int]], times: Any) -> Iterator[Frame]:
+    for start in range(0, len(times), _INSTANTS):
+        yield frame_of(wearers, times[start : start + _INSTANTS], start)
+
+
+async def _merges(filling: Filling, end_us: int) -> dict[str, float]:
+    """Return rows a second of storage's own transactions: new rows, the same again, and new ones ten days late."""
+    wearers = [(uuid.uuid4(), 1) for _ in range(_MERGE_WEARERS)]
+    each = _MERGE_ROWS // _MERGE_WEARERS
+    nothing = frame_of(wearers[:1], np.zeros(0, dtype=np.int64), 0)
+
+    def frames(from_us: int) -> list[Frame]:
+        starts = [from_us + number * each * EVERY_US for number in range(_MERGES)]
+        steps = np.arange(each, dtype=np.int64) * EVERY_US
+        return [frame_of(wearers, start + steps, start // EVERY_US, by_wearer=True) for start in starts]
+
+    rows = _MERGE_ROWS * _MERGES
+    new = frames(end_us - _MERGES * each * EVERY_US)
+    late = frames(end_us - 10 * 86_400_000_000)
+    return {
+        "new": rows / await filling.merge(new, nothing),
+        "repeated": rows / await filling.merge(new, nothing),
+        "ten days late": rows / await filling.merge(late, nothing),
+    }
+
+
+async def _ask_under_load(
+    plan: Plan, ready: dict[str, Any], folder: Path, people: Sequence[tuple[str, str]]
+) -> tuple[dict[str, tuple[int, Percentiles]], dict[str, Usage]]:
+    sending = people[plan.wearers :]
+    host, port = ready["gateway"].split("//")[1].split("/")[0].rsplit(":", 1)
+    load_plan = {
+        "host": host, "port": int(port), "tokens": [token for _, token in sending], "rate": plan.rate, "batch": 1,
+        "messages": max(1, plan.rate * (plan.seconds + int(2 * _WARM_S)) // _SENDING),
+        "spacing_ms": 1_000 * _SENDING // plan.rate,
+    }  # fmt: skip
+    (folder / "plan.json").write_text(json.dumps(load_plan))
+    load = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "infra.bench.load", str(folder / "plan.json"), str(folder / "rows.npz"),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert load.stdin is not None and load.stdout is not None  # noqa: S101, PT018 - pipes
+    try:
+        if (await load.stdout.readline()).strip() != b"connected":
+            raise SetupError("The load client ended before it was connected.", next_step="Its reason stands above.")
+        load.stdin.write(b"go\n")
+        await load.stdin.drain()
+        await asyncio.sleep(_WARM_S)
+        questions = _questions([one for one, _ in people[: plan.wearers]], [one for one, _ in sending])
+        asking = asyncio.to_thread(_ask, ready["api"], ready["admin_token"], questions, plan.seconds)
+        answers, usage = await asyncio.gather(asking, watch({**ready["pids"], "load": load.pid}, plan.seconds))
+        await load.wait()
+    finally:
+        if load.returncode is None:
+            load.kill()
+            await load.wait()
+    return answers, usage
+
+
+def _questions(filled: Sequence[str], sending: Sequence[str]) -> dict[str, Callable[[int], str]]:
+    """Return what is asked: a path for the n-th time that it is asked."""
+    now = datetime.now(UTC)
+
+    def past(days: float, step: str) -> Callable[[int], str]:
+        query = urlencode({"from": (now - timedelta(days=days)).isoformat(), **({"step": step} if step else {})})
+        return lambda number: f"/wearers/{filled[number * 7 % len(filled)]}/readings?{query}"
+
+    return {
+        "latest, of a stored month": lambda number: f"/wearers/{filled[number * 7 % len(filled)]}/latest",
+        "latest, of who sends now": lambda number: f"/wearers/{sending[number * 7 % len(sending)]}/latest",
+        "readings of an hour": past(1 / 24, ""),
+        "a day in steps of 1m": past(1, "1m"),
+        "a day in steps of 90s": past(1, "90s"),
+        "a month in steps of 1h": past(28, "1h"),
+        "a month in steps of 1d": past(28, "1d"),
+        "alerts, newest 100": lambda _: "/alerts?limit=100",
+    }
+
+
+def _ask(
+    api: str, token: str, questions: Mapping[str, Callable[[int], str]], seconds: float
+) -> dict[str, tuple[int, Percentiles]]:
+    """Ask one question after another on one connection, always the one that has taken the least time so far."""
+    connection = http.client.HTTPConnection(urlsplit(api).netloc, timeout=60)
+    took: dict[str, list[float]] = {name: [] for name in questions}
+    spent = dict.fromkeys(questions, 0.0)
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        name = min(spent, key=spent.__getitem__)
+        began = time.perf_counter()
+        connection.request("GET", questions[name](len(took[name])), headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        body = answer.read()
+        lasted = time.perf_counter() - began
+        if answer.status != http.client.OK:
+            raise SetupError(f"The API answers {answer.status} to {name}: {body[:200].decode(errors='replace')}")
+        took[name].append(lasted * 1000)
+        spent[name] += lasted
+    connection.close()
+    return {name: (len(values), of_values(np.array(values))) for name, values in took.items() if values}
+
+
+def _progress(rows: int) -> Callable[[int], None]:
+    done, told = 0, 0
+
+    def add(more: int) -> None:
+        nonlocal done, told
+        done += more
+        if done * 10 // rows > told:
+            told = done * 10 // rows
+            _say(f"{done} of {rows} readings stored")
+
+    return add
+
+
+def _say(words: str) -> None:
+    print(f"bench: {words}", file=sys.stderr, flush=True)
