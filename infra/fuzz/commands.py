@@ -6,11 +6,12 @@ import logging
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.fuzz.figures import Figures
+if TYPE_CHECKING:
+    from infra.fuzz.figures import Figures  # psutil would slow every command down
 
 
 class Target(StrEnum):
@@ -68,7 +69,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
 
 
-def run(target: Target, frames: int, seed: int) -> Figures:
+def run(target: Target, frames: int, seed: int) -> "Figures":
     """Fuzz one target of this process."""
     from infra.fuzz.live import LiveFuzz
     from infra.fuzz.session import SessionFuzz
