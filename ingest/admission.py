@@ -1,27 +1,21 @@
 """Which readings are admitted, and how much a device may send."""
 
 import math
+import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
-from schemas.device_protocol import Rejected
+from ingest.rows import NUMBERS, OFFSET_UNKNOWN, PACK, WORN_UNKNOWN, Rows
+from schemas.device_protocol import ABSENT, Rejected
 from schemas.frame import MAX_READINGS_PER_MESSAGE
 from schemas.vitals import NAMES, SOURCES
 
-MEASURED: Final = (*NAMES, "ibi")
-"""Fields that make a reading worth keeping; each alone is enough."""
-BESIDE: Final = ("hrv_window_s", "quality", "worn", "injected")
-VALUE_NAMES: Final = (*MEASURED, *BESIDE)
-"""Order of the values in a row."""
-
-_VALUES: Final = attrgetter(*VALUE_NAMES)
-_MEASURED_COUNT: Final = len(MEASURED)
-_NOTHING: Final[tuple[tuple[Any, ...], ...]] = ((None,) * _MEASURED_COUNT, (*(None,) * len(NAMES), []))
-"""No vital at all; intervals that are an empty list are none either."""
+_VITALS_FROM: Final = NUMBERS.index(NAMES[0])
+_NO_VITAL: Final = [ABSENT] * len(NAMES)
+_FIELDS: Final = msgspec.structs.astuple
 _SECONDS_MOST: Final = 100_000_000_000
 """A Unix time in seconds stays below this for 3,000 years, one in milliseconds passed it in 1973."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,21 +53,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class Rows(msgspec.Struct):
-    """Admitted readings as parallel columns: `time_ms` as sent, cut to ms; `values` in the order of `VALUE_NAMES`."""
-
-    time_ms: list[int]
-    utc_offset_min: list[int | None]
-    source: list[int]
-    values: list[tuple[Any, ...]]
-
-
-def time_ms(time: datetime | float) -> int:
-    """Return a wire time as milliseconds since 1970 UTC, cut, never rounded."""
+def time_ms(time: datetime | float) -> int | None:
+    """Return a wire time as milliseconds since 1970 UTC, cut, never rounded; None if it is not finite."""
     if isinstance(time, datetime):
         since = time - _EPOCH
         return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
-    return math.floor(time)
+    return math.floor(time) if math.isfinite(time) else None
 
 
 def utc_offset_min(time: datetime | float) -> int | None:
@@ -87,36 +72,59 @@ def utc_offset_min(time: datetime | float) -> int | None:
 
 
 def admit(
-    readings: Iterable[tuple[int, Any]], *, limits: Limits, now_ms: int, correction_ms: int
+    readings: Iterable[tuple[int, Any]], *, seq: int, received_us: int, limits: Limits, correction_ms: int
 ) -> tuple[Rows, list[Rejected]]:
     """Return the rows of well-formed readings whose time is believable, and what was refused.
 
     `readings` are pairs of index and `schemas.device_protocol.Reading`; `correction_ms` is what is added to the
     device's clock.
     """
+    now_ms = received_us // 1000
     oldest = now_ms - limits.retention_ms
     newest = now_ms + limits.ahead_ms - correction_ms
-    rows = Rows([], [], [], [])
+    packed: list[bytes] = []
+    beats: dict[int, list[float]] | None = None
     rejected: list[Rejected] = []
     for index, reading in readings:
-        at = time_ms(reading.time)
-        values = _VALUES(reading)
-        if values[:_MEASURED_COUNT] in _NOTHING:
+        time, source, worn, injected, ibi, *numbers = _FIELDS(reading)
+        at = time if type(time) is int else time_ms(time)
+        if at is None or not oldest <= at <= newest:
+            rejected.append(_untimely(index, time, limits=limits, now_ms=now_ms))
+            continue
+        offset = OFFSET_UNKNOWN if type(time) is int else _offset(time)
+        facts = (seq, received_us, at, offset, SOURCES[source], WORN_UNKNOWN if worn is None else worn, injected)
+        try:
+            row = PACK(*facts, *numbers)
+        except struct.error:  # null is as good as absent, and rarer
+            numbers = [ABSENT if number is None else number for number in numbers]
+            row = PACK(*facts, *numbers)
+        if numbers[_VITALS_FROM:] == _NO_VITAL and not ibi:
             rejected.append(Rejected(index, "reading", "no_vital", "no vital sign in this reading"))
-        elif at > newest:
-            detail = f"more than {limits.ahead_ms // 60_000} min ahead of the server's clock"
-            rejected.append(Rejected(index, "time", "future_time", detail))
-        elif at < oldest:
-            detail = f"older than the {limits.retention_ms // _DAY_MS} days that are kept"
-            if 0 < at < _SECONDS_MOST and not isinstance(reading.time, datetime):
-                detail += "; a number is Unix milliseconds, not seconds"
-            rejected.append(Rejected(index, "time", "older_than_retention", detail))
-        else:
-            rows.time_ms.append(at)
-            rows.utc_offset_min.append(utc_offset_min(reading.time))
-            rows.source.append(SOURCES[reading.source])
-            rows.values.append(values)
-    return rows, rejected
+            continue
+        if ibi:
+            beats = beats or {}
+            beats[len(packed)] = ibi
+        packed.append(row)
+    return Rows(packed[0] if len(packed) == 1 else b"".join(packed), len(packed), beats), rejected
+
+
+def _offset(time: datetime | float) -> int:
+    offset = utc_offset_min(time)
+    return OFFSET_UNKNOWN if offset is None else offset
+
+
+def _untimely(index: int, time: datetime | float, *, limits: Limits, now_ms: int) -> Rejected:
+    """Return why a time is not believed."""
+    at = time_ms(time)
+    if at is None:
+        return Rejected(index, "time", "not_finite", "RFC 3339 text with an offset, or Unix milliseconds")
+    if at >= now_ms - limits.retention_ms:
+        detail = f"more than {limits.ahead_ms // 60_000} min ahead of the server's clock"
+        return Rejected(index, "time", "future_time", detail)
+    detail = f"older than the {limits.retention_ms // _DAY_MS} days that are kept"
+    if 0 < at < _SECONDS_MOST and not isinstance(time, datetime):
+        detail += "; a number is Unix milliseconds, not seconds"
+    return Rejected(index, "time", "older_than_retention", detail)
 
 
 class Rate:

@@ -2,19 +2,25 @@
 
 import hashlib
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from websockets.datastructures import Headers
+from websockets.exceptions import WebSocketException
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
+from websockets.typing import Subprotocol
 
+from ingest.encoding import BY_SUBPROTOCOL, JSON, Encoding
 from ingest.ports import Device, DeviceDirectory
-from schemas.device_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, TOKEN_SUBPROTOCOL_PREFIX
+from schemas.device_protocol import TOKEN_SUBPROTOCOL_PREFIX
 from schemas.errors import DatabaseAwayError
 
 STREAM_PATH: Final = "/devices/stream"
 HEALTH_PATH: Final = "/health"
 
+_FAMILY: Final = "pulsera.device."
 _BEARER: Final = "bearer "
 _TOKEN_MOST: Final = 512
 
@@ -35,6 +41,48 @@ def error_response(status: HTTPStatus, code: str, message: str, *, headers: dict
     """Return the error body that every HTTP answer of Pulsera has."""
     body = {"error": {"code": code, "message": message, "details": {}}}
     return json_response(status, body, headers=headers)
+
+
+def read_request(head: bytes) -> Request | Response:
+    """Return the HTTP request in `head`, or the answer to what is none."""
+    reader = StreamReader()
+    reader.feed_data(head)
+    reader.feed_eof()
+    parsing = Request.parse(reader.read_line)
+    try:
+        next(parsing)
+    except StopIteration as done:
+        request: Request = done.value
+        return request
+    except (EOFError, ValueError, NotImplementedError, WebSocketException):
+        pass  # all of them say the same: what came is no request of a client of ours
+    return error_response(HTTPStatus.BAD_REQUEST, "bad_request", "This is not an HTTP/1.1 GET without a body.")
+
+
+def agreed(request: Request) -> Encoding | None:
+    """Return the encoding that a handshake agrees on, the first that is offered; None where none of ours is."""
+    names = [name for name in offered(request) if not name.startswith(TOKEN_SUBPROTOCOL_PREFIX)]
+    known = [BY_SUBPROTOCOL[name] for name in names if name in BY_SUBPROTOCOL]
+    if known:
+        return known[0]
+    # Who offers nothing, or nothing of ours, speaks JSON: so it was from the first release on.
+    return None if any(name.startswith(_FAMILY) for name in names) else JSON
+
+
+def upgrade(request: Request) -> Response:
+    """Return the answer that makes a WebSocket of the connection, or the one that says why it cannot be one."""
+    response = ServerProtocol(select_subprotocol=_chosen).accept(request)
+    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        return response
+    status = HTTPStatus(response.status_code)
+    kept = {name: response.headers[name] for name in ("Upgrade", "Allow") if name in response.headers}
+    return error_response(status, "bad_handshake", "This path is a WebSocket: ask for an upgrade.", headers=kept)
+
+
+def _chosen(_: ServerProtocol, names: object) -> Subprotocol | None:
+    """Return the subprotocol to speak: the first of ours that was offered, else none, which means JSON."""
+    ours = [name for name in cast(list[str], names) if name in BY_SUBPROTOCOL]
+    return Subprotocol(ours[0]) if ours else None
 
 
 def offered(request: Request) -> list[str]:
@@ -77,11 +125,9 @@ async def identify(request: Request, directory: DeviceDirectory) -> tuple[bytes,
         )
     if device is None:
         return _unauthenticated("This token is not one of a device, or it was revoked.")
-    protocols = offered(request)
-    if SUBPROTOCOL_MSGPACK in protocols and SUBPROTOCOL_JSON not in protocols:
-        return error_response(
-            HTTPStatus.BAD_REQUEST, "not_supported", f"{SUBPROTOCOL_MSGPACK} is not taken; offer {SUBPROTOCOL_JSON}."
-        )
+    if agreed(request) is None:
+        spoken = " or ".join(BY_SUBPROTOCOL)
+        return error_response(HTTPStatus.BAD_REQUEST, "not_supported", f"This port speaks {spoken}.")
     return digest, device
 
 

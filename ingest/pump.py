@@ -1,6 +1,8 @@
 """Moves frames from the framer to the log, and tells their sessions when they are durable or given up."""
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import numpy as np
@@ -50,8 +52,7 @@ class Pump:
         self._give_up_s = give_up_s
         self._framer: Framer[Sender] = Framer(now_s=clock.monotonic_s(), linger_s=linger_s)
         self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._waiting: deque[Callable[[], None]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
 
@@ -60,11 +61,9 @@ class Pump:
         """Is more held than the bound allows? Then sockets are not to be read."""
         return self._framer.held >= self._held_most
 
-    async def wait_for_room(self) -> None:
-        """Return when less is held than the bound allows."""
-        while self.full:
-            self._room.clear()
-            await self._room.wait()
+    def when_room(self, go_on: Callable[[], None]) -> None:
+        """Call `go_on` once, as soon as less is held than the bound allows; first come, first served."""
+        self._waiting.append(go_on)
 
     def add(self, sender: Sender, admit: Admit) -> None:
         """Take the rows of one message."""
@@ -127,8 +126,8 @@ class Pump:
         finally:
             append.cancel()
             self._framer.landed(frame)
-            if not self.full:
-                self._room.set()
+            while self._waiting and not self.full:
+                self._waiting.popleft()()
             self._wake.set()
 
     def _settle(self, frame: Frame[Sender]) -> None:

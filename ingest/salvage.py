@@ -42,13 +42,36 @@ def _integer(text: str) -> int:
     return int(text[:_DIGITS_MOST])
 
 
-def parse(data: str | bytes) -> dict[str, Any] | None:
+def parse(data: bytes) -> dict[str, Any] | None:
     """Return the JSON object in `data`, or None if there is none; NaN and infinities become `NOT_FINITE`."""
     try:
-        parsed = json.loads(data, parse_constant=lambda _: NOT_FINITE, parse_float=_finite, parse_int=_integer)
+        text = str(data, "utf-8", "surrogatepass")
+        parsed = json.loads(text, parse_constant=lambda _: NOT_FINITE, parse_float=_finite, parse_int=_integer)
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
+
+
+def unpack(data: bytes) -> dict[str, Any] | None:
+    """Return the msgpack map in `data` as `parse` would return the same JSON, or None if there is none.
+
+    NaN and infinities become `NOT_FINITE`; keys that are not text become text.
+    """
+    try:
+        unpacked = _as_json(msgspec.msgpack.decode(data))
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):  # TypeError: an array or map as a key
+        return None
+    return unpacked if isinstance(unpacked, dict) else None
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else NOT_FINITE
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key)[:_NAME_MOST]: _as_json(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_as_json(one) for one in value]
+    return value
 
 
 def readings(raw: list[Any]) -> tuple[list[tuple[int, Any]], list[Rejected]]:

@@ -7,8 +7,10 @@ from uuid import UUID
 import msgspec
 
 from ingest import salvage
-from ingest.admission import Limits, Rate, Rows, admit, time_ms
+from ingest.admission import Limits, Rate, admit, time_ms
+from ingest.encoding import JSON, MSGPACK, UNREADABLE, Encoding
 from ingest.ports import Clock, Device
+from ingest.rows import Rows
 from ingest.sequence import SEQ_MOST
 from ingest.sequence import Sequence as MessageSequence
 from schemas.device_protocol import (
@@ -22,7 +24,6 @@ from schemas.device_protocol import (
     Error,
     Hello,
     Nack,
-    Readings,
     Rejected,
     Throttle,
     Welcome,
@@ -37,7 +38,8 @@ _INT32_MOST: Final = 2**31 - 1
 _DAY_MS: Final = 86_400_000
 _FIRMWARE_MOST: Final = 64
 _HEADER_BYTES: Final = 4
-_DECODER: Final[msgspec.json.Decoder[Hello | Readings]] = msgspec.json.Decoder(Hello | Readings)
+_VIDEO_FIRST: Final = b"\0"
+"""First byte of a video message: its header is shorter than 2^24. A msgpack map never begins with it."""
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -112,8 +114,10 @@ class DeviceSession:
         rate: Rate,
         clock: Clock,
         resume: tuple[UUID, int] | None,
+        encoding: Encoding = JSON,
     ) -> None:
         """Open a session; `resume` is the boot and the last ack of this device's previous connection, if known."""
+        self._encoding = encoding
         self._device = device
         self._session_id = session_id
         self._limits = limits
@@ -144,24 +148,45 @@ class DeviceSession:
 
     def receive(self, data: str | bytes) -> list[Effect]:
         """Handle one message: text, or binary as bytes."""
+        return self.binary(data) if isinstance(data, bytes) else self.text(data.encode("utf-8", "surrogatepass"))
+
+    def text(self, data: bytes) -> list[Effect]:
+        """Handle one text message, as it is encoded on the wire."""
+        if self._encoding is MSGPACK and not self._closed:
+            return self._paid(self._close(CLOSE_BAD_MESSAGE, "msgpack was agreed on: text is not taken"), readings=0)
+        return self._message(data)
+
+    def binary(self, data: bytes) -> list[Effect]:
+        """Handle one binary message."""
+        if self._encoding is MSGPACK and data[:1] != _VIDEO_FIRST:
+            return self._message(data)
+        effects = self._fits(len(data))
+        return self._paid(self._video(data), readings=0) if effects is None else effects
+
+    def _fits(self, size: int) -> list[Effect] | None:
+        """Return what answers a message because of its size alone, None if nothing does."""
         if self._closed:
             return []
-        size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode("utf-8", "replace"))
         if size > self._limits.message_bytes:
             return self._close(CLOSE_TOO_BIG, f"a message holds at most {self._limits.message_bytes} bytes")
-        return self._paid(self._binary(data), readings=0) if isinstance(data, bytes) else self._text(data, size)
+        return None
 
-    def _text(self, data: str, size: int) -> list[Effect]:
+    def _message(self, data: bytes) -> list[Effect]:
+        size = len(data)
+        effects = self._fits(size)
+        if effects is not None:
+            return effects
         try:
-            message = _DECODER.decode(data)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            message = self._encoding.decode(data)
+        except UNREADABLE:
             return self._take_apart(data, size)
         if isinstance(message, Hello):
             return self._paid(self._hello(message), readings=0)
-        count = len(message.readings)
+        readings = message.readings
+        count = len(readings)
         if count > self._limits.readings_per_message:
             return self._paid(self._too_many(message.seq), readings=0)
-        return self._paid(self._readings(message.seq, enumerate(message.readings), [], size), readings=count)
+        return self._paid(self._readings(message.seq, enumerate(readings), (), size), readings=count)
 
     def settled(self, seqs: Iterable[int]) -> list[Effect]:
         """Take note that what was admitted from these messages is durable; return at most one ack."""
@@ -173,6 +198,10 @@ class DeviceSession:
             return []
         due = self._sequence.due(lowest)
         return [] if due is None else [Send(Ack(due))]
+
+    def beside(self) -> list[Effect]:
+        """Pay for a frame that is no whole message, such as a ping or a part: it costs the gateway as much."""
+        return [] if self._closed else self._paid([], readings=0)
 
     def _paid(self, effects: list[Effect], *, readings: int) -> list[Effect]:
         now_s = self._clock.monotonic_s()
@@ -187,7 +216,10 @@ class DeviceSession:
         if self.greeted:
             return [Send(Error("already_greeted", "hello is said once a connection"))]
         now_us = self._clock.wall_us()
-        offset_ms = self._offset_ms(now_us // 1000 - time_ms(hello.clock))
+        clock_ms = time_ms(hello.clock)
+        if clock_ms is None:
+            return [Send(Error("bad_hello", _HELLO_FIELDS["clock"])), *self._close(CLOSE_BAD_MESSAGE, "bad hello")]
+        offset_ms = self._offset_ms(now_us // 1000 - clock_ms)
         if abs(offset_ms) > _INT32_MOST:  # no such offset can be told in a frame, and half a correction is a wrong time
             told = Send(Error("bad_hello", f"clock: {abs(offset_ms) // _DAY_MS} days off, set it before sending"))
             return [told, *self._close(CLOSE_BAD_MESSAGE, "bad hello")]
@@ -222,7 +254,7 @@ class DeviceSession:
         return 0 if 0 < seen_ms <= waited_ms else seen_ms
 
     def _readings(
-        self, seq: int, readings: Iterable[tuple[int, Any]], rejected: list[Rejected], size: int
+        self, seq: int, readings: Iterable[tuple[int, Any]], rejected: Sequence[Rejected], size: int
     ) -> list[Effect]:
         provenance = self._provenance
         if provenance is None:
@@ -234,24 +266,25 @@ class DeviceSession:
         received_us = self._clock.wall_us()
         rows, refused = admit(
             readings,
+            seq=seq,
+            received_us=received_us,
             limits=self._limits,
-            now_ms=received_us // 1000,
             correction_ms=provenance.correction_ms,
         )
         effects: list[Effect] = []
         if rejected or refused:
             effects.append(Send(Nack(seq, sorted([*rejected, *refused], key=lambda entry: entry.index))))
-        if not rows.values:
+        if not rows.count:
             return [*effects, *self._handled(seq)]
         self._sequence.hold(seq)
-        effects.append(Admit(provenance, seq, received_us, rows, max(size, ROW_BYTES * len(rows.values))))
+        effects.append(Admit(provenance, seq, received_us, rows, max(size, ROW_BYTES * rows.count)))
         return effects
 
-    def _take_apart(self, data: str, size: int) -> list[Effect]:
-        """Handle text that is not exactly a message of the contract."""
-        message = salvage.parse(data)
+    def _take_apart(self, data: bytes, size: int) -> list[Effect]:
+        """Handle what is not exactly a message of the contract."""
+        message = self._encoding.parse(data)
         if message is None:
-            return self._paid(self._close(CLOSE_BAD_MESSAGE, "not a JSON object"), readings=0)
+            return self._paid(self._close(CLOSE_BAD_MESSAGE, f"not a {self._encoding.what}"), readings=0)
         kind = message.get("type")
         if kind == "readings":
             raw = message.get("readings")
@@ -312,20 +345,21 @@ class DeviceSession:
             return self._gap(seq)
         return [Send(Error(code, detail, seq)), *self._handled(seq)]
 
-    def _binary(self, data: bytes) -> list[Effect]:
+    def _video(self, data: bytes) -> list[Effect]:
         length = int.from_bytes(data[:_HEADER_BYTES], "big")
         header = data[_HEADER_BYTES : _HEADER_BYTES + length]
         message = salvage.parse(header) if len(header) == length and length > 0 else None
         if message is None or not _is_seq(message.get("seq")):
             return self._close(
                 CLOSE_BAD_MESSAGE,
-                "binary: 4 bytes header length, then a JSON header with a seq; JSON alone is sent as text",
+                "binary: 4 bytes header length, then a JSON header with a seq; other messages are sent as agreed on",
             )
         if message.get("type") in ("hello", "readings"):
-            return self._close(CLOSE_BAD_MESSAGE, f"{message['type']} is sent as text, not binary")
+            how = "as text, not binary" if self._encoding is JSON else "without a header"
+            return self._close(CLOSE_BAD_MESSAGE, f"{message['type']} is sent {how}")
         return self._refuse_type(message.get("type"), message)
 
-    def _handled(self, seq: int) -> Sequence[Effect]:
+    def _handled(self, seq: int) -> list[Effect]:
         due = self._sequence.due(seq)
         return [] if due is None else [Send(Ack(due))]
 

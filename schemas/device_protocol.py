@@ -47,22 +47,27 @@ class Hello(Struct, tag="hello", tag_field="type", frozen=True, kw_only=True):
 _Fraction = Annotated[float, Meta(ge=0, le=1)]
 _Beat = Annotated[float, Meta(ge=IBI_PLAUSIBLE_MS[0], le=IBI_PLAUSIBLE_MS[1])]
 
+ABSENT: Final = float("nan")
+"""What a number holds that was not sent; one that was sent as null holds None, which means the same."""
+
 _COMMON: Final[list[tuple[str, Any, Any]]] = [
     ("source", Source, "watch"),
     ("worn", bool | None, None),
-    ("quality", _Fraction | None, None),
     ("injected", bool, False),
-    ("hrv_window_s", Annotated[float, Meta(ge=HRV_WINDOW_PLAUSIBLE_S[0], le=HRV_WINDOW_PLAUSIBLE_S[1])] | None, None),
     ("ibi", Annotated[list[_Beat], Meta(max_length=IBI_MOST)] | None, None),
 ]
-_VITALS: Final[list[tuple[str, Any, Any]]] = [
-    (name, Annotated[float, Meta(ge=BY_NAME[name].plausible[0], le=BY_NAME[name].plausible[1])] | None, None)
-    for name in NAMES
+_NUMBERS: Final[list[tuple[str, Any, Any]]] = [
+    ("quality", _Fraction | None, ABSENT),
+    ("hrv_window_s", Annotated[float, Meta(ge=HRV_WINDOW_PLAUSIBLE_S[0], le=HRV_WINDOW_PLAUSIBLE_S[1])] | None, ABSENT),
+    *(
+        (name, Annotated[float, Meta(ge=BY_NAME[name].plausible[0], le=BY_NAME[name].plausible[1])] | None, ABSENT)
+        for name in NAMES
+    ),
 ]
 
 Reading = msgspec.defstruct(
     "Reading",
-    [("time", Time), *_COMMON, *_VITALS],
+    [("time", Time), *_COMMON, *_NUMBERS],
     kw_only=True,
     frozen=True,
     forbid_unknown_fields=True,

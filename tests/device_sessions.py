@@ -1,11 +1,14 @@
 """Device sessions with clocks that a test moves, and the messages that they are fed."""
 
 import json
+import math
 from typing import Any
 from uuid import UUID
 
-from ingest.admission import VALUE_NAMES, Limits, Rate
+from ingest.admission import Limits, Rate
+from ingest.encoding import JSON, Encoding
 from ingest.ports import Device
+from ingest.rows import WORN_UNKNOWN
 from ingest.session import Admit, Close, DeviceSession, Effect, Send
 from schemas.device_protocol import Ack, Error, Nack, Rejected, Throttle
 
@@ -33,12 +36,18 @@ class ManualClock:
 
 
 def open_session(
-    clock: ManualClock | None = None, *, limits: Limits | None = None, resume: tuple[UUID, int] | None = None
+    clock: ManualClock | None = None,
+    *,
+    limits: Limits | None = None,
+    resume: tuple[UUID, int] | None = None,
+    encoding: Encoding = JSON,
 ) -> DeviceSession:
     """Return a session that has not heard anything yet."""
     clock, limits = clock or ManualClock(), limits or Limits()
     rate = Rate(limits, now_s=clock.monotonic_s())
-    return DeviceSession(DEVICE, session_id=SESSION, limits=limits, rate=rate, clock=clock, resume=resume)
+    return DeviceSession(
+        DEVICE, session_id=SESSION, limits=limits, rate=rate, clock=clock, resume=resume, encoding=encoding
+    )
 
 
 def greeted(clock: ManualClock | None = None, /, *, limits: Limits | None = None, **hello: Any) -> DeviceSession:
@@ -70,7 +79,12 @@ def admitted(effects: list[Effect]) -> list[Admit]:
 
 def values(admit: Admit, name: str) -> list[Any]:
     """Return one column of admitted rows."""
-    return [row[VALUE_NAMES.index(name)] for row in admit.rows.values]
+    if name == "ibi":
+        return [(admit.rows.beats or {}).get(row) for row in range(admit.rows.count)]
+    column = admit.rows.table[name].tolist()
+    if name == "worn":
+        return [None if value == WORN_UNKNOWN else bool(value) for value in column]
+    return [None if isinstance(value, float) and math.isnan(value) else value for value in column]
 
 
 def acks(effects: list[Effect]) -> list[int]:

@@ -25,7 +25,6 @@ ANSWER_MOST_BYTES: Final = 2 * 1_048_576
 _MESSAGES_A_SESSION: Final = 24
 _FRAME_OF: Final = 64
 _LIMITS: Final = Limits()
-_VITALS: Final = len(VITALS)
 _LOWEST: Final = np.array([vital.plausible[0] for vital in VITALS])
 _HIGHEST: Final = np.array([vital.plausible[1] for vital in VITALS])
 _ENCODER: Final = msgspec.json.Encoder()
@@ -145,13 +144,14 @@ class SessionFuzz:
 
     def _take(self, admit: Admit, data: str | bytes) -> None:
         """Check what was admitted value by value; a full list becomes a frame that every family must read."""
-        self.figures.answers["admitted readings"] += len(admit.rows.values)
-        vitals = np.array([row[:_VITALS] for row in admit.rows.values], dtype=np.float64)
+        self.figures.answers["admitted readings"] += admit.rows.count
+        vitals = np.array([admit.rows.table[vital.name] for vital in VITALS]).T
         if ((vitals < _LOWEST) | (vitals > _HIGHEST) | np.isinf(vitals)).any():
             self.figures.fault("a value outside its range was admitted", data)
         now_ms = NOW_MS + self._clock.passed_ms
-        corrected = [at + admit.provenance.correction_ms for at in admit.rows.time_ms]
-        if max(corrected) > now_ms + _LIMITS.ahead_ms or min(admit.rows.time_ms) < now_ms - _LIMITS.retention_ms:
+        sent = admit.rows.table["time_ms"]
+        latest = sent.max() + admit.provenance.correction_ms
+        if latest > now_ms + _LIMITS.ahead_ms or sent.min() < now_ms - _LIMITS.retention_ms:
             self.figures.fault("a time that is not believable was admitted", data)
         self._waiting.append(admit.seq)
         self._admitted.append(admit)
@@ -167,6 +167,6 @@ class SessionFuzz:
             self.figures.fault(f"what was admitted makes no frame: {type(error).__name__} {error}")
         else:
             self.figures.answers["frames of it read"] += 1
-            if found is None or found.rows != sum(len(admit.rows.values) for admit in self._admitted):
+            if found is None or found.rows != sum(admit.rows.count for admit in self._admitted):
                 self.figures.fault("a frame of what was admitted has other rows")
         self._admitted = []

@@ -29,8 +29,9 @@ def readings_batch(random: Random, now_ms: int, *, wearers: int, wearer: UUID | 
         made = [reading(random, now_ms) for _ in range(random.choice((1, 1, 3, 8)))]
         rows, _ = admit(
             enumerate(msgspec.convert(made, list[Reading])),  # type: ignore[valid-type]  # made from the registry
+            seq=(seq := random.randint(1, 9_999)),
+            received_us=now_ms * 1000,
             limits=_LIMITS,
-            now_ms=now_ms,
             correction_ms=0,
         )
         provenance = Provenance(
@@ -43,7 +44,7 @@ def readings_batch(random: Random, now_ms: int, *, wearers: int, wearer: UUID | 
             origin=random.randrange(3),
             firmware=random.choice((None, "1.0.2", "2.1")),
         )
-        admitted.append(Admit(provenance, random.randint(1, 9_999), now_ms * 1000, rows, 128 * len(made)))
+        admitted.append(Admit(provenance, seq, now_ms * 1000, rows, 128 * len(made)))
     return batch_of(admitted)
 
 

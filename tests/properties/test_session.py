@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.session import Admit, DeviceSession
+from ingest.encoding import MSGPACK
+from ingest.session import Admit, DeviceSession, Effect, Send
+from schemas.device_protocol import Welcome
 from tests.device_sessions import (
     NOW_MS,
     acks,
@@ -20,6 +23,7 @@ from tests.device_sessions import (
     hello_text,
     open_session,
     readings_text,
+    values,
 )
 
 ACTIONS = st.sampled_from(["connect", "send", "settle", "settle newest"])
@@ -114,7 +118,7 @@ def test_any_split_into_messages_admits_the_same_readings(sizes: list[int], data
         again = data.draw(st.lists(st.sampled_from(sent), max_size=2))
         for text in (sent[-1], *again):
             for admit in admitted(session.receive(text)):
-                taken |= {(at, row[0]) for at, row in zip(admit.rows.time_ms, admit.rows.values, strict=True)}
+                taken |= set(zip(values(admit, "time_ms"), values(admit, "heart_rate"), strict=True))
     assert taken == {(NOW_MS - number, 60 + number % 90) for number in range(first)}
 
 
@@ -154,7 +158,7 @@ def test_every_reading_is_admitted_or_named(readings: list[Any]) -> None:
     """No reading vanishes: each is among the admitted rows, or a nack names its index."""
     session = greeted()
     effects = session.receive(readings_text(1, *readings))
-    rows = sum(len(admit.rows.values) for admit in admitted(effects))
+    rows = sum(admit.rows.count for admit in admitted(effects))
     named = {index for index, _, _ in codes(effects)}
     assert errors(effects) == []
     assert rows + len(named) >= len(readings)
@@ -167,3 +171,52 @@ def test_any_binary_message_gets_an_answer(data: bytes) -> None:
     effects = greeted().receive(data)
     assert effects
     assert not any(isinstance(effect, Admit) for effect in effects)
+
+
+def _plain_effects(effects: list[Effect]) -> list[Any]:
+    """Return effects with what an encoding cannot change."""
+    return [
+        (effect.seq, effect.rows.packed, effect.rows.beats) if isinstance(effect, Admit) else effect
+        for effect in effects
+        if not (isinstance(effect, Send) and isinstance(effect.answer, Welcome))
+    ]
+
+
+MSGPACK_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+EITHER_READING = st.fixed_dictionaries(
+    {"time": st.integers(NOW_MS - 10, NOW_MS)}, optional={"heart_rate": st.floats(20, 250), "ibi": MSGPACK_JSON}
+)
+EITHER_MESSAGE = st.fixed_dictionaries(
+    {"type": st.sampled_from(["readings", "readings", "readings", "hello", "event", "?"]) | MSGPACK_JSON},
+    optional={
+        "seq": st.integers(1, 3) | MSGPACK_JSON,
+        "readings": st.lists(EITHER_READING | st.dictionaries(FIELD, MSGPACK_JSON, max_size=4), max_size=4)
+        | MSGPACK_JSON,
+    },
+)
+
+
+@given(st.lists(EITHER_MESSAGE, max_size=5))
+def test_both_encodings_have_the_same_effects(messages: list[dict[str, Any]]) -> None:
+    """The same messages as JSON and as msgpack are admitted, refused and answered alike, the bad ones included."""
+    text, packed = open_session(), open_session(encoding=MSGPACK)
+    for message in [json.loads(hello_text()), *messages]:
+        in_text = text.receive(json.dumps(message))
+        in_msgpack = packed.receive(msgspec.msgpack.encode(message))
+        assert _plain_effects(in_text) == _plain_effects(in_msgpack)
+
+
+@given(st.lists(st.binary(max_size=80), min_size=1, max_size=4))
+def test_any_bytes_are_answered_in_msgpack(messages: list[bytes]) -> None:
+    """Whatever arrives where msgpack was agreed on is answered or closes; it never raises."""
+    session = open_session(encoding=MSGPACK)
+    session.receive(msgspec.msgpack.encode(json.loads(hello_text())))
+    closed = False
+    for message in messages:
+        effects = session.receive(message)
+        assert bool(effects) != closed
+        closed = closed or bool(closes(effects))

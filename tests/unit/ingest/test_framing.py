@@ -5,9 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from ingest.admission import VALUE_NAMES, Rows
 from ingest.framing import Framer
+from ingest.rows import NUMBERS, OFFSET_UNKNOWN, PACK, WORN_UNKNOWN, Rows
 from ingest.session import Admit, Provenance
+from schemas.device_protocol import ABSENT
 from schemas.frame import MAX_FRAME_BYTES, decode
 from schemas.topics import PARTITIONS
 from tests.device_sessions import BOOT, NOW_MS, WEARER, admitted, greeted, reading, readings_text
@@ -24,9 +25,9 @@ def provenance(partition: int = 0, **changes: object) -> Provenance:
 
 def message(of: Provenance, seq: int, *, rows: int = 1, size: int = 200, received_ms: int = NOW_MS) -> Admit:
     """Return an admitted message of heart rates."""
-    values = tuple(60.0 if name == "heart_rate" else None for name in VALUE_NAMES)
-    values = (*values[:-1], False)
-    columns = Rows([NOW_MS] * rows, [None] * rows, [1] * rows, [values] * rows)
+    numbers = [60.0 if name == "heart_rate" else ABSENT for name in NUMBERS]
+    row = PACK(seq, received_ms * 1000, NOW_MS, OFFSET_UNKNOWN, 1, WORN_UNKNOWN, 0, *numbers)
+    columns = Rows(row * rows, rows)
     return Admit(of, seq, received_ms * 1000, columns, size)
 
 

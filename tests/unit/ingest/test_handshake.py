@@ -85,7 +85,7 @@ def test_a_known_token_is_its_device() -> None:
         ([("Authorization", "Bearer bad")], False, 401, "unauthenticated"),
         ([("Authorization", "Bearer " + "x" * 600)], False, 401, "unauthenticated"),
         ([("Authorization", "Bearer bad")], True, 503, "database_away"),
-        ([("Authorization", "Bearer good"), ("Sec-WebSocket-Protocol", "pulsera.device.v1+msgpack")], False, 400,
+        ([("Authorization", "Bearer good"), ("Sec-WebSocket-Protocol", "pulsera.device.v2+json")], False, 400,
          "not_supported"),
     ],
 )  # fmt: skip

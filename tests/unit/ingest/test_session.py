@@ -239,7 +239,7 @@ def test_too_many_readings_are_refused_whole(extra: dict[str, Any]) -> None:
 def test_five_hundred_readings_are_admitted() -> None:
     """The limit itself is allowed."""
     effects = greeted().receive(readings_text(1, *[reading()] * 500))
-    assert len(admitted(effects)[0].rows.values) == 500
+    assert admitted(effects)[0].rows.count == 500
 
 
 @pytest.mark.parametrize("readings", [None, {}, "x", 1])
@@ -392,7 +392,7 @@ def test_an_empty_list_of_intervals_is_no_vital() -> None:
     effects = greeted().receive(readings_text(1, {"time": NOW_MS, "ibi": []}, reading(ibi=[])))
     assert [(entry.index, entry.code) for entry in rejected(effects)] == [(0, "no_vital")]
     [kept] = admitted(effects)
-    assert len(kept.rows.values) == 1
+    assert kept.rows.count == 1
 
 
 def test_a_time_in_seconds_is_told_so() -> None:

@@ -1,0 +1,44 @@
+"""Admitted readings as packed rows: 82 bytes a reading from admission to the frame, whatever it holds."""
+
+import struct
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from schemas.vitals import NAMES
+
+NUMBERS: Final = ("quality", "hrv_window_s", *NAMES)
+"""The columns of 32-bit floats, in the order in which `schemas.device_protocol.Reading` ends; NaN is absent."""
+OFFSET_UNKNOWN: Final = -32_768
+WORN_UNKNOWN: Final = -1
+
+ROW: Final = np.dtype(
+    [
+        ("seq", "<i8"), ("received_us", "<i8"), ("time_ms", "<i8"), ("utc_offset_min", "<i2"),
+        ("source", "u1"), ("worn", "i1"), ("injected", "?"), *((name, "<f4") for name in NUMBERS),
+    ]
+)  # fmt: skip
+"""One row; `time_ms` as the device sent it, cut to ms."""
+
+PACK: Final = struct.Struct(f"<qqqhBb?{len(NUMBERS)}f").pack
+"""Returns one row of the layout `ROW`; raises struct.error where a number is None."""
+
+
+class Rows(msgspec.Struct, frozen=True, gc=False):
+    """Admitted readings of one message.
+
+    Attributes:
+        packed: `count` rows of the layout `ROW`.
+        beats: Inter-beat intervals of the rows that have any, by row.
+    """
+
+    packed: bytes
+    count: int
+    beats: dict[int, list[float]] | None = None
+
+    @property
+    def table(self) -> npt.NDArray[Any]:
+        """The rows as an array of `ROW`, shape (count,)."""
+        return np.frombuffer(self.packed, dtype=ROW)
