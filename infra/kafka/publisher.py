@@ -77,6 +77,7 @@ class KafkaPublisher:
                     bootstrap_servers=self._bootstrap,
                     acks="all",
                     enable_idempotence=True,
+                    compression_type="zstd",
                     max_batch_size=_BATCH_BYTES,
                     max_request_size=_MOST_BYTES,
                 )
