@@ -3,6 +3,7 @@
 import base64
 import fcntl
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -149,10 +150,23 @@ def _formatted(node: KafkaNode, jars: list[Path], speed: tuple[str, ...]) -> Pro
     config.write_text(server_properties(node))
     java = str(java_path())
     env = {"CLASSPATH": ":".join(str(jar) for jar in jars)}
-    options = (*_JAVA, f"-Dlog4j2.configurationFile={_LOG4J}", f"-Dpulsera.kafka.log={node.data_dir / 'server.log'}")
+    scratch = _scratch(node.data_dir / "tmp")
+    options = (
+        *_JAVA,
+        f"-Djava.io.tmpdir={scratch}",
+        f"-Dlog4j2.configurationFile={_LOG4J}",
+        f"-Dpulsera.kafka.log={node.data_dir / 'server.log'}",
+    )
     if not (node.data_dir / "log" / "meta.properties").exists():
         _format(node, (java, *options), env, config)
     return Program(command=(java, *options, *speed, "kafka.Kafka", str(config)), env=env)
+
+
+def _scratch(folder: Path) -> Path:
+    """Make an empty folder of Java's own: a compressor's library is unpacked there, and stays there after a kill."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 def _format(node: KafkaNode, java: tuple[str, ...], env: dict[str, str], config: Path) -> None:
