@@ -78,7 +78,8 @@ async def _afresh(sources: Sources, subscription: Subscription, *, reset: bool) 
     else:
         told, positions = await _stored(sources.reads, subscription, ids)
         mine = {number: positions[number] for number in subscription.partitions if number in positions}
-        at = {number: place.next_offset for number, place in mine.items()}
+        # A partition that storage has never moved in is told from its beginning.
+        at = {number: mine[number].next_offset if number in mine else 0 for number in subscription.partitions}
         behind_s = hub.recent.behind_s(subscription.topic, mine)
     if subscription.wearers - wearers:
         return False

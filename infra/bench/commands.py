@@ -109,16 +109,25 @@ def live(
         raise typer.Exit(code=1)
 
 
-@bench.command("frames")
-def frames() -> None:
-    """Time the gateway's work on a message, and the encoding, decoding and binning of frames, without Kafka.
+@bench.command("operators")
+def operators(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Show the change against this earlier --json file.")] = None,
+    readings: Annotated[list[int] | None, typer.Option(help="Readings in a frame; may be given twice.")] = None,
+    wearers: Annotated[int, typer.Option(help="Wearers of the partition.", min=10)] = 1_000,
+    seconds: Annotated[int, typer.Option(help="How long the made devices send.", min=1)] = 160,
+) -> None:
+    """Time every operator, and decoding, admission, framing, merge and fan-out, without Kafka and sockets.
 
-    Example: pulsera bench frames
+    Example: pulsera bench operators --json now.json --compare before.json
     """
-    from infra.bench import micro_binning, micro_gateway
+    from infra.bench.operators import READINGS, measure, read, show, write
 
-    micro_gateway.main()
-    micro_binning.main()
+    earlier = read(compare) if compare is not None else None
+    figures = measure(readings=readings or READINGS, wearers=wearers, seconds=seconds)
+    show(figures, earlier)
+    if json_file is not None:
+        write(figures, json_file)
 
 
 @bench.command("hosts")

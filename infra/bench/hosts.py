@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.bench.micro_binning import frame_batch
+from infra.bench.made_frames import frame_batch
 from infra.bench.processes import watch
 from infra.bench.scrape import of_buckets, read_histogram
 from infra.embedded.account import database_account

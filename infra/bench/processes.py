@@ -1,6 +1,7 @@
 """CPU and memory of the processes under measurement."""
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass
 
@@ -19,7 +20,10 @@ class Usage:
 
 
 async def watch(pids: dict[str, int], seconds: float) -> dict[str, Usage]:
-    """Return the usage of each process, its children included, over the next `seconds`, or until it ended."""
+    """Return the usage of each process over the next `seconds`, or until it ended.
+
+    Children are included, but for this process, the bench, whose children are what it measures.
+    """
     trees = {name: psutil.Process(pid) for name, pid in pids.items() if psutil.pid_exists(pid)}
     begun = {name: _cpu_s(process) for name, process in trees.items()}
     used, highest = dict(begun), dict.fromkeys(trees, 0.0)
@@ -35,6 +39,8 @@ async def watch(pids: dict[str, int], seconds: float) -> dict[str, Usage]:
 
 
 def _tree(process: psutil.Process) -> list[psutil.Process]:
+    if process.pid == os.getpid():
+        return [process]
     try:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
