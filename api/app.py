@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import WebSocketRoute
 
+from api.attempts import Attempts
 from api.body_limit import BodyLimit
 from api.callers import COOKIE, PUBLIC_PATHS, Ports, authenticate
 from api.docs_page import DOCS_HEADERS, docs_page
 from api.errors import add_handlers
+from api.hardening import SafeHeaders
 from api.live.socket import serve_live
 from api.pages import WebPages
 from api.routes import alerts, people, series, service, session
@@ -27,9 +29,11 @@ Lists answer `{"items":[..],"cursor":..|null}`; pass `cursor` on for the next pa
 `{"error":{"code","message","details"}}`. Live data: the WebSocket at `/live` (docs/protocol.md)."""
 
 _ERRORS: Final[dict[int | str, dict[str, object]]] = {
+    400: {"model": ErrorShape, "description": "The body cannot be read."},
     401: {"model": ErrorShape, "description": "No valid token."},
     403: {"model": ErrorShape, "description": "The grant lacks the scope, or this is for admins."},
     404: {"model": ErrorShape, "description": "There is none, or none that the caller may know of."},
+    408: {"model": ErrorShape, "description": "The body did not come in time."},
     413: {"model": ErrorShape, "description": "The body is too large."},
     422: {"model": ErrorShape, "description": "A field is not as it must be; `details.field` names it."},
     503: {"model": ErrorShape, "description": "The database or Kafka is away; try again (`Retry-After`)."},
@@ -52,7 +56,9 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> Application:
         redoc_url=None,
     )
     app.state.ports = ports
+    app.state.attempts = Attempts(lambda: ports.clock().timestamp())
     app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES)
+    app.add_middleware(SafeHeaders)
     add_handlers(app)
     for routes in (service, session, people, series, alerts):
         app.include_router(routes.router)

@@ -1,4 +1,7 @@
-"""Refuses a body that is too large before it is read, or as soon as it has become so."""
+"""Refuses a body that is too large before it is read, or as soon as it has become so, and one that does not come."""
+
+import asyncio
+from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -6,7 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import refusal
 
-_SENTENCE = "The body is too large."
+WHOLE_WITHIN_S: Final = 20.0
+"""A body is at most 64 KiB: whoever takes longer holds the connection for its own sake."""
+
+_SENTENCE: Final = "The body is too large."
 
 
 class BodyLimit:
@@ -27,11 +33,19 @@ class BodyLimit:
             answer = refusal(413, "too_large", _SENTENCE, headers={"Connection": "close"})
             await answer(scope, receive, send)
             return
-        read = 0
+        read, whole = 0, False
+        deadline = asyncio.get_running_loop().time() + WHOLE_WITHIN_S
 
         async def counted() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            if whole:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError as error:
+                raise HTTPException(408, "The body did not come in time.", headers={"Connection": "close"}) from error
+            whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > self._most_bytes:
                 raise HTTPException(413, _SENTENCE)

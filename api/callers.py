@@ -60,7 +60,15 @@ def own_origin(connection: HTTPConnection, allowed: frozenset[str]) -> bool:
     """Return whether the page that sends this is ours: its origin's host is the host asked, or it is allowed."""
     origin = connection.headers.get("origin", "")
     host = connection.headers.get("host", "")
-    return bool(origin) and (origin in allowed or (bool(host) and urlsplit(origin).netloc == host))
+    if not origin or origin in allowed:
+        return bool(origin)
+    try:
+        page = urlsplit(origin)
+    except ValueError:
+        return False
+    # A page that came unprotected may have been written by whoever sits in between.
+    weaker = page.scheme == "http" and connection.url.scheme in {"https", "wss"}
+    return bool(host) and page.netloc == host and page.scheme in {"http", "https"} and not weaker
 
 
 def bearer(connection: HTTPConnection) -> str | None:

@@ -1,5 +1,6 @@
 """Errors on the API's wire: one shape everywhere, `{"error":{"code","message","details"}}`."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ _CODES: Final = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     413: "too_large",
     415: "unsupported_media_type",
 }
@@ -38,6 +40,16 @@ _KNOWN: Final[Mapping[type[PulseraError], tuple[int, str, Mapping[str, str]]]] =
 }
 
 
+SAFE_HEADERS: Final[Mapping[str, str]] = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""On every answer that does not say otherwise: it is data, no browser runs, frames or lends it."""
+
+
 class RefusedError(PulseraError):
     """A request is refused with a status, a code and a sentence."""
 
@@ -48,9 +60,17 @@ class RefusedError(PulseraError):
         self.details = details
 
 
+class TooOftenError(RefusedError):
+    """A request came too soon after others; it may be tried again after a while."""
+
+    def __init__(self, code: str, message: str, *, retry_after_s: float) -> None:
+        super().__init__(429, code, message)
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+
+
 def answer(data: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON response that nobody may keep; a number that JSON cannot say becomes null."""
-    fields = {"Cache-Control": "no-store", **(headers or {})}
+    fields = {"Cache-Control": "no-store", **SAFE_HEADERS, **(headers or {})}
     return Response(msgspec.json.encode(data), status, headers=fields, media_type="application/json")
 
 
@@ -69,6 +89,9 @@ def refusal(
 
 def describe(error: PulseraError) -> Response:
     """Return the response that one of our own errors becomes."""
+    if isinstance(error, TooOftenError):
+        again = {"Retry-After": str(error.retry_after_s)}
+        return refusal(error.status, error.code, str(error), details=error.details, headers=again)
     if isinstance(error, RefusedError):
         return refusal(error.status, error.code, str(error), details=error.details)
     for kind, (status, code, headers) in _KNOWN.items():

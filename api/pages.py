@@ -1,20 +1,19 @@
 """The web application's files under /app, with headers that let a browser load and send nothing elsewhere."""
 
+import re
 from pathlib import Path
 from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from api.errors import SAFE_HEADERS
+
 PAGE_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; object-src 'none'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    **SAFE_HEADERS,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cache-Control": "no-cache",
@@ -22,6 +21,19 @@ PAGE_HEADERS: Final = {
 """`no-cache` means: ask again with the ETag each time, so that a new version is seen at once."""
 
 _NOT_FOUND: Final = 404
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
+
+
+def page_policy(host: str) -> str:
+    """Return what a page may load and where it may send: this server alone, by the name that the browser knows it by.
+
+    Not every browser takes 'self' for the WebSocket of the same server, so that is named.
+    """
+    sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    return (
+        f"default-src 'self'; connect-src 'self'{sockets}; img-src 'self' data: blob:; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
 
 
 class WebPages(StaticFiles):
@@ -39,4 +51,5 @@ class WebPages(StaticFiles):
                 raise
             response = await super().get_response("index.html", scope)
         response.headers.update(PAGE_HEADERS)
+        response.headers["Content-Security-Policy"] = page_policy(Headers(scope=scope).get("host", ""))
         return response

@@ -19,6 +19,8 @@ from api.moments import Moment
 from schemas.vitals import VITALS
 
 _ID = "0199b6f2-5c1e-7c35-9a53-5a0f6f5f7a42"
+_DEEPEST = 16
+_INTEGER_MOST = 2**63 - 1
 _TIME = "2026-11-21T08:00:00.123Z"
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Field(examples=["Ada"])]
@@ -40,19 +42,30 @@ class _Body(BaseModel):
     @classmethod
     def _storable(cls, data: Any) -> Any:
         """Refuse, at any depth, what the database cannot hold: such a command would be lost after its 202."""
-        left = [data]
+        left = [(data, 0)]
         while left:
-            part = left.pop()
+            part, depth = left.pop()
+            if depth > _DEEPEST:
+                raise ValueError(f"Nested deeper than {_DEEPEST} levels.")
             if isinstance(part, dict):
-                left.extend(part)
-                left.extend(part.values())
+                left.extend((inner, depth + 1) for pair in part.items() for inner in pair)
             elif isinstance(part, list):
-                left.extend(part)
-            elif isinstance(part, str) and "\0" in part:
-                raise ValueError("A text must not hold the character U+0000.")
-            elif isinstance(part, float) and not math.isfinite(part):
-                raise ValueError("NaN and infinity are not numbers here.")
+                left.extend((inner, depth + 1) for inner in part)
+            else:
+                _refuse_unstorable(part)
         return data
+
+
+def _refuse_unstorable(part: Any) -> None:
+    if isinstance(part, str):
+        if "\0" in part:
+            raise ValueError("A text must not hold the character U+0000.")
+        if any("\ud800" <= character <= "\udfff" for character in part):
+            raise ValueError("A text must not hold half of a surrogate pair.")
+    elif isinstance(part, float) and not math.isfinite(part):
+        raise ValueError("NaN and infinity are not numbers here.")
+    elif isinstance(part, int) and not -_INTEGER_MOST <= part <= _INTEGER_MOST:
+        raise ValueError("A whole number must fit 64 bits.")
 
 
 class NewWearer(_Body):

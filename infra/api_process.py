@@ -25,6 +25,7 @@ from api.live.recent import FOLLOWED
 from api.live.socket import MOST_MESSAGE_BYTES
 from api.records import CommandResult
 from infra.disk import embedded_folders, shortage, watch_room
+from infra.http_protocol import HEAD_MOST_BYTES, PatientProtocol
 from infra.kafka.commands import CommandLog
 from infra.kafka.follower import KafkaFollower
 from infra.kafka.publisher import KafkaPublisher
@@ -37,6 +38,7 @@ from infra.probes import SystemProbes
 from infra.timescale.api_store import ApiStore
 from infra.timescale.audit import AuditTrail
 from infra.timescale.people import new_id
+from infra.tls import server_context
 from schemas.alerts import Command
 from schemas.errors import BrokerAwayError, DatabaseAwayError, SetupError
 from schemas.topics import ALERTS
@@ -48,6 +50,8 @@ _LOOK_BACK_S: Final = 60
 _DRAIN_STEP_S: Final = 0.05
 _DRAIN_MOST_S: Final = 3.0
 _KEEP_ALIVE_S: Final = 30
+_MOST_CONNECTIONS: Final = 8_192
+"""One more is answered 503, whoever it is, instead of leaving no descriptor for the database."""
 _GRACE_S: Final = 5
 
 
@@ -236,8 +240,22 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def make_server(app: Application) -> ApiServer:
-    """Return the server; WebSocket compression is off, as it costs 100 KiB a socket."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """What lies between the API and its clients: its own TLS, or proxies whose forwarded headers it believes."""
+
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: str = ""
+
+
+def make_server(app: Application, front: Front) -> ApiServer:
+    """Return the server; WebSocket compression is off, as it costs 100 KiB a socket.
+
+    Raises:
+        SetupError: The certificate cannot be used.
+    """
+    server_context(front.tls_cert, front.tls_key)
     # A refused handshake has had its answer by then; without this, anybody could fill the log with errors.
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: "without completing handshake" not in record.getMessage()
@@ -253,15 +271,28 @@ def make_server(app: Application) -> ApiServer:
         log_level="warning",
         lifespan="off",
         server_header=False,
+        http=PatientProtocol,
+        h11_max_incomplete_event_size=HEAD_MOST_BYTES,
+        limit_concurrency=_MOST_CONNECTIONS,
+        proxy_headers=bool(front.trusted_proxies),
+        forwarded_allow_ips=front.trusted_proxies,
+        ssl_certfile=front.tls_cert,
+        ssl_keyfile=front.tls_key,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
     return ApiServer(config)
 
 
-async def serve(process: ApiProcess, listening: socket.socket, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, then send live clients elsewhere and finish what is under way."""
-    server = make_server(process.app)
+async def serve(
+    process: ApiProcess, listening: socket.socket, stop: asyncio.Event, *, front: Front | None = None
+) -> None:
+    """Serve until `stop` is set, then send live clients elsewhere and finish what is under way.
+
+    Raises:
+        SetupError: The certificate cannot be used.
+    """
+    server = make_server(process.app, front or Front())
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     stopped = asyncio.create_task(stop.wait())
     try:

@@ -64,6 +64,8 @@ def up(
     durable: Annotated[
         bool, typer.Option("--durable", help="Force every append to the disk: survives a power cut.")
     ] = False,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM file: speak TLS with this certificate.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
     json_line: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
 ) -> None:
     """Start the whole system on this computer and keep it running until Ctrl-C.
@@ -73,7 +75,14 @@ def up(
     from infra.embedded.up import run_up
     from infra.settings import load_settings
 
-    given = {"data_dir": data_dir, "api_port": api_port, "gateway_port": gateway_port, "durable": durable or None}
+    given = {
+        "data_dir": data_dir,
+        "api_port": api_port,
+        "gateway_port": gateway_port,
+        "durable": durable or None,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
     settings = load_settings().model_copy(update=changes)
     asyncio.run(run_up(settings, demo=demo, json_line=json_line))
@@ -109,7 +118,7 @@ def worker(family: Annotated[str, typer.Argument(help="storage, vitals or care."
 
     settings = load_settings()
     require_services(settings)
-    wait_for_start((f"stream_processors.hosts.{settings.host}_host", "infra.kafka.reader", "infra.timescale.state"))
+    wait_for_start((f"stream_processors.hosts.{settings.host}_host", "infra.worker_process"))
     from infra.wiring import run_worker
 
     asyncio.run(run_worker(settings, family))

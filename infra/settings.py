@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     allowed_origins: str = Field(default="", description="origins, with commas, whose pages may also use the API")
     gateway_host: str = Field(default="127.0.0.1", description="address that devices connect to")
     gateway_port: Port = 8001
+    tls_cert: Path | None = Field(default=None, description="PEM file of the certificate that both ports show")
+    tls_key: Path | None = Field(default=None, description="PEM file of its key; without both, the ports speak no TLS")
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses, with commas, of proxies whose X-Forwarded-For and X-Forwarded-Proto the API believes",
+    )
     metrics_host: str = Field(default="127.0.0.1", description="address of /metrics and /health of a gateway or worker")
     metrics_port: Port = Field(default=0, description="port of /metrics and /health; 0 takes a free one")
     components: dict[str, AnyHttpUrl] = Field(

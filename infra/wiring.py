@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +17,9 @@ from infra.settings import Settings
 T = TypeVar("T")
 
 _LOG = structlog.get_logger(__name__)
+
+_FILES_ASIDE = 128
+"""Files that a gateway may need beside its devices' sockets: Kafka, the database, logs."""
 
 
 def stop_on_signal() -> asyncio.Event:
@@ -41,11 +45,13 @@ async def or_stop(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None
 async def run_gateway(settings: Settings) -> None:
     """Serve devices until SIGTERM or SIGINT, then drain."""
     from infra.clocks import SystemClock
+    from infra.files import raise_open_files
     from infra.kafka.appender import KafkaAppender
     from infra.metrics.meter import PrometheusMeter
     from infra.metrics.server import serve_metrics
     from infra.timescale.devices import DeviceTokens
     from infra.timescale.pool import open_pool
+    from infra.tls import server_context
     from ingest.admission import Limits
     from ingest.gateway import Gateway, GatewaySettings
 
@@ -58,8 +64,10 @@ async def run_gateway(settings: Settings) -> None:
         host=settings.gateway_host,
         port=settings.gateway_port,
         linger_s=settings.linger_ms / 1000,
+        connections_most=raise_open_files() - _FILES_ASIDE,
         held_most=settings.hold_mib * 1024 * 1024,
         limits=Limits(retention_ms=settings.keep_days * 86_400_000),
+        tls=server_context(settings.tls_cert, settings.tls_key),
     )
 
     def ready(port: int) -> None:
@@ -95,7 +103,7 @@ async def run_worker(settings: Settings, family: str) -> None:
 
 async def run_api(settings: Settings) -> None:
     """Serve the HTTP API, the live socket and the pages until SIGTERM or SIGINT, then drain."""
-    from infra.api_process import api_process, bind, serve, utc_now
+    from infra.api_process import Front, api_process, bind, serve, utc_now
     from infra.timescale.api_store import open_api_store
 
     configure_logging("api", level=settings.log_level)
@@ -122,13 +130,13 @@ async def run_api(settings: Settings) -> None:
             return
         settle_collector()
         _LOG.info("api_ready", host=settings.api_host, port=listening.getsockname()[1])
-        await serve(process, listening, stop)
+        front = Front(tls_cert=settings.tls_cert, tls_key=settings.tls_key, trusted_proxies=settings.trusted_proxies)
+        await serve(process, listening, stop, front=front)
 
 
 async def bootstrap_admin(settings: Settings, token: str | None) -> tuple[str, str]:
     """Make sure that an admin exists for whom this (or a new) token is good; return it and a one-time sign-in code."""
-    from infra.api_process import utc_now
     from infra.timescale.api_store import open_api_store
 
-    async with open_api_store(settings.database_url, size=1, clock=utc_now) as store:
+    async with open_api_store(settings.database_url, size=1, clock=lambda: datetime.now(UTC)) as store:
         return await store.first_admin(token)

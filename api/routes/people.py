@@ -52,6 +52,7 @@ async def wearers(caller: CallerHere, ports: PortsHere) -> Response:
     """List the wearers that the caller has a grant for; an admin sees every name."""
     only = None if caller.role == "admin" else _granted(ports, caller)
     found = await ports.people.wearers(only)
+    note(ports, caller, "GET wearers", None)
     scopes = ports.access.scopes
     items = [views.wearer(one, scopes(caller.user_id, one.wearer_id)) for one in found]
     return answer({"items": items, "cursor": None})
@@ -64,6 +65,7 @@ async def wearer(wearer_id: WearerId, caller: CallerHere, ports: PortsHere) -> R
     found = await ports.people.wearers([wearer_id])
     if not found:
         raise UnknownSubjectError("There is no such wearer.")
+    note(ports, caller, "GET wearer", f"wearer:{wearer_id}")
     return answer(views.wearer(found[0], ports.access.scopes(caller.user_id, wearer_id)))
 
 
@@ -81,6 +83,7 @@ async def devices(wearer_id: WearerId, caller: CallerHere, ports: PortsHere) -> 
     """List a wearer's devices, revoked ones included."""
     _may_know(ports, caller, wearer_id)
     found = await ports.people.devices(wearer_id)
+    note(ports, caller, "GET devices", f"wearer:{wearer_id}")
     return answer({"items": [views.device(one) for one in found], "cursor": None})
 
 
@@ -108,6 +111,7 @@ async def carers(wearer_id: WearerId, caller: CallerHere, ports: PortsHere) -> R
     """List who holds a grant for a wearer."""
     _may_know(ports, caller, wearer_id)
     found = await ports.people.carers(wearer_id)
+    note(ports, caller, "GET carers", f"wearer:{wearer_id}")
     return answer({"items": [views.carer(one) for one in found], "cursor": None})
 
 

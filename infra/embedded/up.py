@@ -1,14 +1,17 @@
 """`pulsera up`: which parts make the whole system on one computer, and what is said when it stands."""
 
 import asyncio
+import dataclasses
 import functools
 import http.client
+import importlib
 import json
 import signal
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from infra.disk import embedded_folders, shortage
@@ -24,6 +27,7 @@ from infra.embedded.process import Program
 from infra.embedded.supervisor import Part, Step, Supervisor
 from infra.logs import configure_logging
 from infra.settings import Settings
+from infra.tls import own_door_context, server_context
 from schemas.errors import PassingError, SetupError
 
 FAMILIES = ("storage", "vitals", "care")
@@ -51,6 +55,9 @@ class Ground:
 async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
     """Runs the whole system until SIGINT, SIGTERM or SIGHUP; raises SetupError when it cannot stand."""
     configure_logging("up", level="warning")
+    server_context(settings.tls_cert, settings.tls_key)
+    if demo and settings.tls_cert is not None:
+        raise SetupError("The demo speaks to its own system without TLS.", next_step="Leave out --demo or --tls-cert.")
     settings = settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
     with owned(settings.data_dir):
         settings = _with_ports(settings)
@@ -153,7 +160,8 @@ def plan(settings: Settings, ground: Ground, *, demo: bool, announcement: "_Anno
             )
         )
     services = frozenset(node.name for node in nodes)
-    nodes.append(Step(name="migrate", run=functools.partial(_migrate, settings), needs=services))
+    nodes.append(Step(name="code", run=_load_code))
+    nodes.append(Step(name="migrate", run=functools.partial(_migrate, settings), needs=services | {"code"}))
     # Processes that may have to wait for minutes are not started before: their time to become ready would run out.
     ready: frozenset[str] = frozenset() if ground.is_warm else frozenset({"migrate"})
     components = {name: _health_url(port) for name, port in ground.metrics_ports.items()}
@@ -163,8 +171,9 @@ def plan(settings: Settings, ground: Ground, *, demo: bool, announcement: "_Anno
         env = _environment(settings) | {"PULSERA_METRICS_PORT": str(port)}
         nodes.append(_python_part(name, command, env, needs=ready, health=components[name], stop_stage=stage))
     env = _environment(settings) | {"PULSERA_COMPONENTS": json.dumps(components)}
-    api_health = _health_url(settings.api_port, host=settings.api_host)
-    nodes.append(_python_part("api", ("api",), env, needs=ready, health=api_health, stop_stage=_STOP_API))
+    api_health = _health_url(settings.api_port, host=settings.api_host, tls=settings.tls_cert is not None)
+    part = _python_part("api", ("api",), env, needs=ready, health=api_health, stop_stage=_STOP_API)
+    nodes.append(dataclasses.replace(part, ready=functools.partial(is_healthy, api_health, cert=settings.tls_cert)))
     nodes.append(Step(name="admin", run=announcement.make_admin, needs=frozenset({"migrate"})))
     if demo:
         everything = frozenset(node.name for node in nodes)
@@ -210,11 +219,13 @@ def _environment(settings: Settings) -> dict[str, str]:
         "PULSERA_GATEWAY_HOST": settings.gateway_host,
         "PULSERA_GATEWAY_PORT": str(settings.gateway_port),
         "PULSERA_DURABLE": str(settings.durable).lower(),
+        **({"PULSERA_TLS_CERT": str(settings.tls_cert)} if settings.tls_cert else {}),
+        **({"PULSERA_TLS_KEY": str(settings.tls_key)} if settings.tls_key else {}),
     }
 
 
-def _health_url(port: int, *, host: str = "127.0.0.1") -> str:
-    return f"http://{_dialled(host)}:{port}/health"
+def _health_url(port: int, *, host: str = "127.0.0.1", tls: bool = False) -> str:
+    return f"http{'s' if tls else ''}://{_dialled(host)}:{port}/health"
 
 
 def _dialled(host: str) -> str:
@@ -222,10 +233,14 @@ def _dialled(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
-def is_healthy(url: str) -> bool:
-    """Whether a process answers its health URL with 200."""
+def is_healthy(url: str, *, cert: Path | None = None) -> bool:
+    """Whether a process answers its health URL with 200, over TLS with this certificate where there is one."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_HEALTH_TIMEOUT_S)
+    host, port = parts.hostname or "", parts.port
+    connection = http.client.HTTPConnection(host, port, timeout=_HEALTH_TIMEOUT_S)
+    if cert is not None:
+        context = own_door_context(cert)
+        connection = http.client.HTTPSConnection(host, port, timeout=_HEALTH_TIMEOUT_S, context=context)
     try:
         connection.request("GET", parts.path)
         return connection.getresponse().status == http.client.OK
@@ -233,6 +248,12 @@ def is_healthy(url: str) -> bool:
         return False
     finally:
         connection.close()
+
+
+async def _load_code() -> None:
+    """Loads what the later steps use while the services start."""
+    for module in ("infra.timescale.migrate", "infra.timescale.api_store"):
+        await asyncio.to_thread(importlib.import_module, module)
 
 
 async def _migrate(settings: Settings) -> None:
@@ -260,8 +281,9 @@ class _Announcement:
         self._token_file = settings.data_dir / "admin-token"
         self._token: str | None = None
         self._code = ""
-        self._api = f"http://{_dialled(settings.api_host)}:{settings.api_port}"
-        self._gateway = f"ws://{_dialled(settings.gateway_host)}:{settings.gateway_port}"
+        secure = "s" if settings.tls_cert is not None else ""
+        self._api = f"http{secure}://{_dialled(settings.api_host)}:{settings.api_port}"
+        self._gateway = f"ws{secure}://{_dialled(settings.gateway_host)}:{settings.gateway_port}"
 
     async def make_admin(self) -> None:
         """Makes sure of an admin; its token is kept in the data folder, so that it is the same after a restart."""

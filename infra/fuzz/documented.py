@@ -17,8 +17,11 @@ LIVE_ERRORS: Final = frozenset(
     }
 )  # fmt: skip
 LIVE_CLOSES: Final = frozenset({1009, 4400, 4401, 4413, 4503})
-WIRE_CLOSES: Final = frozenset({1000, 1002, 1003, 1007, 1009})
-"""RFC 6455, 7.4.1: how a server closes on what is no WebSocket; 1011 would be a fault of ours."""
+WIRE_CLOSES: Final = frozenset({1000, 1002, 1003, 1005, 1007, 1009})
+"""RFC 6455, 7.4.1: how a server closes on what is no WebSocket, or answers a close without a code (1005).
+
+1011 would be a fault of ours.
+"""
 HTTP_REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 413, 414, 426, 429, 431, 505})
 
 

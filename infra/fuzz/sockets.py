@@ -72,15 +72,18 @@ async def fuzz_a_system(names: Sequence[str], *, frames: int, seed: int) -> list
     with tempfile.TemporaryDirectory(prefix="pulsera-fuzz-") as folder:
         Path(folder).chmod(0o755)  # noqa: ASYNC240 - the database may run as another user and must reach its files
         async with running_system(Path(folder) / "data") as ready:
-            return [await SocketFuzz(name, ready, seed).run(frames) for name in names]
+            logs = Path(folder) / "data" / "logs"
+            return [await SocketFuzz(name, ready, seed, logs=logs).run(frames) for name in names]
 
 
 class SocketFuzz:
     """One run against one door of a running system."""
 
-    def __init__(self, name: str, ready: dict[str, Any], seed: int) -> None:
+    def __init__(self, name: str, ready: dict[str, Any], seed: int, *, logs: Path) -> None:
+        """`ready` is the ready line of `pulsera up`, `logs` where its parts write theirs."""
         self.figures = Figures(target=name, seed=seed)
         self._door = doors(ready)[name]
+        self._log = logs / f"{self._door.process}.log"
         self._ready = ready
         self._random = Random(seed)
         self._spoiler = Spoiler(seed)
@@ -91,6 +94,7 @@ class SocketFuzz:
     async def run(self, frames: int) -> Figures:
         """Send so many messages over sockets that come and go, and look at the process before and after."""
         tokens = await self._people()
+        lines = len(_errors(self._log))
         pid = self._ready["pids"][self._door.process]
         process = psutil.Process(pid)
         await self._some(tokens, frames // 20 + 1)
@@ -108,6 +112,8 @@ class SocketFuzz:
         if grown_mib > RSS_MOST_MIB or more > _FDS_MORE:
             self.figures.fault(f"the process kept {grown_mib:.1f} MiB and {more} descriptors more")
         await self._still_serves(tokens[0])
+        for line in _errors(self._log)[lines:][:3]:
+            self.figures.fault(f"the process logged an error: {line[:2_000]}")
         self.figures.seconds = time.monotonic() - self._began
         return self.figures
 
@@ -232,6 +238,12 @@ class SocketFuzz:
         if wanted not in kinds:
             self.figures.fault(f"a good client is answered {sorted(kinds)}, not {wanted}")
         writer.close()
+
+
+def _errors(log: Path) -> list[str]:
+    """Return the lines in which a process speaks of an error; what escapes a handler ends there."""
+    words = ('"level": "error"', '"level": "critical"', "Traceback")
+    return [line for line in log.read_text(errors="replace").splitlines() if any(word in line for word in words)]
 
 
 def _now_ms() -> int:

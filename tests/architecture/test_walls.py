@@ -29,6 +29,7 @@ KNOWN_TO: Final[dict[str, tuple[str, ...]]] = {
 
 EXCEPTIONS: Final[dict[tuple[str, str], str]] = {
     ("infra.bench.scrape", "prometheus_client"): "reads what infra.metrics wrote, in the same library's text format",
+    ("infra.fuzz.live", "starlette"): "hands the live socket what a server would hand it, without a server",
 }
 """Modules that may name a library although their room may not, each with its reason."""
 

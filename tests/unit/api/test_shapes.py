@@ -29,9 +29,13 @@ def test_what_the_database_cannot_hold_is_refused(shape: type[BaseModel], body: 
         shape.model_validate(body)
 
 
-def test_a_profile_may_be_deep() -> None:
-    """Depth alone is no fault."""
+def test_a_profile_may_be_deep_but_not_without_end() -> None:
+    """A dozen levels are taken; a hundred, which no reader of it may be able to walk, are not."""
     profile: dict[str, Any] = {}
-    for _ in range(900):
+    for _ in range(12):
         profile = {"a": profile}
     assert NewWearer.model_validate({"name": " Ada ", "profile": profile}).name == "Ada"
+    for _ in range(100):
+        profile = {"a": profile}
+    with pytest.raises(ValidationError, match="deeper"):
+        NewWearer.model_validate({"name": "Ada", "profile": profile})
