@@ -219,6 +219,22 @@ class PatientDevice:
         self.last_ms = begin + self.readings - 1
         return self.seq
 
+    def past(self, seconds: int) -> None:
+        """Measure once a second in the time before now."""
+        begin = now_ms() - seconds * 1000
+        self.seq += 1
+        self.waiting[self.seq] = [
+            {
+                "time": begin + second * 1000,
+                "source": "watch",
+                "worn": True,
+                "quality": 0.9,
+                "heart_rate": self.slowest_bpm + second % 40,
+                "motion": self.motion,
+            }
+            for second in range(seconds)
+        ]
+
     async def run(self, stop: asyncio.Event) -> None:
         """Send until told to stop and everything is acknowledged."""
         while not (stop.is_set() and not self.waiting):

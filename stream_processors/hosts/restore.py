@@ -97,10 +97,10 @@ class Restorer:
         if row.cluster_id != cluster_id:
             raise LogMismatchError(
                 f"{where} of the Kafka cluster {row.cluster_id}, but this is the cluster {cluster_id}. Point Pulsera "
-                "at the cluster it was used with, or empty the table processor_state if that log is gone for good."
+                "at the cluster it was used with, or run `pulsera migrate --new-log` if that log is gone for good."
             )
         if row.next_offset > end:
             raise LogMismatchError(
                 f"{where}, but the log ends at {end}: records were lost from Kafka, or it was put back to an older "
-                "state. Put the database back to the same time, or empty the table processor_state to go on from here."
+                "state. Put the database back to the same time, or run `pulsera migrate --new-log` to go on from here."
             )

@@ -67,3 +67,56 @@ def test_too_little_disk_is_said_before_anything_is_fetched(tmp_path: Path, monk
     monkeypatch.setattr(jars, "_NEEDED_BYTES", 2**62)
     with pytest.raises(SetupError, match="PULSERA_CACHE_DIR"):
         ensure_jars(tmp_path)
+
+
+def test_what_a_killed_download_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A half-written file of a download that was killed is never taken for a jar, and does not stay on the disk."""
+    manifest = tmp_path / "manifest"
+    manifest.write_text(f"{hashlib.sha256(b'good').hexdigest()}  g/a/1/a-1.jar\n")
+    monkeypatch.setattr(jars, "MANIFEST", manifest)
+    folder = jar_folder(tmp_path)
+    left = folder / ".download-killed" / "g"
+    left.mkdir(parents=True)
+    (left / "a-1.jar").write_bytes(b"goo")
+    (folder / "a-1.jar").write_bytes(b"good")
+    assert ensure_jars(tmp_path) == [folder / "a-1.jar"]
+    assert not left.parent.exists()
+
+
+def test_a_download_of_other_bytes_is_refused_by_its_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A truncated or exchanged jar on the network is refused in words and leaves the cache as it was."""
+
+    class Component:
+        """Stands for what the network gave."""
+
+        def artifact(self) -> "Component":
+            """Return itself."""
+            return self
+
+        def resolve(self) -> str:
+            """Write a truncated file and return where."""
+            got = tmp_path / "got.jar"
+            got.write_bytes(b"goo")
+            return str(got)
+
+    class Context:
+        """Stands for the client of the repository."""
+
+        def __init__(self, **_: object) -> None:
+            """Take any settings."""
+
+        def project(self, *_: str) -> "Context":
+            """Return itself."""
+            return self
+
+        def at_version(self, _: str) -> Component:
+            """Return what would be downloaded."""
+            return Component()
+
+    manifest = tmp_path / "manifest"
+    manifest.write_text(f"{hashlib.sha256(b'good').hexdigest()}  g/a/1/a-1.jar\n")
+    monkeypatch.setattr(jars, "MANIFEST", manifest)
+    monkeypatch.setattr("jgo.maven.MavenContext", Context)
+    with pytest.raises(SetupError, match=r"a-1\.jar is not the file that Pulsera pins.*again"):
+        ensure_jars(tmp_path)
+    assert not list(jar_folder(tmp_path).glob("*.jar"))
