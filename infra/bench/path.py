@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
+from infra.bench import machine
 from infra.bench.auditing import Findings, audit
 from infra.bench.processes import Usage, watch
 from infra.bench.scrape import Buckets, Percentiles, of_buckets, of_values, read_histogram
@@ -25,7 +26,7 @@ from schemas.errors import SetupError
 
 READY_DEADLINE_S: Final = 180.0
 PEOPLE_AT_ONCE: Final = 16
-FOLLOWED: Final = 20
+FOLLOWED: Final = 10
 """Wearers whose live updates the bench follows."""
 SETTLED_S: Final = 3.0
 """The probes send two minutes of history at once, which is no part of the load: it is worked off before."""
@@ -33,8 +34,8 @@ _PUBLISHED: Final = {
     "append": "gateway", "processed": "vitals", "write": "storage", "stored": "storage", "alert": "api",
 }  # fmt: skip
 """Spans that a process measures itself; `append` and `write` are parts of the others: Kafka's and the database's."""
-PROBES: Final = 10
-"""Further wearers whose heart races, so that alerts can be timed."""
+PROBES: Final = 50
+"""Further wearers whose heart races, so that alerts can be timed: as many, spread over the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,7 @@ class Outcome:
             "rss_mib": {name: round(usage.rss_mib, 1) for name, usage in self.usage.items()},
             "sizes": self.sizes.as_json(self.findings.stored),
             "refused": self.refused,
+            "machine": machine.facts(),
         }
 
 
@@ -189,7 +191,7 @@ async def _measure(plan: Plan, ready: dict[str, Any], folder: Path) -> Outcome:
     try:
         await expect(load, "connected")
         say(f"{plan.connections} devices connected; sending {plan.rate} messages/s for {plan.seconds} s")
-        pids = {**ready["pids"], "load": load.pid}
+        pids = {**ready["pids"], "load": load.pid, "bench": os.getpid()}
         followed = [wearer for wearer, _ in people[:FOLLOWED]]
         async with asyncio.TaskGroup() as beside:
             live = beside.create_task(

@@ -3,17 +3,19 @@
 import asyncio
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import psutil
 
-_MEMORY_EVERY_S = 5
-"""The system walks every page to say what memory is a process's own: oftener, and the bench measures itself."""
+_EVERY_S: Final = 5.0
+"""Finding a process's children reads every process of the machine: oftener, and the bench measures itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Mean cores used over the window, and the largest resident memory seen."""
+    """Mean cores used over the window, and the resident memory at its end."""
 
     cores: float
     rss_mib: float
@@ -24,18 +26,17 @@ async def watch(pids: dict[str, int], seconds: float) -> dict[str, Usage]:
 
     Children are included, but for this process, the bench, whose children are what it measures.
     """
-    trees = {name: psutil.Process(pid) for name, pid in pids.items() if psutil.pid_exists(pid)}
-    begun = {name: _cpu_s(process) for name, process in trees.items()}
-    used, highest = dict(begun), dict.fromkeys(trees, 0.0)
-    begun_s = time.monotonic()
-    for second in range(max(1, int(seconds))):
-        await asyncio.sleep(1)
-        for name, process in trees.items():
-            used[name] = max(used[name], _cpu_s(process))
-            if second % _MEMORY_EVERY_S == 0:
-                highest[name] = max(highest[name], _rss_mib(process))
-    lasted_s = time.monotonic() - begun_s
-    return {name: Usage((used[name] - begun[name]) / lasted_s, highest[name]) for name in trees}
+    roots = {name: psutil.Process(pid) for name, pid in pids.items() if psutil.pid_exists(pid)}
+    begun = {name: _cpu_s(_tree(process)) for name, process in roots.items()}
+    used = dict(begun)
+    begun_s = now_s = time.monotonic()
+    while now_s < begun_s + seconds:
+        await asyncio.sleep(min(_EVERY_S, begun_s + seconds - now_s))
+        now_s = time.monotonic()
+        trees = {name: _tree(process) for name, process in roots.items()}
+        for name, tree in trees.items():
+            used[name] = max(used[name], _cpu_s(tree))
+    return {name: Usage((used[name] - begun[name]) / (now_s - begun_s), _rss_mib(trees[name])) for name in roots}
 
 
 def _tree(process: psutil.Process) -> list[psutil.Process]:
@@ -47,9 +48,9 @@ def _tree(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def _cpu_s(tree: Iterable[psutil.Process]) -> float:
     total = 0.0
-    for one in _tree(process):
+    for one in tree:
         try:
             times = one.cpu_times()
         except psutil.NoSuchProcess:
@@ -58,10 +59,10 @@ def _cpu_s(process: psutil.Process) -> float:
     return total
 
 
-def _rss_mib(process: psutil.Process) -> float:
+def _rss_mib(tree: Iterable[psutil.Process]) -> float:
     """Proportional set size where the system tells it, since PostgreSQL's processes share most of their memory."""
     total = 0.0
-    for one in _tree(process):
+    for one in tree:
         try:
             total += one.memory_full_info().pss
         except psutil.Error:

@@ -1,14 +1,12 @@
 """What `pulsera bench path` prints: one table that stands beside the one in docs/performance.md."""
 
 import json
-import os
-import platform
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from infra.bench import machine
 from infra.bench.path import Outcome
 from infra.bench.scrape import Percentiles
 
@@ -22,12 +20,12 @@ def show(outcome: Outcome) -> None:
         f"{facts['acked']} acknowledged, {facts['stored']} stored: "
         f"{facts['lost']} lost, {facts['doubled']} doubled, {facts['wrong']} wrong"
     )
-    spans = Table("span", "p50 ms", "p99 ms", "max ms")
+    spans = Table("span", "p50 ms", "p99 ms", "max ms", "of")
     for name, span in outcome.spans.items():
         if isinstance(span, Percentiles):
-            spans.add_row(name, f"{span.p50:.0f}", f"{span.p99:.0f}", f"{span.max:.0f}")
+            spans.add_row(name, f"{span.p50:.0f}", f"{span.p99:.0f}", f"{span.max:.0f}", str(span.count))
         else:
-            spans.add_row(name, span, "", "")
+            spans.add_row(name, span, "", "", "")
     console.print(spans)
     processes = Table("process", "cores", "memory MiB")
     for name, usage in outcome.usage.items():
@@ -41,23 +39,9 @@ def show(outcome: Outcome) -> None:
     console.print(disks)
     for line in outcome.refused:
         console.print(f"refused: {line}", markup=False)
-    console.print(machine())
-
-
-def machine() -> str:
-    """Return the line that stands below every table: the machine, and when this was."""
-    facts = f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}"
-    return f"{facts}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    console.print(machine.line())
 
 
 def write(outcome: Outcome, file: Path) -> None:
     """Write the figures as JSON."""
     file.write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except FileNotFoundError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -22,21 +22,27 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """p50, p99 and max in milliseconds."""
+    """p50, p99 and max in milliseconds, and of how many values."""
 
     p50: float
     p99: float
     max: float
+    count: int
 
     def as_json(self) -> dict[str, float]:
         """Return the JSON form."""
-        return {"p50": round(self.p50, 1), "p99": round(self.p99, 1), "max": round(self.max, 1)}
+        return {
+            "p50": round(self.p50, 1),
+            "p99": round(self.p99, 1),
+            "max": round(self.max, 1),
+            "count": self.count,
+        }
 
 
 def of_values(values_ms: npt.NDArray[np.float64]) -> Percentiles:
     """Return the percentiles of single values; there must be at least one."""
     p50, p99 = np.percentile(values_ms, [50, 99])
-    return Percentiles(float(p50), float(p99), float(values_ms.max()))
+    return Percentiles(float(p50), float(p99), float(values_ms.max()), len(values_ms))
 
 
 def of_buckets(buckets: Buckets) -> Percentiles | None:
@@ -57,7 +63,7 @@ def of_buckets(buckets: Buckets) -> Percentiles | None:
         below = 0.0 if index == 0 else buckets.counts[index - 1]
         return float(low + (bounds_ms[index] - low) * (rank - below) / (buckets.counts[index] - below))
 
-    return Percentiles(at(0.5), at(0.99), float(top))
+    return Percentiles(at(0.5), at(0.99), float(top), int(total))
 
 
 async def read_histogram(client: httpx.AsyncClient, url: str, name: str) -> Buckets | None:
