@@ -139,8 +139,8 @@ class TimescaleSeries:
                     cluster_id=self._cluster_id,
                     moves=moves,
                 )
-                for table, stream in streams:
-                    await self._merge_in(connection, table, stream)
+                for table, (columns, stream) in streams:
+                    await self._merge_in(connection, table, columns, stream)
                 if batch.episodes:
                     await connection.executemany(_UPSERT_EPISODE, [_episode_row(one) for one in batch.episodes])
 
@@ -160,11 +160,13 @@ class TimescaleSeries:
             )
         return self._days
 
-    async def _merge_in(self, connection: _Connection, table: SeriesTable, stream: bytes) -> None:
+    async def _merge_in(
+        self, connection: _Connection, table: SeriesTable, columns: Sequence[str], stream: bytes
+    ) -> None:
         if await connection.fetchval(_IS_NEW_SESSION, f"pg_temp.{table.incoming}"):
             await connection.execute(table.create)
         await connection.copy_to_table(
-            table.incoming, schema_name="pg_temp", source=_pieces(stream), columns=table.columns, format="binary"
+            table.incoming, schema_name="pg_temp", source=_pieces(stream), columns=columns, format="binary"
         )
         try:
             await connection.fetch(table.insert)  # fetch, unlike execute, keeps the statement planned
@@ -174,10 +176,13 @@ class TimescaleSeries:
             raise DatabaseAwayError(f"A partition of {table.name} is gone; the next try makes it again.") from error
 
 
-async def _stream(table: SeriesTable, rows: Frame) -> bytes:
+async def _stream(table: SeriesTable, rows: Frame) -> tuple[Sequence[str], bytes]:
+    """Return the columns that hold a value in some row, by their names in the table, and the COPY stream of them."""
+    told = tuple(name for name in table.frame_columns if not rows.absent(name))
+    columns = [_stored_name(name) for name in told]
     if rows.rows <= _ON_LOOP_ROWS:
-        return copy_stream(rows.batch, table.frame_columns)
-    return await asyncio.to_thread(copy_stream, rows.batch, table.frame_columns)
+        return columns, copy_stream(rows.batch, told)
+    return columns, await asyncio.to_thread(copy_stream, rows.batch, told)
 
 
 async def _pieces(stream: bytes) -> AsyncIterator[bytes]:

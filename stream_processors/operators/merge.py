@@ -5,6 +5,7 @@ A merged frame is a frame again, and merging is associative: any split of the lo
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -39,20 +40,24 @@ def merge_readings(frames: Sequence[Frame]) -> Frame:
     any other column the first.
     """
     batch = _joined(frames, FRAME_SCHEMA)
+    if batch.num_rows == 0:
+        return Frame(batch)
     groups = _groups(batch, ("wearer", "time", "stream_id"))
-    if groups.distinct:
-        return Frame(batch.take(pa.array(groups.order)))
     ordered = Frame(batch.take(pa.array(groups.order)))
-    columns = [_merged(ordered, field, groups.starts) for field in FRAME_SCHEMA]
-    return Frame(pa.RecordBatch.from_arrays(columns, schema=FRAME_SCHEMA))
+    if groups.distinct:
+        return _whole(ordered.batch, FRAME_SCHEMA)
+    columns = [_merged(ordered, field, groups.starts) for field in batch.schema]
+    return _whole(pa.RecordBatch.from_arrays(columns, schema=batch.schema), FRAME_SCHEMA)
 
 
 def merge_scores(frames: Sequence[Frame]) -> Frame:
     """Return one score a (wearer, bin), sorted so; of repeats, which the same log makes equal, the last."""
     batch = _joined(frames, SCORE_SCHEMA)
+    if batch.num_rows == 0:
+        return Frame(batch)
     groups = _groups(batch, ("wearer", "bin"))
-    last = np.append(groups.starts[1:], groups.order.size) - 1 if groups.order.size else groups.starts
-    return Frame(batch.take(pa.array(groups.order[last])))
+    last = np.append(groups.starts[1:], groups.order.size) - 1
+    return _whole(batch.take(pa.array(groups.order[last])), SCORE_SCHEMA)
 
 
 def newest_episodes(episodes: Iterable[Episode]) -> list[Episode]:
@@ -67,12 +72,28 @@ def newest_episodes(episodes: Iterable[Episode]) -> list[Episode]:
 
 
 def _joined(frames: Sequence[Frame], schema: pa.Schema) -> pa.RecordBatch:
-    filled = [frame.batch for frame in frames if frame.rows]
+    """Return the rows of all frames, without the optional columns that are empty in every one of them."""
+    filled = [frame for frame in frames if frame.rows]
     if not filled:
-        return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+        return _empty(schema)
+    told = [field.name for field in schema
+            if not (field.nullable and all(frame.absent(field.name) for frame in filled))]  # fmt: skip
     if len(filled) == 1:
-        return filled[0]
-    return pa.Table.from_batches(filled, schema=schema).unify_dictionaries().combine_chunks().to_batches()[0]
+        return filled[0].batch.select(told)
+    table = pa.Table.from_batches([frame.batch for frame in filled], schema=schema).select(told)
+    return table.unify_dictionaries().combine_chunks().to_batches()[0]
+
+
+@lru_cache(maxsize=8)
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+
+
+def _whole(batch: pa.RecordBatch, schema: pa.Schema) -> Frame:
+    """Return the batch with the columns that `_joined` left out."""
+    told = dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns = [told[field.name] if field.name in told else pa.nulls(batch.num_rows, field.type) for field in schema]
+    return Frame(pa.RecordBatch.from_arrays(columns, schema=schema))
 
 
 def _groups(batch: pa.RecordBatch, keys: tuple[str, ...]) -> _Groups:
@@ -91,10 +112,14 @@ def _sortable(column: pa.Array) -> npt.NDArray[np.int64]:
     if not pa.types.is_dictionary(column.type):
         return np.asarray(column.view(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
     # Bytes compare as PostgreSQL compares uuids; a dictionary may name one id twice, so ranks come from its values.
-    ids = np.array(column.dictionary.to_pylist(), dtype="S16")
-    _, rank = np.unique(ids, return_inverse=True)
-    index = np.asarray(column.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
-    return np.asarray(rank, dtype=np.int64)[index]
+    ids = column.dictionary
+    halves = np.frombuffer(ids.buffers()[1], dtype=">u8")[2 * ids.offset : 2 * (ids.offset + len(ids))]
+    words = halves.astype(np.uint64).reshape(-1, 2)
+    order = np.lexsort((words[:, 1], words[:, 0]))
+    ordered = words[order]
+    rank = np.zeros(len(ids), dtype=np.int64)
+    rank[order[1:]] = np.cumsum((ordered[1:] != ordered[:-1]).any(axis=1))
+    return rank[np.asarray(column.indices.to_numpy(zero_copy_only=False), dtype=np.int64)]
 
 
 def _merged(ordered: Frame, field: pa.Field, starts: npt.NDArray[np.int64]) -> pa.Array:
