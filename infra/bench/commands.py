@@ -70,6 +70,9 @@ def reads(
             help="postgresql:// URL of a server to measure on, such as one with TimescaleDB. Default: embedded.",
         ),
     ] = "",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Keep everything here; the next run then finds it stored. Default: nowhere.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
 ) -> None:
     """Fill a temporary system's database, send load through the path, and time what the API answers meanwhile.
@@ -79,7 +82,8 @@ def reads(
     from infra.bench.reads import Plan, bench_reads
     from infra.bench.reads_report import show, write
 
-    outcome = asyncio.run(bench_reads(Plan(rows=rows, rate=rate, seconds=seconds, server=server)))
+    plan = Plan(rows=rows, rate=rate, seconds=seconds, server=server, data_dir=data_dir)
+    outcome = asyncio.run(bench_reads(plan))
     show(outcome)
     if json_file is not None:
         write(outcome, json_file)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
+import msgspec
 import numpy as np
 
 from infra.bench.path import make_devices, running_system
@@ -29,7 +30,8 @@ from infra.timescale.filling import Filling, Size
 from schemas.errors import SetupError
 from schemas.frame import Frame
 
-_INSTANTS: Final = 500
+KEPT_NAME: Final = "bench.json"
+_INSTANTS: Final = 1_000
 """Times in one piece of the fill."""
 _SENDING: Final = 400
 """Devices that send while answers are timed."""
@@ -50,6 +52,8 @@ class Plan:
     seconds: int
     server: str = ""
     """Address of a database server to measure on; empty: the embedded PostgreSQL."""
+    data_dir: Path | None = None
+    """Where everything is kept for the next run; None: nowhere."""
 
     @property
     def wearers(self) -> int:
@@ -57,38 +61,43 @@ class Plan:
         return max(1, round(self.rows / PER_WEARER))
 
 
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run stored and measured meanwhile; a later run in the same folder goes on from it."""
+
+    database: str
+    rows: int
+    people: list[tuple[str, str]]
+    copy_rows_s: float
+    merge_rows_s: dict[str, float]
+    settled_s: dict[str, float]
+    fresh: Size
+    settled: Size
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """Everything that was measured."""
 
     plan: Plan
-    database: str
-    rows: int
-    copy_rows_s: float
-    merge_rows_s: Mapping[str, float]
-    settled_s: Mapping[str, float]
-    fresh: Size
-    settled: Size
+    stored: Stored
     answers: Mapping[str, tuple[int, Percentiles]]
     usage: Mapping[str, Usage]
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON that `--json` writes."""
-        packed = self.settled
+        stored, size = self.stored, self.stored.settled
         return {
-            "database": self.database,
-            "rows": self.rows,
+            "database": stored.database,
+            "rows": stored.rows,
             "rate": self.plan.rate,
-            "copy_rows_s": round(self.copy_rows_s),
-            "merge_rows_s": {name: round(value) for name, value in self.merge_rows_s.items()},
-            "settled_s": dict(self.settled_s),
+            "copy_rows_s": round(stored.copy_rows_s),
+            "merge_rows_s": {name: round(value) for name, value in stored.merge_rows_s.items()},
+            "settled_s": stored.settled_s,
             "mib_per_million_rows": {
-                "fresh": _mib_per_million(self.fresh, self.rows),
-                "settled": _mib_per_million(packed, self.rows),
+                "fresh": _mib_per_million(stored.fresh, stored.rows),
+                "settled": _mib_per_million(size, stored.rows),
             },
-            "compression": round(packed.compressed_before / packed.compressed_after, 1)
-            if packed.compressed_after
-            else None,
+            "compression": round(size.compressed_before / size.compressed_after, 1) if size.compressed_after else None,
             "answers_ms": {name: {"asked": asked, **spans.as_json()} for name, (asked, spans) in self.answers.items()},
             "cpu": {name: round(usage.cores, 3) for name, usage in self.usage.items()},
         }
@@ -101,12 +110,19 @@ def _mib_per_million(size: Size, rows: int) -> dict[str, float]:
 
 async def bench_reads(plan: Plan) -> Outcome:
     """Run the whole measurement and return what it found."""
-    with _database(plan.server) as database_url, tempfile.TemporaryDirectory(prefix="pulsera-bench-") as name:
-        folder = Path(name)
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - the database may run as another user and must reach its files
+    with _folder(plan) as folder, _database(plan) as database_url:
         environment = {"PULSERA_DATABASE_URL": database_url} if database_url else {}
         async with running_system(folder / "data", environment) as ready, _filling(ready["database_url"]) as filling:
-            return await _measure(plan, ready, filling, folder)
+            kept = folder / KEPT_NAME
+            if kept.exists():
+                stored = msgspec.json.decode(kept.read_bytes(), type=Stored)
+                _say(f"{stored.rows} readings are stored here already")
+            else:
+                stored = await _store(plan, ready, filling)
+                kept.write_bytes(msgspec.json.encode(stored))
+            _say(f"sending {plan.rate} messages/s for {plan.seconds} s and asking")
+            answers, usage = await _ask_under_load(plan, ready, folder, stored.people)
+            return Outcome(plan=plan, stored=stored, answers=answers, usage=usage)
 
 
 @asynccontextmanager
@@ -119,21 +135,37 @@ async def _filling(dsn: str) -> AsyncIterator[Filling]:
 
 
 @contextmanager
-def _database(server: str) -> Iterator[str]:
-    """Give the address of a new database on the server, dropped at the end; an empty one where no server is named."""
-    if not server:
+def _folder(plan: Plan) -> Iterator[Path]:
+    if plan.data_dir is not None:
+        plan.data_dir.mkdir(parents=True, exist_ok=True)
+        yield plan.data_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="pulsera-bench-") as name:
+        os.chmod(name, 0o755)  # noqa: PTH101, S103 - the database may run as another user and must reach its files
+        yield Path(name)
+
+
+@contextmanager
+def _database(plan: Plan) -> Iterator[str]:
+    """Give the address of a database of the bench's own on the plan's server; an empty one where none is named.
+
+    It is dropped at the end, unless the run is kept: then it bears the folder's name.
+    """
+    if not plan.server:
         yield ""
         return
-    name = f"bench_{uuid.uuid4().hex}"
-    _run("createdb", f"--maintenance-db={server}", name)
+    name = f"bench_{uuid.uuid5(uuid.NAMESPACE_URL, str(plan.data_dir.resolve())) if plan.data_dir else uuid.uuid4()}"
+    if plan.data_dir is None or not (plan.data_dir / KEPT_NAME).exists():
+        _run("createdb", f"--maintenance-db={plan.server}", name)
     try:
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        yield urlsplit(plan.server)._replace(path=f"/{name}").geturl()
     finally:
-        _run("dropdb", "--force", f"--maintenance-db={server}", name)
+        if plan.data_dir is None:
+            _run("dropdb", "--force", f"--maintenance-db={plan.server}", name)
 
 
 def _run(program: str, *arguments: str) -> None:
-    command = [client_program(program), *arguments]
+    command = [str(client_program(program)), *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own program
     if done.returncode:
         raise SetupError(
@@ -142,7 +174,7 @@ def _run(program: str, *arguments: str) -> None:
         )
 
 
-async def _measure(plan: Plan, ready: dict[str, Any], filling: Filling, folder: Path) -> Outcome:
+async def _store(plan: Plan, ready: dict[str, Any], filling: Filling) -> Stored:
     _say(f"system is up; making {plan.wearers + _SENDING} wearers and devices")
     people = await make_devices(ready["api"], ready["admin_token"], plan.wearers + _SENDING)
     filled = await filling.device_numbers([UUID(one) for one, _ in people[: plan.wearers]])
@@ -152,24 +184,20 @@ async def _measure(plan: Plan, ready: dict[str, Any], filling: Filling, folder: 
     _say(f"storing {rows} readings of {plan.wearers} wearers, {len(times) * EVERY_US / 86_400e6:.1f} days")
     copied_s = await filling.copy(_pieces(filled, times), _progress(rows))
     fresh = await filling.size()
-    settled = await filling.settle()
-    size = await filling.size()
-    _say(f"stored in {copied_s:.0f} s, settled: {settled}; merging")
+    _say(f"stored in {copied_s:.0f} s; letting the database settle")
+    settled_s = await filling.settle()
+    settled = await filling.size()
     merged = await _merges(filling, end_us)
     await filling.add_alerts(made_alerts([wearer for wearer, _ in filled], _ALERTS, end_us // 1_000))
-    _say(f"sending {plan.rate} messages/s for {plan.seconds} s and asking")
-    answers, usage = await _ask_under_load(plan, ready, folder, people)
-    return Outcome(
-        plan=plan,
+    return Stored(
         database=await filling.version(),
         rows=rows,
+        people=people,
         copy_rows_s=rows / copied_s,
         merge_rows_s=merged,
-        settled_s=settled,
+        settled_s=settled_s,
         fresh=fresh,
-        settled=size,
-        answers=answers,
-        usage=usage,
+        settled=settled,
     )
 
 

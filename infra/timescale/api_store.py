@@ -63,7 +63,7 @@ async def open_api_store(dsn: str, *, size: int, clock: Callable[[], datetime]) 
             audit=AuditTrail(pool),
             people=PeopleTable(pool),
             sessions=SessionTable(pool, clock),
-            reads=StoredData(pool, access.device),
+            reads=StoredData(pool, access.device, clock),
             figures=DatabaseFigures(pool),
         )
     finally:

@@ -129,10 +129,11 @@ class Filling:
                 took[f"sums of {table}"] = await self._timed(
                     f"CALL refresh_continuous_aggregate('{table}', NULL, now() - INTERVAL '1 hour')"
                 )
-            took["compressing days over 7 days old"] = await self._timed(
-                "SELECT compress_chunk(chunk, if_not_compressed => true) "
-                "FROM show_chunks('readings', older_than => INTERVAL '7 days') AS chunk"
-            )
+            for table in ("readings", *_ROLLUPS):
+                took[f"compression of {table}"] = await self._timed(
+                    "SELECT compress_chunk(chunk, if_not_compressed => true) "  # noqa: S608 - our own names
+                    f"FROM show_chunks('{table}', older_than => INTERVAL '7 days') AS chunk"
+                )
         took["vacuum"] = await self._timed("VACUUM (ANALYZE) readings")
         return took
 

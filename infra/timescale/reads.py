@@ -4,8 +4,8 @@ Values are parameters; names of columns come from the registry of vitals and fro
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -26,6 +26,10 @@ _ON_LOOP_ROWS: Final = 200
 """Reading more rows would hold the loop for over 5 ms, so it happens in a thread."""
 _NEWEST: Final = 600
 """Among so many newest readings of a wearer the newest value of each vital is looked for."""
+_LOOK_BACK: Final = (timedelta(days=2), timedelta(days=30), None)
+"""How far back they are looked for, further only where a wearer has fewer: a query that may go back to the first day
+plans for every day that is stored, which takes longer than to run it."""
+_FIRST_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _READING: Final = (
     "wearer_id, time, received, stream_id, quality, worn, origin, injected, backfill, hrv_window_s, ibi, "
@@ -39,9 +43,10 @@ _BY_TIME: Final = "ORDER BY time DESC, stream_id DESC LIMIT 1"
 _LATEST: Final = f"""
 SELECT newest.* FROM unnest($1::uuid[]) AS asked(id) CROSS JOIN LATERAL (
     WITH recent AS MATERIALIZED (
-        SELECT {_READING} FROM readings WHERE wearer_id = asked.id ORDER BY time DESC, stream_id DESC LIMIT {_NEWEST}
+        SELECT {_READING} FROM readings WHERE wearer_id = asked.id AND time >= $2
+        ORDER BY time DESC, stream_id DESC LIMIT {_NEWEST}
     )
-    SELECT * FROM recent WHERE (time, stream_id) IN (
+    SELECT recent.*, (SELECT count(*) FROM recent) AS among FROM recent WHERE (time, stream_id) IN (
         (SELECT time, stream_id FROM recent {_BY_TIME})
         {" ".join(f"UNION (SELECT time, stream_id FROM recent WHERE {name} IS NOT NULL {_BY_TIME})" for name in NAMES)}
     )
@@ -86,6 +91,8 @@ ORDER BY raised DESC, alert_id LIMIT $6
 _POSITIONS: Final = "SELECT partition, next_offset, clock_ms FROM processor_state WHERE family = $1 AND topic = $2"
 
 _T = TypeVar("_T")
+_Connection = asyncpg.pool.PoolConnectionProxy
+_Asking = Callable[[_Connection, Sequence[UUID]], Awaitable[Sequence[asyncpg.Record]]]
 _alert = msgspec.json.Decoder(Alert).decode
 _episode = msgspec.json.Decoder(Episode).decode
 
@@ -93,16 +100,20 @@ _episode = msgspec.json.Decoder(Episode).decode
 class StoredData:
     """The API's `Reads`."""
 
-    def __init__(self, pool: asyncpg.Pool, device_of: Callable[[int], UUID | None]) -> None:
-        """`device_of` gives the id of a device by its number."""
+    def __init__(
+        self, pool: asyncpg.Pool, device_of: Callable[[int], UUID | None], clock: Callable[[], datetime]
+    ) -> None:
+        """`device_of` gives the id of a device by its number; `clock` says about when the newest readings are."""
         self._pool = pool
         self._device_of = device_of
+        self._clock = clock
         self._variant: Variant | None = None
 
     async def latest(self, wearer: UUID) -> Latest | None:
         """Return what was measured last, None before the first reading."""
         with database_errors():
-            rows = await self._pool.fetch(_LATEST, [wearer])
+            async with self._pool.acquire() as connection:
+                rows = await self._newest_rows(connection, [wearer])
         found = self._latest(rows)
         return found[0] if found else None
 
@@ -161,19 +172,19 @@ class StoredData:
 
     async def readings_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Latest], Positions]:
         """Return what was measured last by each wearer, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(_LATEST, wearers, READINGS.name)
+        rows, positions = await self._snapshot(self._newest_rows, wearers, READINGS.name)
         if len(rows) <= _ON_LOOP_ROWS:
             return self._latest(rows), positions
         return await asyncio.to_thread(self._latest, rows), positions
 
     async def scores_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Score], Positions]:
         """Return the newest score of each wearer, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(_SCORES_NOW, wearers, SCORES.name)
+        rows, positions = await self._snapshot(_asking(_SCORES_NOW), wearers, SCORES.name)
         return await _made(rows, _score), positions
 
     async def episodes_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Episode], Positions]:
         """Return the open episodes of the wearers, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(_EPISODES_NOW, wearers, EPISODES.name)
+        rows, positions = await self._snapshot(_asking(_EPISODES_NOW), wearers, EPISODES.name)
         return [_episode(row["state"]) for row in rows], positions
 
     async def positions(self, family: str, topic: str) -> Positions:
@@ -182,16 +193,30 @@ class StoredData:
             return _positions(await self._pool.fetch(_POSITIONS, family, topic))
 
     async def _snapshot(
-        self, query: str, wearers: Collection[UUID], topic: str
+        self, ask: _Asking, wearers: Collection[UUID], topic: str
     ) -> tuple[Sequence[asyncpg.Record], Positions]:
         with database_errors():
             async with (
                 self._pool.acquire() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
-                rows = await connection.fetch(query, list(wearers))
+                rows = await ask(connection, list(wearers))
                 places = await connection.fetch(_POSITIONS, _FAMILY, topic)
         return rows, _positions(places)
+
+    async def _newest_rows(self, connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
+        """Return for each wearer the newest reading and those with the newest value of each vital, newest first."""
+        rows: list[asyncpg.Record] = []
+        left, now = list(wearers), self._clock()
+        for reach in _LOOK_BACK:
+            since = _FIRST_MOMENT if reach is None else now - reach
+            found = await connection.fetch(_LATEST, left, since)
+            done = {row["wearer_id"] for row in found if reach is None or row["among"] == _NEWEST}
+            rows.extend(row for row in found if row["wearer_id"] in done)
+            left = [wearer for wearer in left if wearer not in done]
+            if not left:
+                break
+        return rows
 
     def _latest(self, rows: Sequence[asyncpg.Record]) -> list[Latest]:
         by_wearer: dict[UUID, list[Reading]] = {}
@@ -215,6 +240,14 @@ class StoredData:
             hrv_window_s=_rounded(row["hrv_window_s"]),
             ibi=None if row["ibi"] is None else [round(interval, 2) for interval in row["ibi"]],
         )
+
+
+def _asking(query: str) -> _Asking:
+    async def ask(connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
+        rows: Sequence[asyncpg.Record] = await connection.fetch(query, wearers)
+        return rows
+
+    return ask
 
 
 async def _made(rows: Sequence[asyncpg.Record], make: Callable[[asyncpg.Record], _T]) -> list[_T]:

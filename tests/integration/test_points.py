@@ -36,7 +36,7 @@ _ROWS: list[dict[str, Any]] = [
 
 
 async def _points(pool: asyncpg.Pool, step: timedelta, names: tuple[str, ...] = NAMES) -> list[Point]:
-    return list(await StoredData(pool, lambda _: None).points(wearer(1), _DAY, names, step))
+    return list(await StoredData(pool, lambda _: None, lambda: _DAY.end).points(wearer(1), _DAY, names, step))
 
 
 async def _refresh(pool: asyncpg.Pool) -> None:

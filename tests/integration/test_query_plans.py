@@ -54,7 +54,8 @@ FROM generate_series(0, 19999) n;
 
 _HOUR = (_NOW_AT - timedelta(hours=1), _NOW_AT)
 _HOT: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "latest of a wearer": (reads._LATEST, ([_WEARER],)),
+    "latest of a wearer": (reads._LATEST, ([_WEARER], _NOW_AT - timedelta(days=2))),
+    "latest of a wearer, ever": (reads._LATEST, ([_WEARER], reads._FIRST_MOMENT)),
     "readings of an hour": (reads._READINGS.format(wanted="true"), (_WEARER, *_HOUR, _HOUR[0], -1, 500)),
     "scores of an hour": (reads._SCORES, (_WEARER, *_HOUR, _HOUR[0], 500)),
     "newest scores": (reads._SCORES_NOW, ([_WEARER],)),

@@ -1,0 +1,67 @@
+"""The newest values of a wearer on a real database: found however long ago they were measured."""
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from infra.timescale.reads import StoredData
+from infra.timescale.series import TimescaleSeries
+from tests.embedded_services import BOTH_DATABASES
+from tests.made_frames import NOW_MS, readings, wearer
+from tests.series_store import batch
+
+pytestmark = [pytest.mark.connected, BOTH_DATABASES]
+
+_NOW = datetime.fromtimestamp(NOW_MS / 1_000, UTC)
+_DAY_US = 86_400_000_000
+
+
+def _reads(pool: asyncpg.Pool) -> StoredData:
+    return StoredData(pool, lambda _: None, lambda: _NOW)
+
+
+async def test_values_of_long_ago_are_found(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
+    """Each vital's newest value is found beside a newer reading without it, ten days and half a year back."""
+    rows = [
+        {"time": NOW_MS * 1_000, "heart_rate": 61.0},
+        {"time": NOW_MS * 1_000 - 10 * _DAY_US, "spo2": 97.0, "heart_rate": 99.0},
+        {"time": NOW_MS * 1_000 - 180 * _DAY_US, "body_temperature": 36.5, "spo2": 80.0},
+    ]
+    await series.write(batch(readings(*rows)), [])
+    found = await _reads(pool).latest(wearer(1))
+    assert found is not None
+    assert found.reading.time == _NOW
+    assert {name: one.vitals[name] for name, one in found.vitals.items()} == {
+        "heart_rate": 61.0,
+        "spo2": 97.0,
+        "body_temperature": 36.5,
+    }
+    assert found.vitals["spo2"].time == _NOW - timedelta(days=10)
+
+
+async def test_the_newest_reading_may_be_old_or_of_tomorrow(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
+    """A wearer who stopped half a year ago has a latest reading, and so has one whose clock is a day ahead."""
+    old, ahead = NOW_MS * 1_000 - 180 * _DAY_US, NOW_MS * 1_000 + _DAY_US
+    await series.write(
+        batch(readings({"time": old, "heart_rate": 61.0}, {"wearer": 2, "time": ahead, "heart_rate": 62.0})), []
+    )
+    found, _ = await _reads(pool).readings_now([wearer(2), wearer(1), wearer(3)])
+    assert {one.reading.wearer: one.vitals["heart_rate"].vitals["heart_rate"] for one in found} == {
+        wearer(1): 61.0,
+        wearer(2): 62.0,
+    }
+    assert await _reads(pool).latest(wearer(3)) is None
+
+
+async def test_newest_values_are_looked_for_among_the_newest_readings(
+    pool: asyncpg.Pool, series: TimescaleSeries
+) -> None:
+    """A vital counts as measured lately only within the newest 600 readings, whatever time those span."""
+    rows = [{"time": NOW_MS * 1_000 - at * 1_000_000, "heart_rate": 61.0} for at in range(600)]
+    rows[599]["spo2"] = 97.0
+    rows.append({"time": NOW_MS * 1_000 - 600_000_000, "respiratory_rate": 14.0})
+    await series.write(batch(readings(*rows)), [])
+    found = await _reads(pool).latest(wearer(1))
+    assert found is not None
+    assert set(found.vitals) == {"heart_rate", "spo2"}
