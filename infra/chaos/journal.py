@@ -43,10 +43,17 @@ class Journal:
             self._files[group].write(buffer)
             buffer.clear()
 
-    def close(self) -> None:
+    def flush(self) -> None:
         """Write what is left."""
         for file, buffer in zip(self._files, self._buffers, strict=True):
             file.write(buffer)
+            file.flush()
+            buffer.clear()
+
+    def close(self) -> None:
+        """Write what is left and close the files."""
+        self.flush()
+        for file in self._files:
             file.close()
 
 

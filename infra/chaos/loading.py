@@ -23,11 +23,12 @@ class Loading:
     @classmethod
     async def start(cls, plan: dict[str, Any], folder: Path) -> "Loading":
         """Start the load with a plan; its journal lies in `folder`/journal."""
+        # A session of its own: Ctrl-C is for the run, and the load ends with it.
         (folder / "plan.json").write_text(json.dumps(plan))
         (folder / "plan.json").chmod(0o600)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "infra.chaos.load", str(folder / "plan.json"), str(folder / "journal"),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         load = cls(process)
         load.reader = asyncio.create_task(load._read())

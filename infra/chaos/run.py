@@ -49,7 +49,7 @@ async def run_chaos(plan: LoadPlan, targets: tuple[str, ...], rounds: int, say: 
     faults = draw_plan(targets, rounds=rounds, seed=plan.seed)
     outcome = Outcome(targets=targets, rounds_each=rounds, audited=Audited(plan=plan))
     each = len(DECIDES_IN_S)
-    async with kept_on_breach(outcome.audited) as folder, scene(plan, len(faults) * each, folder, say) as now:
+    async with kept_on_breach(outcome.audited, say) as folder, scene(plan, len(faults) * each, folder, say) as now:
         for number, fault in enumerate(faults):
             done = await _round(now, fault, plan.connections + number * each)
             outcome.rounds.append(done)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from infra.chaos.alerts import AlertFindings, api_alerts, judge, stored_alerts
 from infra.chaos.auditor import AuditError, Database, Findings, Wearer, audit
 from infra.chaos.carer import Carer
@@ -18,6 +20,7 @@ from infra.chaos.loading import Loading
 from infra.chaos.made_readings import table_of_values
 from infra.chaos.system import System, make_people, running_system
 from infra.embedded.postgres import client_program
+from schemas.errors import SetupError
 
 SETTLES_WITHIN_S: Final = 60.0
 """What is acknowledged must be stored, and what was decided told, at the latest so long after the load's end."""
@@ -77,7 +80,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def kept_on_breach(audited: Audited) -> AsyncIterator[Path]:
+async def kept_on_breach(audited: Audited, say: Say) -> AsyncIterator[Path]:
     """Give a temporary folder; it stays where a promise was broken, or the run itself failed."""
     folder = Path(tempfile.mkdtemp(prefix="pulsera-chaos-"))
     os.chmod(folder, 0o755)  # noqa: PTH101, S103 - the database may run as another user and must reach its files
@@ -87,6 +90,9 @@ async def kept_on_breach(audited: Audited) -> AsyncIterator[Path]:
         yield folder
     except (asyncio.CancelledError, KeyboardInterrupt):
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except Exception:
+        say(f"the run itself failed; data and logs are kept in {folder}")
         raise
     audited.lasted_s = time.monotonic() - begun_s
     if not audited.breaches:
@@ -135,10 +141,12 @@ async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: 
         try:
             audited.findings = await asyncio.to_thread(audit, now.database, now.folder / "journal", now.people, values)
             audited.alerts = await _judge_alerts(now, injected)
-        except AuditError as error:
+        except (AuditError, httpx.HTTPError) as error:
             if late:
-                raise
-            say(f"asking the database again: {error}")
+                raise SetupError(
+                    f"The auditor has no answer: {error or type(error).__name__}", next_step="Read the logs."
+                ) from error
+            say(f"asking again: {error or type(error).__name__}")
         else:
             if late or not (audited.findings.lost or audited.alerts.missed):
                 break

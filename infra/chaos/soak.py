@@ -94,7 +94,7 @@ async def run_soak(plan: LoadPlan, minutes: float, say: Say) -> SoakOutcome:
     """Load a temporary system for so many minutes and return what was found."""
     outcome = SoakOutcome(minutes=minutes, audited=Audited(plan=plan))
     episodes = int(minutes * 60 // EPISODE_EVERY_S)
-    async with kept_on_breach(outcome.audited) as folder, scene(plan, episodes, folder, say) as now:
+    async with kept_on_breach(outcome.audited, say) as folder, scene(plan, episodes, folder, say) as now:
         begun_s = time.monotonic()
         told, injected = 0, 0
         while (at_s := time.monotonic() - begun_s) < minutes * 60:
@@ -118,7 +118,10 @@ async def _sample(now: Scene, at_s: float) -> Sample:
     lag: dict[str, float] = {}
     async with httpx.AsyncClient(timeout=5) as client:
         for name, url in now.system.ready["metrics"].items():
-            text = (await client.get(url)).raise_for_status().text
+            try:
+                text = (await client.get(url)).raise_for_status().text
+            except httpx.HTTPError:
+                continue  # a sample without this process's lag; whether it serves is judged by the load
             found = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(_LAG)]
             if found:
                 lag[name] = sum(found)
