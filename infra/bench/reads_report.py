@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.bench.reads import Outcome
-from infra.bench.report import machine
+from infra.bench import machine
 
 
 def show(outcome: Outcome) -> None:
@@ -32,7 +32,7 @@ def show(outcome: Outcome) -> None:
     for name, seconds in facts["settled_s"].items():
         console.print(f"{name}: {seconds} s")
     console.print("cores: " + ", ".join(f"{name} {cores:.2f}" for name, cores in facts["cpu"].items()))
-    console.print(machine())
+    console.print(machine.line())
 
 
 def write(outcome: Outcome, file: Path) -> None:
