@@ -1,4 +1,4 @@
-"""A worker that waits for its database does not hold up the rebalance of its group."""
+"""What happens to a group when a worker is stuck, or when the host is changed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +39,24 @@ async def test_a_stuck_worker_lets_its_partitions_go(world: World, monkeypatch: 
     rows = await world.sink_store.rows()
     assert len({row[1:3] for row in rows}) == len(rows) == 5 * PARTITIONS
     assert not first.task.done()
+
+
+async def test_a_group_changes_its_host(world: World) -> None:
+    """A worker on the one host goes on where one on the other stopped, once that member's name is forgotten."""
+    world.kind = "faust"
+    await world.append(*[b"value"] * 5)
+    first = world.start_counting()
+    await until(lambda: _count_is(world, 5))
+    await first.stop()
+    world.kind = "aiokafka"
+    await world.append(*[b"value"] * 5)
+    second = world.start_counting()
+    await until(lambda: _count_is(world, 10))
+    assert not second.task.done()
+
+
+async def _count_is(world: World, count: int) -> bool:
+    return len(await world.effects()) == count
 
 
 async def _rows_are(world: World, count: int) -> bool:

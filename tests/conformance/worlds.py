@@ -123,6 +123,7 @@ class World:
     sink_store: SinkStore
     host: Callable[[Runner], Host]
     name: str
+    kind: str = "memory"
     meter: CountingMeter = field(default_factory=CountingMeter)
     save_every_s: float = 30.0
     grace_s: float = 0.3
@@ -318,7 +319,7 @@ async def kafka_world(kind: str, bootstrap: str, pool: asyncpg.Pool) -> AsyncIte
             heartbeat_s=0.5,
             commit_interval_s=0.2,
         )
-        made: Host = HOSTS[kind](runner, membership, world.meter)
+        made: Host = HOSTS[world.kind](runner, membership, world.meter)
         return made
 
     world = World(
@@ -328,6 +329,7 @@ async def kafka_world(kind: str, bootstrap: str, pool: asyncpg.Pool) -> AsyncIte
         sink_store=PostgresSinkStore(pool, name, await reader.cluster_id()),
         host=host,
         name=name,
+        kind=kind,
     )
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
