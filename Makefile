@@ -46,7 +46,7 @@ bench: $(VENV)/.run ## print the figures of docs/performance.md
 	$(BIN)/pulsera bench path --rate 10000 --connections 1000 --seconds 30
 
 chaos: $(VENV)/.run ## strike each part 20 times under load (an hour or more), and write docs/reliability.md
-	$(BIN)/pulsera chaos --rounds 20 --seed 20261121 --json chaos.json --markdown docs/reliability.md
+	$(BIN)/pulsera chaos --rounds 20 --evict 4 --seed 20261121 --json chaos.json --markdown docs/reliability.md
 
 lock: ## renew the locked requirements (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from infra.chaos.plan import TARGETS, chosen_targets
+from infra.chaos.plan import TARGETS, chosen_targets, draw_plan, with_evictions
 
 if TYPE_CHECKING:
     from infra.chaos.scene import LoadPlan  # numpy and pyarrow would slow every command down
@@ -35,6 +35,14 @@ def chaos(
             min=1,
         ),
     ] = 1,
+    evict: Annotated[
+        int,
+        typer.Option(
+            help="Further rounds for each of storage, vitals and care, in which its worker is stopped for 40 s, longer "
+            "than its group waits: a second worker takes over, and the first must notice.",
+            min=0,
+        ),
+    ] = 0,
     seed: Annotated[int | None, _SeedOption] = None,
     rate: Annotated[int, _RateOption] = 3_000,
     connections: Annotated[int, _ConnectionsOption] = 300,
@@ -53,7 +61,8 @@ def chaos(
 
     targets = chosen_targets(kill)
     plan = _load_plan(seed, rate, connections)
-    facts = report.as_json(_run(run_chaos(plan, targets, rounds, _say)))
+    faults = with_evictions(draw_plan(targets, rounds=rounds, seed=plan.seed), evictions=evict, seed=plan.seed)
+    facts = report.as_json(_run(run_chaos(plan, faults, _say)))
     report.show(facts)
     if json_file is not None:
         report.write_json(facts, json_file)

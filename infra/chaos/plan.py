@@ -9,10 +9,11 @@ from typing import Final, Literal
 
 from schemas.errors import SetupError
 
-Kind = Literal["kill", "stop", "restart"]
+Kind = Literal["kill", "stop", "restart", "evict"]
 
 KINDS: Final[tuple[Kind, ...]] = ("kill", "stop", "restart")
 """SIGKILL; SIGSTOP for 10 s, then SIGCONT; the orderly end, after which the supervisor starts it again."""
+FAMILIES: Final = ("storage", "vitals", "care")
 TARGETS: Final = ("kafka", "gateway", "storage", "vitals", "care", "api", "postgres")
 
 
@@ -60,6 +61,14 @@ def draw_plan(targets: Sequence[str], *, rounds: int, seed: int) -> list[Fault]:
         plan += _spent(pairs, left) if pairs else _alone(left)
     random_of.shuffle(plan)
     return plan
+
+
+def with_evictions(plan: Sequence[Fault], *, evictions: int, seed: int) -> list[Fault]:
+    """Return the plan with so many evictions of each family mixed in: its worker is stopped until another took over."""
+    mixed = [*plan, *(Fault("evict", (family,)) for family in FAMILIES for _ in range(evictions))]
+    if evictions:
+        random.Random(seed).shuffle(mixed)  # noqa: S311 - repeatable, not secret
+    return mixed
 
 
 def _spent(pairs: Sequence[Fault], left: Counter[str]) -> list[Fault]:

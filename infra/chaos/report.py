@@ -22,8 +22,6 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Return the JSON that `pulsera chaos --json` writes."""
     return {
-        "targets": list(outcome.targets),
-        "rounds_each": outcome.rounds_each,
         "kills": len(outcome.rounds),
         **audited_json(outcome.audited),
         "rounds": [_round(number, one) for number, one in enumerate(outcome.rounds, start=1)],

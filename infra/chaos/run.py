@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from infra.chaos.auditor import AuditError
-from infra.chaos.plan import Fault, draw_plan
+from infra.chaos.plan import FAMILIES, Fault
 from infra.chaos.scene import Audited, LoadPlan, Say, Scene, finish, kept_on_breach, scene
-from infra.chaos.system import replaced, strike
+from infra.chaos.system import replaced, second_workers, strike
 
 RECOVERS_WITHIN_S: Final = 60.0
 DECIDES_IN_S: Final = (3, 7, 12)
@@ -38,18 +39,20 @@ class Round:
 class Outcome:
     """Everything that a run found."""
 
-    targets: tuple[str, ...]
-    rounds_each: int
     audited: Audited
     rounds: list[Round] = field(default_factory=list)
 
 
-async def run_chaos(plan: LoadPlan, targets: tuple[str, ...], rounds: int, say: Say) -> Outcome:
-    """Strike each target so many times and return what was found."""
-    faults = draw_plan(targets, rounds=rounds, seed=plan.seed)
-    outcome = Outcome(targets=targets, rounds_each=rounds, audited=Audited(plan=plan))
+async def run_chaos(plan: LoadPlan, faults: Sequence[Fault], say: Say) -> Outcome:
+    """Do one fault after the other and return what was found; evictions need second workers, which run then."""
+    outcome = Outcome(audited=Audited(plan=plan))
     each = len(DECIDES_IN_S)
-    async with kept_on_breach(outcome.audited, say) as folder, scene(plan, len(faults) * each, folder, say) as now:
+    twins = FAMILIES if any(fault.kind == "evict" for fault in faults) else ()
+    async with (
+        kept_on_breach(outcome.audited, say) as folder,
+        scene(plan, len(faults) * each, folder, say) as now,
+        second_workers(now.system, folder, twins),
+    ):
         for number, fault in enumerate(faults):
             done = await _round(now, fault, plan.connections + number * each)
             outcome.rounds.append(done)

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import json
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,14 @@ import psutil
 from infra.chaos.plan import Fault
 from infra.embedded.ports import free_ports
 from infra.embedded.process import Program, last_words, spawn
+from infra.embedded.up import is_healthy
 from schemas.errors import SetupError
 
 READY_WITHIN_S: Final = 180.0
 END_WITHIN_S: Final = 60.0
 STOPPED_FOR_S: Final = 10.0
+EVICTED_FOR_S: Final = 40.0
+"""Longer than a group waits for a silent member (30 s): another worker takes its partitions, and it comes back."""
 PEOPLE_AT_ONCE: Final = 16
 _POLL_S: Final = 0.1
 
@@ -88,10 +92,47 @@ async def running_system(folder: Path) -> AsyncIterator[System]:
     finally:
         child.send_signal(signal.SIGTERM)
         # Waited for without the loop: a cancelled run must not leave before its system has.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(END_WITHIN_S)
         child.kill()
         child.wait()
+
+
+@asynccontextmanager
+async def second_workers(system: System, folder: Path, families: Sequence[str]) -> AsyncIterator[None]:
+    """Run a second worker of each family beside the system's own, ready when entered."""
+    ports = free_ports(len(families)) if families else []
+    children = [
+        spawn(_second_worker(system, family, port), log=folder / f"second-{family}.log")
+        for family, port in zip(families, ports, strict=True)
+    ]
+    try:
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        for port in ports:
+            while not await asyncio.to_thread(is_healthy, f"http://127.0.0.1:{port}/health"):
+                if time.monotonic() > deadline_s:
+                    raise SetupError("The second workers did not start.", next_step=f"Read the logs in {folder}.")
+                await asyncio.sleep(_POLL_S)
+        yield
+    finally:
+        for child in children:
+            child.send_signal(signal.SIGTERM)
+        for child in children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(END_WITHIN_S)
+            child.kill()
+            child.wait()
+
+
+def _second_worker(system: System, family: str, port: int) -> Program:
+    environment = {
+        "PULSERA_KAFKA_BOOTSTRAP": str(system.ready["kafka"]),
+        "PULSERA_DATABASE_URL": str(system.ready["database_url"]),
+        "PULSERA_DATA_DIR": str(system.data_dir),
+        "PULSERA_METRICS_PORT": str(port),
+        "PULSERA_INSTANCE": "1",
+    }
+    return Program(command=(sys.executable, "-m", "infra.cli", "worker", family), env=environment)
 
 
 def _ready_line(log: Path) -> dict[str, Any] | None:
@@ -132,7 +173,7 @@ async def strike(system: System, fault: Fault) -> None:
             process.send_signal(signal.SIGINT if target == "postgres" else signal.SIGTERM)
     else:
         with _stopped([process for _, process in victims]):
-            await asyncio.sleep(STOPPED_FOR_S)
+            await asyncio.sleep(EVICTED_FOR_S if fault.kind == "evict" else STOPPED_FOR_S)
 
 
 @contextlib.contextmanager
@@ -156,4 +197,4 @@ def _stopped(processes: list[psutil.Process]) -> Iterator[None]:
 
 def replaced(before: dict[str, int], now: dict[str, int], fault: Fault) -> bool:
     """Return whether the processes that the fault ended have successors."""
-    return fault.kind == "stop" or all(now.get(name) != before.get(name) for name in fault.targets)
+    return fault.kind in {"stop", "evict"} or all(now.get(name) != before.get(name) for name in fault.targets)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from infra.chaos.plan import KINDS, TARGETS, Fault, chosen_targets, draw_plan
+from infra.chaos.plan import FAMILIES, KINDS, TARGETS, Fault, chosen_targets, draw_plan, with_evictions
 from schemas.errors import SetupError
 
 
@@ -39,6 +39,15 @@ def test_twenty_rounds_each_cover_every_pair() -> None:
     times = Counter(draw_plan(TARGETS, rounds=20, seed=4))
     assert len(times) == 3 * (7 + 21)
     assert max(times.values()) == 2
+
+
+def test_evictions_come_between_the_other_rounds() -> None:
+    """Each family is evicted as often as was asked for, among all that was planned before, by the same seed."""
+    plan = draw_plan(TARGETS, rounds=2, seed=4)
+    mixed = with_evictions(plan, evictions=2, seed=4)
+    assert mixed == with_evictions(plan, evictions=2, seed=4)
+    assert Counter(mixed) - Counter(plan) == Counter({Fault("evict", (family,)): 2 for family in FAMILIES})
+    assert with_evictions(plan, evictions=0, seed=4) == plan
 
 
 def test_unknown_targets_are_named() -> None:

@@ -18,7 +18,7 @@ PLAN = LoadPlan(seed=7, rate=3000, connections=300)
 
 def outcome() -> Outcome:
     """Return a run of three rounds, the last of which did not come back."""
-    done = Outcome(targets=("api", "kafka"), rounds_each=1, audited=Audited(plan=PLAN))
+    done = Outcome(audited=Audited(plan=PLAN))
     done.rounds = [
         Round(fault=Fault("kill", ("api",)), recovery_s=2.0, worst_ack_s=0.5),
         Round(fault=Fault("kill", ("api",)), recovery_s=4.0, worst_ack_s=0.7),
