@@ -94,6 +94,19 @@ class World:
                 assert time.monotonic() < deadline, f"{name} is not ready: {self.log(name)[-2000:]}"
                 time.sleep(0.05)
 
+    async def back(self, *names: str) -> None:
+        """Start parts from inside a test, and wait until each is ready.
+
+        They are started by this thread: Linux ends a child with the thread that started it.
+        """
+        for name in names:
+            self.begin(name)
+        async with asyncio.timeout(READY_WITHIN_S):
+            for name in names:
+                while not await asyncio.to_thread(self._is_ready, name):
+                    assert self.children[name][0].poll() is None, f"{name} ended: {self.log(name)[-2000:]}"
+                    await asyncio.sleep(0.05)
+
     def begin(self, name: str) -> None:
         """Start a part and do not wait for it."""
         self.children[name] = self._spawned(name)

@@ -46,7 +46,7 @@ async def test_a_broker_that_is_away_throttles_devices_and_loses_nothing(away: W
         status, parts = await ready_parts(system)
         assert (status, parts["kafka"]["state"]) == (503, "down")
         counts = [len(device.acked) for device in devices]
-        await asyncio.to_thread(away.start, "kafka")
+        await away.back("kafka")
         await eventually(
             lambda: all(len(device.acked) > count for device, count in zip(devices, counts, strict=True)), within_s=60
         )
@@ -91,7 +91,7 @@ async def test_a_database_that_is_away_is_waited_for(away: World) -> None:
         assert (status, parts["database"]["state"]) == (503, "down")
         assert parts["kafka"]["state"] == "up"
         assert parts["storage"]["state"] == "degraded", parts["storage"]
-        await asyncio.to_thread(away.start, "postgres")
+        await away.back("postgres")
         await eventually(lambda: high_rates(away, wearer), within_s=60)
         stop.set()
 
