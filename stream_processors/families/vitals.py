@@ -20,7 +20,7 @@ from stream_processors.operators.floor import Floor
 from stream_processors.operators.gates import HEART_RATE, FrozenGate
 from stream_processors.operators.lateness import Lateness, bin_end_ms
 from stream_processors.operators.packing import pack, unpack
-from stream_processors.operators.pending import Pending
+from stream_processors.operators.pending import FACTS, Pending
 from stream_processors.operators.readings import Readings, read
 from stream_processors.operators.rest import Rest
 from stream_processors.operators.rows import FrameRows
@@ -130,12 +130,14 @@ class VitalsState:
         if readings.backfill.any():
             np.add.at(self._counts["backfill"], wearer[readings.backfill], 1)
         count = len(wearer)
-        facts = np.stack(
-            (wearer, stream, readings.stream_id, end_ms, readings.sent_ms, readings.received_ms, time_ms,
-             np.full(count, self._clock.observed_ms), np.arange(self._arrivals, self._arrivals + count),
-             readings.cell, firmware, readings.origin, readings.injected, readings.worn),
-            axis=1,
+        facts = np.empty((count, len(FACTS)), dtype=np.int64)
+        columns: tuple[npt.ArrayLike, ...] = (
+            wearer, stream, readings.stream_id, end_ms, readings.sent_ms, readings.received_ms, time_ms,
+            self._clock.observed_ms, np.arange(self._arrivals, self._arrivals + count),
+            readings.cell, firmware, readings.origin, readings.injected, readings.worn,
         )  # fmt: skip
+        for number, column in enumerate(columns):
+            facts[:, number] = column
         self._arrivals += count
         self._lateness.expect(wearer, stream, wearer_end_ms=wearer_end, stream_end_ms=stream_end)
         waits = (wearer_end < FOREVER) | (stream_end < FOREVER)
