@@ -119,7 +119,7 @@ async def api_process(
             reads=store.reads,
             commands=CommandDesk(CommandLog(publisher), store),
             audit=store.audit,
-            probes=_probes(client, store, reader, lags=lags, urls=components, folders=folders),
+            probes=_probes(client, store, reader, lags=lags, urls=components, folders=folders, hub=hub),
             metrics=Exposition(meter.registry),
             meter=meter,
             hub=hub,
@@ -148,6 +148,7 @@ def _probes(
     lags: Lags,
     urls: Mapping[str, str],
     folders: list[Path],
+    hub: Hub,
 ) -> SystemProbes:
     async def kafka() -> None:
         await reader.bounds(ALERTS.name, 0)
@@ -155,12 +156,20 @@ def _probes(
     async def disk() -> str | None:
         return shortage(folders)
 
+    async def live() -> str | None:
+        if not hub.lost_records:
+            return None
+        return (
+            f"Kafka dropped {hub.lost_records} records before they could be shown; open pages were told anew. This is "
+            "said until the API is started again."
+        )
+
     return SystemProbes(
         client,
         core={"database": store.check, "kafka": kafka},
         urls=urls,
         lags=_by_family(lags),
-        beside={"disk": disk} if folders else {},
+        beside={"live": live, **({"disk": disk} if folders else {})},
     )
 
 

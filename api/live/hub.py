@@ -92,6 +92,8 @@ class Hub:
 
     def __init__(self, *, grants: Grants, decoding: Decoding, meter: Meter) -> None:
         self.draining = False
+        self.lost_records = 0
+        """Records that the log had dropped before this process read them; who follows was told anew."""
         self.log_id = ""
         """Identity of the log; a cursor of another log is not resumed."""
         self.recent = RecentLogs()
@@ -113,6 +115,10 @@ class Hub:
         known = recent.next
         if known == offset:
             return
+        if known is not None and offset > known:
+            self.lost_records += offset - known
+            self._meter.count("gap_records_total", offset - known, topic=topic)
+            _LOG.error("the log dropped records before they were read", topic=topic, partition=partition, first=known)
         recent.begin(offset)
         if known is not None:
             self._tell_anew(topic, partition)
@@ -123,7 +129,6 @@ class Hub:
         if recent.next is not None and record.offset < recent.next:
             return
         if recent.next is not None and record.offset > recent.next:
-            self._meter.count("gap_records_total", record.offset - recent.next, topic=record.topic)
             self.begin(record.topic, record.partition, record.offset)
         entry = self._decoding.entry(record)
         recent.append(entry)
@@ -157,11 +162,11 @@ class Hub:
 
     def leave(self, client: Client) -> None:
         """Let a client go, with everything it follows."""
+        self.delivery.left(client.outbox)
         for subscription in list(client.subscriptions.values()):
             self._end(subscription)
         self.clients.discard(client)
         self._meter.gauge("live_clients", len(self.clients))
-        self.delivery.left(client.outbox)
 
     def open(self, client: Client, request: Subscribe) -> Subscription:
         """Take a subscription on; it becomes live with `start`.

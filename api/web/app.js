@@ -8,9 +8,11 @@ import { HomePage } from "./pages/home.js";
 import { SignInPage } from "./pages/signin.js";
 import { WearerPage } from "./pages/wearer.js";
 import { LinkState } from "./parts/link.js";
+import { SystemBanner } from "./parts/system.js";
 import { follow, onAlert, openAlerts, wearers } from "./store/data.js";
 import { connect, disconnect } from "./store/live.js";
 import { begin, revoked, session, signOut } from "./store/session.js";
+import { watchSystem } from "./store/system.js";
 import { T } from "./text.js";
 
 const html = htm.bind(h);
@@ -41,8 +43,8 @@ function page(at) {
 function Frame() {
   useEffect(() => {
     connect(revoked);
-    const end = follow();
-    return () => { end(); disconnect(); };
+    const ends = [follow(), watchSystem()];
+    return () => { ends.forEach((end) => end()); disconnect(); };
   }, []);
   const at = path.value;
   const open = openAlerts.value.length;
@@ -58,6 +60,7 @@ function Frame() {
       <div class="end"><${LinkState} /></div>
     </header>
     <${LinkState} banner />
+    <${SystemBanner} />
     <main id="main" tabindex="-1">${page(at)}</main>
     <footer>
       <p>${T.notDevice}</p>

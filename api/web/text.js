@@ -24,6 +24,10 @@ export const T = {
     live: "live", connecting: "connecting", reconnecting: "reconnecting", offline: "offline",
     stale: (age) => `Not connected: what you see was true ${age}. Trying again by itself.`,
   },
+  system: {
+    alerts: "Alerts may come late.", other: "A part of the system has trouble.",
+    part: (name, state, detail) => `${name} is ${state}${detail ? `: ${detail}` : "."}`,
+  },
   priority: { high: "HIGH", medium: "MEDIUM", low: "LOW" },
   state: { well: "No alert", watch: "Watch", alert: "Alert", nodata: "No data", notworn: "Not worn" },
   response: {

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from api.errors import RefusedError
-from api.live.entries import Decoding
+from api.live.entries import Decoding, FrameEntry
 from api.live.hub import MOST_SOCKETS_OF_A_USER, MOST_SUBSCRIPTIONS, Client, Hub, Subscription
 from api.live.outbox import COALESCE_FROM, MOST_QUEUED, Outbox
 from api.records import Caller, Position
@@ -217,6 +217,72 @@ def test_a_slow_client_gets_the_newest_measured_reading(hub: Hub, counts: Counts
     assert counts.counted["coalesced_total"] == COALESCE_FROM
 
 
+def test_many_wearers_on_a_slow_socket_keep_the_newest_of_each(hub: Hub, grants: Grants) -> None:
+    """However long nobody reads, not more than two updates a wearer wait, and the newest of each is there."""
+    wearers = [number for number in range(1, 400) if partition_of(made_frames.wearer(number)) == PARTITION][:20]
+    for number in wearers:
+        grants.held[made_frames.wearer(number)] = {"readings"}
+    client, _ = join(hub)
+    follow(hub, client)
+    sent(client)
+    for offset in range(30):
+        rows = [{"wearer": number, "time": (NOW_MS + offset * 1000) * 1000, "heart_rate": 60.0 + offset}
+                for number in wearers]  # fmt: skip
+        value = frame.encode(made_frames.readings(*rows).batch)
+        hub.take(Record(topic=READINGS.name, partition=PARTITION, offset=offset, append_ms=NOW_MS, key=None,
+                        value=value))  # fmt: skip
+    waiting = sent(client)
+    assert len(waiting) <= max(COALESCE_FROM, 2 * len(wearers))
+    assert rates(waiting)[-len(wearers) :] == [89.0] * len(wearers)
+
+
+def test_what_waited_when_a_socket_closed_is_counted(hub: Hub, counts: Counts, grants: Grants) -> None:
+    """Updates that a closed or a lost socket was never told are dropped by number, not silently."""
+    grants.held[WEARER] = {"alerts"}
+    client, _ = join(hub)
+    follow(hub, client, topic="alerts")
+    sent(client)
+    for number in range(MOST_QUEUED + 3):
+        hub.take(alert_record(number, revision=number + 1))
+    hub.leave(client)
+    assert counts.counted["dropped_total"] == MOST_QUEUED + 3
+    assert counts.counted["live_closed_total"] == 1
+    other, _ = join(hub)
+    follow(hub, other)
+    hub.take(reading(0, heart_rate=60.0))
+    hub.leave(other)
+    assert counts.counted["dropped_total"] == MOST_QUEUED + 4
+
+
+def test_what_was_sent_is_counted(hub: Hub, counts: Counts) -> None:
+    """Every update handed to a socket counts, snapshots do not."""
+    client, _ = join(hub)
+    follow(hub, client)
+    hub.take(reading(0, heart_rate=60.0))
+    hub.take(reading(1, at_s=1, heart_rate=61.0))
+    hub.delivery.sent(client.outbox.take(1 << 20), now_ms=NOW_MS)
+    hub.recheck()
+    assert counts.counted["delivered_total"] == 2
+
+
+def test_a_frame_without_a_followed_wearer_is_not_decoded(hub: Hub, grants: Grants) -> None:
+    """Whether few or many are followed, a frame of others stays bytes."""
+    everybody = [made_frames.wearer(number) for number in range(1, 600)]
+    mine = [one for one in everybody if partition_of(one) == PARTITION]
+    other = next(number for number in range(600, 900) if partition_of(made_frames.wearer(number)) == PARTITION)
+    for many in (mine[-1:], mine):
+        grants.held = {one: {"readings"} for one in many}
+        client, _ = join(hub)
+        follow(hub, client)
+        sent(client)
+        offset = hub.recent.positions(READINGS.name)[PARTITION]
+        hub.take(reading(offset, wearer=other, heart_rate=60.0))
+        assert sent(client) == []
+        newest = hub.recent.of(READINGS.name, PARTITION).newest
+        assert isinstance(newest, FrameEntry)
+        assert newest._frame is None
+
+
 def test_alerts_are_never_dropped_but_close_a_client_that_is_too_slow(hub: Hub, grants: Grants) -> None:
     """The update after the last that may wait closes the socket with 4413."""
     grants.held[WEARER] = {"alerts"}
@@ -308,6 +374,7 @@ def test_a_gap_in_the_log_makes_followers_begin_anew(hub: Hub, counts: Counts) -
     hub.take(reading(0, heart_rate=60.0))
     hub.take(reading(10, heart_rate=61.0))
     assert counts.counted["gap_records_total"] == 9
+    assert hub.lost_records == 9
     assert again == [subscription]
 
 
