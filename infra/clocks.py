@@ -10,6 +10,5 @@ class SystemClock:
         """Return microseconds since 1970 UTC."""
         return time.time_ns() // 1000
 
-    def monotonic_s(self) -> float:
-        """Return seconds on a clock that never goes back."""
-        return time.monotonic()
+    monotonic_s = staticmethod(time.monotonic)
+    """Returns seconds on a clock that never goes back."""

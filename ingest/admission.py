@@ -133,12 +133,21 @@ class Rate:
     The same object serves all connections of a device, so that a reconnect buys nothing.
     """
 
-    __slots__ = ("_at_s", "_limits", "_messages", "_readings", "_resumes_s", "_since_s")
+    __slots__ = (
+        "_at_s",
+        "_limits",
+        "_messages",
+        "_messages_most",
+        "_readings",
+        "_readings_most",
+        "_resumes_s",
+        "_since_s",
+    )
 
     def __init__(self, limits: Limits, *, now_s: float) -> None:
         self._limits = limits
-        self._messages = limits.messages_per_s * limits.burst_s
-        self._readings = limits.readings_per_s * limits.burst_s
+        self._messages = self._messages_most = limits.messages_per_s * limits.burst_s
+        self._readings = self._readings_most = limits.readings_per_s * limits.burst_s
         self._at_s = now_s
         self._since_s: float | None = None
         self._resumes_s = now_s
@@ -148,10 +157,10 @@ class Rate:
         limits = self._limits
         gone = now_s - self._at_s
         self._at_s = now_s
-        self._messages = min(self._messages + gone * limits.messages_per_s, limits.messages_per_s * limits.burst_s) - 1
-        self._readings = (
-            min(self._readings + gone * limits.readings_per_s, limits.readings_per_s * limits.burst_s) - readings
-        )
+        left = self._messages + gone * limits.messages_per_s
+        self._messages = min(left, self._messages_most) - 1
+        left = self._readings + gone * limits.readings_per_s
+        self._readings = min(left, self._readings_most) - readings
         if self._messages >= 0 and self._readings >= 0:
             return 0.0
         pause_s = max(-self._messages / limits.messages_per_s, -self._readings / limits.readings_per_s, 0.05)

@@ -24,6 +24,7 @@ from infra.bench.wire import DeviceWire
 TICK_S: Final = 0.01
 ACK_DEADLINE_S: Final = 60.0
 CONNECT_AT_ONCE: Final = 50
+_ACK: Final = b'{"type":"ack","seq":'
 PERIOD: Final = 80
 """Values repeat after so many devices or readings (the least common multiple of the moduli in `values_of`)."""
 
@@ -42,12 +43,12 @@ def values_of(device: npt.NDArray[np.int64], number: npt.NDArray[np.int64]) -> d
 
 @cache
 def _vitals_text(device: int, number: int) -> bytes:
-    """Return a reading's JSON after its time; both arguments are taken modulo `PERIOD`."""
+    """Return a reading's JSON after its time, without the last brace; both arguments are taken modulo `PERIOD`."""
     columns = values_of(np.array([device]), np.array([number]))
     row = {"source": "watch", "worn": True, "quality": 0.9} | {
         name: float(column[0]) for name, column in columns.items()
     }
-    return json.dumps(row, separators=(",", ":")).encode()[1:]
+    return b"," + json.dumps(row, separators=(",", ":")).encode()[1:-1]
 
 
 class Device:
@@ -57,23 +58,25 @@ class Device:
         self.index = index
         self.planned = messages
         self.all_acked = asyncio.Event()
-        self.sent_ms = np.zeros(messages + 1)
-        self.acked_ms = np.zeros(messages + 1)
-        self.first_reading_ms = np.zeros(messages + 1, dtype=np.int64)
+        self.sent_ms: list[float] = []
+        self.acked_ms: list[float] = []
+        self.first_reading_ms: list[int] = []
         self.sent = 0
         self.acked = 0
         self.last_time_ms = 0
         self.refused: list[str] = []
         self.wire: DeviceWire | None = None
+        self._texts: list[bytes | None] = [None] * PERIOD
 
     def on_text(self, payload: bytes) -> None:
         """Note an ack: every message up to its seq is durable."""
-        if payload.startswith(b'{"type":"ack"'):
-            seq = int(json.loads(payload)["seq"])
-            self.acked_ms[self.acked + 1 : seq + 1] = time.time() * 1000
-            self.acked = max(self.acked, seq)
-            if self.acked >= self.planned:
-                self.all_acked.set()
+        if payload.startswith(_ACK):
+            seq = int(payload[len(_ACK) : -1])
+            if seq > self.acked:
+                self.acked_ms += [time.time() * 1000] * (seq - self.acked)
+                self.acked = seq
+                if seq >= self.planned:
+                    self.all_acked.set()
         elif not payload.startswith((b'{"type":"welcome"', b'{"type":"throttle"')):
             self.refused.append(payload[:200].decode(errors="replace"))
 
@@ -84,14 +87,21 @@ class Device:
         now_ms = time.time() * 1000
         first = max(int(now_ms) - (batch - 1) * spacing_ms, self.last_time_ms + spacing_ms)
         self.last_time_ms = first + (batch - 1) * spacing_ms
-        self.first_reading_ms[seq] = first
-        self.sent_ms[seq] = now_ms
-        rows = b",".join(
-            b'{"time":%d,%b'
-            % (first + at * spacing_ms, _vitals_text(self.index % PERIOD, ((seq - 1) * batch + at) % PERIOD))
-            for at in range(batch)
+        self.first_reading_ms.append(first)
+        self.sent_ms.append(now_ms)
+        texts, number = self._texts, (seq - 1) * batch
+        rows = b'},{"time":'.join(
+            [
+                b"%d%b" % (first + at * spacing_ms, texts[(number + at) % PERIOD] or self._text((number + at) % PERIOD))
+                for at in range(batch)
+            ]
         )
-        return b'{"type":"readings","seq":%d,"readings":[%b]}' % (seq, rows)
+        return b'{"type":"readings","seq":%d,"readings":[{"time":%b}]}' % (seq, rows)
+
+    def _text(self, number: int) -> bytes:
+        """Return a reading's JSON after its time, made once for all devices that send the same."""
+        text = self._texts[number] = _vitals_text(self.index % PERIOD, number)
+        return text
 
 
 async def run(plan: dict[str, Any]) -> list[Device]:
@@ -148,9 +158,9 @@ def save(devices: list[Device], path: Path) -> None:
             (
                 np.full(device.sent, device.index),
                 np.arange(1, device.sent + 1),
-                device.sent_ms[1 : device.sent + 1],
-                device.acked_ms[1 : device.sent + 1],
-                device.first_reading_ms[1 : device.sent + 1],
+                device.sent_ms,
+                [*device.acked_ms, *[0.0] * (device.sent - len(device.acked_ms))][: device.sent],
+                device.first_reading_ms,
             )
         )
         for device in devices

@@ -16,6 +16,7 @@ _CLOSE: Final = 0x8
 _PING: Final = 0x9
 _PONG: Final = 0xA
 _SHORT: Final = 125
+_WHOLE_TEXT: Final = 0x80 | _TEXT
 _MEDIUM: Final = 65_535
 
 
@@ -75,6 +76,15 @@ class DeviceWire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in, hand whole messages out."""
+        if (
+            self._upgraded
+            and not self._buffer
+            and len(data) > 1
+            and data[0] == _WHOLE_TEXT
+            and data[1] == len(data) - 2
+        ):
+            self._on_text(data[2:])  # nearly always: one short ack
+            return
         self._buffer += data
         if not self._upgraded and not self._take_upgrade():
             return
