@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import psutil
 
-GROWTH_MOST_KIB: Final = 256
-"""What Python may hold more at the end of a run than at its half; a leak of 10 bytes a message would be 500 KiB."""
+GROWTH_MOST_KIB: Final = 1_024
+"""What Python may hold more at the end of a run than at its half; caches of a bounded size fill up meanwhile."""
 FAULTS_TOLD: Final = 20
 
 _MIB: Final = 1_048_576

@@ -8,12 +8,14 @@ from typing import Any, Final
 import msgspec
 from starlette.websockets import WebSocket
 
+from api.live.frames import FRAMES
 from api.live.socket import serve_live
 from infra.fuzz.documented import LIVE_CLOSES, live_fault
 from infra.fuzz.figures import Figures, Memory
 from infra.fuzz.live_world import WEARERS, live_ports
 from infra.fuzz.spoil import Spoiler
 from infra.fuzz.valid import live_message
+from infra.fuzz.wire import texts_in
 from schemas.live_protocol import SUBPROTOCOL
 
 _MESSAGES_A_SOCKET: Final = 40
@@ -96,7 +98,8 @@ class LiveFuzz:
         elif kind == "websocket.http.response.start":
             self.figures.answers[f"HTTP {message['status']}"] += 1
         elif kind == "websocket.send":
-            self._answer(msgspec.json.decode(message["text"]), data)
+            for text in texts_in(message[FRAMES]) if FRAMES in message else [message["text"]]:
+                self._answer(msgspec.json.decode(text), data)
 
     def _answer(self, told: Any, data: list[bytes]) -> None:
         self.figures.answers[f"{told['type']} {told.get('code', '')}".strip()] += 1

@@ -13,6 +13,7 @@ from infra.fuzz.spoil import Spoiler
 from infra.fuzz.valid import NOW_MS, device_message, hello
 from ingest.admission import Limits, Rate
 from ingest.columns import batch_of
+from ingest.encoding import JSON, MSGPACK
 from ingest.ports import Device
 from ingest.session import Admit, Close, DeviceSession, Effect, Pause, Send
 from schemas.frame import encode
@@ -27,7 +28,6 @@ _FRAME_OF: Final = 64
 _LIMITS: Final = Limits()
 _LOWEST: Final = np.array([vital.plausible[0] for vital in VITALS])
 _HIGHEST: Final = np.array([vital.plausible[1] for vital in VITALS])
-_ENCODER: Final = msgspec.json.Encoder()
 
 
 class StandingClock:
@@ -54,6 +54,7 @@ class SessionFuzz:
         self._spoiler = Spoiler(seed)
         self._clock = StandingClock()
         self._session: DeviceSession | None = None
+        self._encoding = JSON
         self._left = 0
         self._seq = 0
         self._waiting: list[int] = []
@@ -78,9 +79,9 @@ class SessionFuzz:
             session = self._session = self._opened()
         self._left -= 1
         self._clock.passed_ms += 1
-        data = self._message()
+        data, text = self._message()
         try:
-            self._look(session, session.receive(data), data)
+            self._look(session, session.text(data) if text else session.binary(data), data)
             if self._waiting and self._random.random() < 0.3:
                 settled, self._waiting = self._waiting, []
                 self._look(session, session.settled(settled), data)
@@ -91,6 +92,7 @@ class SessionFuzz:
 
     def _opened(self) -> DeviceSession:
         """Open a session; three of four are greeted."""
+        self._encoding = self._random.choice((JSON, JSON, MSGPACK))
         device = Device(device_id=UUID(int=1), number=self._random.randint(1, 900), wearer=UUID(int=7))
         session = DeviceSession(
             device,
@@ -99,26 +101,33 @@ class SessionFuzz:
             rate=Rate(_LIMITS, now_s=self._clock.monotonic_s()),
             clock=self._clock,
             resume=None,
+            encoding=self._encoding,
         )
         self._left, self._seq, self._waiting = self._random.randint(1, _MESSAGES_A_SESSION), 1, []
         if self._random.random() < 0.75:
-            session.receive(msgspec.json.encode(hello(self._random, NOW_MS + self._clock.passed_ms)).decode())
+            self._receive(session, self._plain(hello(self._random, NOW_MS + self._clock.passed_ms)))
         return session
 
-    def _message(self) -> str | bytes:
+    def _receive(self, session: DeviceSession, data: bytes) -> list[Effect]:
+        return session.text(data) if self._encoding.text else session.binary(data)
+
+    def _plain(self, message: dict[str, Any]) -> bytes:
+        return msgspec.json.encode(message) if self._encoding.text else msgspec.msgpack.encode(message)
+
+    def _message(self) -> tuple[bytes, bool]:
+        """Return a message, and whether it is sent as text."""
         made = device_message(self._random, self._seq, NOW_MS + self._clock.passed_ms)
         chance = self._random.random()
         if chance < 0.15:
             self._seq += 1
-            return msgspec.json.encode(made).decode()
+            return self._plain(made), self._encoding.text
         if chance < 0.2:
             header = self._spoiler.json({"type": "video", "seq": self._seq, "sizes": [3], "times": [0]})
-            return self._spoiler.octets(len(header).to_bytes(4, "big") + header + b"jpg")
-        data = self._spoiler.json(made)
-        # The socket's shell lets no text through that is not UTF-8.
-        return data if chance < 0.25 else data.decode("utf-8", "replace")
+            return self._spoiler.octets(len(header).to_bytes(4, "big") + header + b"jpg"), False
+        data = self._spoiler.json(made) if self._encoding.text else self._spoiler.msgpack(made)
+        return data, self._encoding.text if chance > 0.23 else not self._encoding.text
 
-    def _look(self, session: DeviceSession, effects: list[Effect], data: str | bytes) -> None:
+    def _look(self, session: DeviceSession, effects: list[Effect], data: bytes) -> None:
         if not effects and session.greeted:
             self.figures.answers["(nothing)"] += 1
         for effect in effects:
@@ -134,15 +143,15 @@ class SessionFuzz:
             elif isinstance(effect, Pause) and not 0 < effect.seconds < 60:
                 self.figures.fault(f"a pause of {effect.seconds} s", data)
 
-    def _answer(self, effect: Send, data: str | bytes) -> None:
-        encoded = _ENCODER.encode(effect.answer)
-        told: Any = msgspec.json.decode(encoded)
+    def _answer(self, effect: Send, data: bytes) -> None:
+        encoded = self._encoding.encode(effect.answer)
+        told: Any = msgspec.json.decode(encoded) if self._encoding.text else msgspec.msgpack.decode(encoded)
         self.figures.answers[f"{told['type']} {told.get('code', '')}".strip()] += 1
         fault = device_fault(told)
         if fault is not None or len(encoded) > ANSWER_MOST_BYTES:
             self.figures.fault(fault or f"an answer of {len(encoded)} bytes", data)
 
-    def _take(self, admit: Admit, data: str | bytes) -> None:
+    def _take(self, admit: Admit, data: bytes) -> None:
         """Check what was admitted value by value; a full list becomes a frame that every family must read."""
         self.figures.answers["admitted readings"] += admit.rows.count
         vitals = np.array([admit.rows.table[vital.name] for vital in VITALS]).T

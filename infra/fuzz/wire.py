@@ -128,6 +128,25 @@ class WireSpoiler:
         return self._random.randbytes(self._random.randint(1, 200))
 
 
+def texts_in(data: bytes) -> list[bytes]:
+    """Return the texts of whole, unmasked text frames that follow one another.
+
+    Raises:
+        ValueError: They are something else.
+    """
+    texts, at = [], 0
+    while at < len(data):
+        length, start = data[at + 1], at + 2
+        if length > _SHORT:
+            size = 2 if length == 126 else 8
+            length, start = int.from_bytes(data[start : start + size], "big"), start + size
+        if data[at] != 0x80 | TEXT or start + length > len(data):
+            raise ValueError("These are no whole text frames.")
+        texts.append(data[start : start + length])
+        at = start + length
+    return texts
+
+
 def handshake(host: str, path: str, protocol: str, token: str) -> bytes:
     """Return the request of a client that may come in."""
     key = base64.b64encode(b"0123456789abcdef").decode()

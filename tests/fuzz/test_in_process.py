@@ -8,7 +8,7 @@ import pytest
 from infra.fuzz.commands import Target, run
 from infra.fuzz.figures import Figures
 from infra.fuzz.session import SessionFuzz
-from ingest.session import DeviceSession
+from ingest.session import DeviceSession, Effect
 
 SEED = 20261121
 
@@ -17,7 +17,7 @@ SEED = 20261121
     ("target", "frames", "answers"),
     [
         (Target.session, 4_000, {"ack", "nack", "close 4400", "error unknown_type", "frames of it read"}),
-        (Target.live, 4_000, {"snapshot", "error bad_message", "error bad_cursor", "close 4400", "HTTP 400"}),
+        (Target.live, 4_000, {"snapshot", "error bad_message", "close 4400", "HTTP 400"}),
         (Target.topics, 256, {"refused by decode", "rows written", "control frames", "vitals set aside: FrameError"}),
     ],
 )
@@ -34,26 +34,26 @@ def test_whatever_comes_is_answered_as_documented(target: Target, frames: int, a
 
 def test_an_exception_that_escapes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that fails now and then is a fault, so that a run without faults means something."""
-    receive: Callable[[DeviceSession, str | bytes], object] = DeviceSession.receive
+    receive: Callable[[DeviceSession, bytes], list[Effect]] = DeviceSession.text
 
-    def fragile(self: DeviceSession, data: str | bytes) -> object:
-        if b"heart_rate" in (data if isinstance(data, bytes) else data.encode("utf-8", "replace"))[:60]:
+    def fragile(self: DeviceSession, data: bytes) -> list[Effect]:
+        if b"heart_rate" in data[:60]:
             raise KeyError("heart_rate")
         return receive(self, data)
 
-    monkeypatch.setattr(DeviceSession, "receive", fragile)
-    assert any("KeyError escaped" in fault for fault in SessionFuzz(SEED).run(300).faults)
+    monkeypatch.setattr(DeviceSession, "text", fragile)
+    assert any("KeyError escaped" in fault for fault in SessionFuzz(SEED).run(600).faults)
 
 
 def test_growing_memory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Something that keeps every message is a fault."""
-    kept: list[str] = []
-    receive: Callable[[DeviceSession, str | bytes], object] = DeviceSession.receive
+    kept: list[bytes] = []
+    receive: Callable[[DeviceSession, bytes], list[Effect]] = DeviceSession.text
 
-    def greedy(self: DeviceSession, data: str | bytes) -> object:
-        kept.append(str(data) * 2)
+    def greedy(self: DeviceSession, data: bytes) -> list[Effect]:
+        kept.append(data * 20)
         return receive(self, data)
 
-    monkeypatch.setattr(DeviceSession, "receive", greedy)
+    monkeypatch.setattr(DeviceSession, "text", greedy)
     figures: Figures = SessionFuzz(SEED).run(1_500)
     assert any("memory grew" in fault for fault in figures.faults)
