@@ -147,3 +147,27 @@ def hosts(
     from infra.bench.hosts import bench_hosts, show
 
     show(asyncio.run(bench_hosts(rate=rate, seconds=seconds, hosts=host or ["faust", "aiokafka"])))
+
+
+@bench.command("idle")
+def idle(
+    connections: Annotated[int, typer.Option(help="Idle device connections.", min=1)] = 10_000,
+    seconds: Annotated[int, typer.Option(help="How long they are idle; pings come every 20 s.", min=1)] = 25,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Say what an idle device connection costs a gateway in memory, without Kafka and database.
+
+    Exits 1 when one costs more than 30 KiB, or was closed.
+
+    Example: pulsera bench idle --connections 10000
+    """
+    import uvloop
+
+    from infra.bench.idle import BOUND_KIB, bench_idle, show
+
+    found = uvloop.run(bench_idle(connections, idle_s=seconds))
+    show(found)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n")
+    if found.kib_each > BOUND_KIB or found.closed:
+        raise typer.Exit(code=1)
