@@ -214,6 +214,9 @@ def wearers_of(data: bytes) -> frozenset[bytes]:
     Raises:
         FrameError: The bytes are no Arrow stream with a column of wearers.
     """
+    named = stream.first_dictionary(data, _LAYOUT)
+    if named is not None:
+        return frozenset(named)
     try:
         if is_compressed(data):
             raise FrameError("The frame is compressed: nobody can tell how much it would become.")

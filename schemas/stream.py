@@ -131,6 +131,19 @@ def locate(data: bytes, layout: Layout) -> Columns | None:
         return None
 
 
+def first_dictionary(data: bytes, layout: Layout) -> list[Any] | None:
+    """Return the values of a stream's first dictionary, None where it is not laid out as known."""
+    if not data.startswith(layout.head):
+        return None
+    try:
+        message, body = _message(data, len(layout.head))
+        if message.kind != _DICTIONARY or message.number or message.nulls[0]:
+            return None
+        return _dictionary(data, body, message, layout.dictionaries[0])
+    except (struct.error, ValueError, IndexError, OverflowError):
+        return None
+
+
 def _located(data: bytes, layout: Layout) -> Columns | None:
     at = len(layout.head)
     texts: list[Any] = []
