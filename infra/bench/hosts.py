@@ -21,11 +21,10 @@ from uuid import UUID, uuid5
 
 import httpx
 import numpy as np
-from prometheus_client.parser import text_string_to_metric_families
 
 from infra.bench.made_frames import frame_batch
 from infra.bench.processes import watch
-from infra.bench.scrape import of_buckets, read_histogram
+from infra.bench.scrape import of_buckets, read_counters, read_histogram
 from infra.embedded.account import database_account
 from infra.embedded.kafka import KafkaNode, prepare_kafka
 from infra.embedded.ports import free_ports
@@ -97,11 +96,10 @@ class _Worker:
     async def records(self, client: httpx.AsyncClient) -> int:
         """Return how many records it has handled, 0 while it does not answer."""
         try:
-            answer = await client.get(f"http://127.0.0.1:{self.port}/metrics")
+            counted = await read_counters(client, f"http://127.0.0.1:{self.port}/metrics", ("records_total",))
         except httpx.TransportError:
             return 0
-        samples = [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
-        return int(sum(sample.value for sample in samples if sample.name == "pulsera_records_total"))
+        return int(counted["records_total"])
 
     async def kill(self) -> None:
         """End it as a crash does."""

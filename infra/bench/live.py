@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
 from infra.bench import machine
 from infra.bench.path import PEOPLE_AT_ONCE, Plan, expect, make_devices, running_system, say
 from infra.bench.processes import Usage, watch
+from infra.bench.scrape import read_counters
 
 VIEWERS_OF_A_USER: Final = 10
 """Sockets of one user, who follows wearers of their own: so many sockets are told the same."""
@@ -161,12 +161,7 @@ async def _make_users(ready: dict[str, Any], followed: Sequence[list[str]]) -> l
 
 async def _counters(ready: dict[str, Any]) -> dict[str, float]:
     async with httpx.AsyncClient(timeout=10) as client:
-        answer = await client.get(ready["metrics"]["api"])
-        answer.raise_for_status()
-    samples = {
-        sample.name: sample.value for one in text_string_to_metric_families(answer.text) for sample in one.samples
-    }
-    return {name: samples.get(f"pulsera_{name}", 0.0) for name in _COUNTED}
+        return await read_counters(client, ready["metrics"]["api"], _COUNTED)
 
 
 def show(outcome: LiveOutcome) -> None:

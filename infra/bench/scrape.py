@@ -1,5 +1,6 @@
 """Percentiles of the spans, read from the histograms that the processes themselves publish."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -77,3 +78,16 @@ async def read_histogram(client: httpx.AsyncClient, url: str, name: str) -> Buck
             bounds, counts = zip(*sorted(samples), strict=True)
             return Buckets(np.array(bounds), np.array(counts))
     return None
+
+
+async def read_counters(client: httpx.AsyncClient, url: str, names: Sequence[str]) -> dict[str, float]:
+    """Return what the counters `pulsera_<name>` of the process at `url` stand at, all their labels together."""
+    answer = await client.get(url)
+    answer.raise_for_status()
+    found = dict.fromkeys(names, 0.0)
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            name = sample.name.removeprefix("pulsera_")
+            if name in found:
+                found[name] += sample.value
+    return found
