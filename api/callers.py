@@ -53,7 +53,12 @@ def ports_of(connection: HTTPConnection) -> Ports:
     return ports
 
 
-PortsHere = Annotated[Ports, Depends(ports_of)]
+async def _ports_here(connection: HTTPConnection) -> Ports:
+    """Return them to a route; FastAPI hands a dependency that is no coroutine to a thread, and waits for it."""
+    return ports_of(connection)
+
+
+PortsHere = Annotated[Ports, Depends(_ports_here)]
 
 
 def own_origin(connection: HTTPConnection, allowed: frozenset[str]) -> bool:

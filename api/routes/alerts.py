@@ -44,7 +44,7 @@ _ANSWERS: Final[dict[int | str, dict[str, object]]] = {
 }
 
 
-def _selection(
+async def _selection(
     status: Annotated[str | None, Query(description=f"One of {', '.join(_STATUS)}.")] = None,
 ) -> tuple[str | None, tuple[str, ...] | None]:
     if status is not None and status not in _STATUS:
@@ -96,7 +96,7 @@ class Asked:
     key: str | None
 
 
-def _asked(found: ToAnswer, caller: CallerHere, key: Key = None) -> Asked:
+async def _asked(found: ToAnswer, caller: CallerHere, key: Key = None) -> Asked:
     return Asked(alert=found, caller=caller, key=key)
 
 

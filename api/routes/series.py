@@ -30,7 +30,7 @@ Limit = Annotated[int, Query(ge=1, le=_READINGS_MOST, description="Items of a pa
 Cursor = Annotated[str | None, Query(max_length=400, description="From the previous page.")]
 
 
-def _span(ports: PortsHere, start: From = None, end: To = None, limit: Limit = 1_000) -> Span:
+async def _span(ports: PortsHere, start: From = None, end: To = None, limit: Limit = 1_000) -> Span:
     to = end or ports.clock()
     since = start or to - _DEFAULT_SPAN
     if since > to:
@@ -45,7 +45,9 @@ def _page(span: Span, after: tuple[object, ...] | None) -> Span:
     return Span(start=span.start, end=span.end, limit=span.limit, after=after)
 
 
-def _vitals(vitals: Annotated[str | None, Query(description="Names with commas; default all.")] = None) -> list[str]:
+async def _vitals(
+    vitals: Annotated[str | None, Query(description="Names with commas; default all.")] = None,
+) -> list[str]:
     if vitals is None:
         return list(NAMES)
     named = [name.strip() for name in vitals.split(",") if name.strip()]
@@ -57,7 +59,7 @@ def _vitals(vitals: Annotated[str | None, Query(description="Names with commas; 
     return [name for name in NAMES if name in named]
 
 
-def _step(
+async def _step(
     step: Annotated[
         str | None,
         Query(
