@@ -24,7 +24,9 @@ MOST_RECORDS: Final = 64
 _POLL_MS: Final = 1_000
 _FETCH_WAIT_MS: Final = 200
 """A partition that was just emptied may wait so long for the poll of its silent neighbours."""
-_FETCH_BYTES: Final = 4 * 1_048_576
+_FETCH_BYTES: Final = 8 * 1_048_576
+_PARTITION_BYTES: Final = 1_048_576
+"""What a backlog may take in memory; Kafka gives a larger record all the same when it is the first."""
 _POLL_INTERVAL_MOST_MS: Final = 24 * 3_600_000
 """A worker that waits for a database must not be taken for dead; its heartbeat says that it lives."""
 _REBALANCE_MOST_MS: Final = 30_000
@@ -134,7 +136,8 @@ class AiokafkaHost:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=_FETCH_WAIT_MS,
-            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_BYTES,
         )
 
     # Records.
