@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 PARTS = ("gateway", *FAMILIES, "api")
 READY_WITHIN_S = 60.0
+_DAY_MS = 86_400_000
 
 
 @dataclass
@@ -298,13 +299,14 @@ class PatientDevice:
 
 
 async def stored(system: RunningSystem, wearer: str) -> dict[int, float]:
-    """Return what is stored of a wearer, time in ms -> heart rate."""
+    """Return what is stored of a wearer from a week ago to tomorrow, time in ms -> heart rate."""
     rows: dict[int, float] = {}
+    span = {"limit": "1000", "from": str(now_ms() - 7 * _DAY_MS), "to": str(now_ms() + _DAY_MS)}
     cursor: str | None = None
     headers = {"Authorization": f"Bearer {system.ready['admin_token']}"}
     async with httpx.AsyncClient(base_url=system.api, headers=headers, timeout=30) as client:
         while True:
-            query = {"limit": "1000"} | ({"cursor": cursor} if cursor else {})
+            query = span | ({"cursor": cursor} if cursor else {})
             page = (await client.get(f"/wearers/{wearer}/readings", params=query)).raise_for_status().json()
             for row in page["items"]:
                 rows[round(datetime.fromisoformat(row["time"]).timestamp() * 1000)] = row["heart_rate"]

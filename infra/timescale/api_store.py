@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +19,9 @@ from infra.timescale.pool import database_errors, open_pool
 from infra.timescale.reads import StoredData
 
 _SIGN_IN_S = 3600
+
+_ANSWER_MOST_S: Final = 15.0
+"""Nobody looks at a page for longer; a database that hangs is answered with 503."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ class ApiStore:
 @asynccontextmanager
 async def open_api_store(dsn: str, *, size: int, clock: Callable[[], datetime]) -> AsyncIterator[ApiStore]:
     """Give the store once the database answers; close its pool afterwards."""
-    pool = await open_pool(dsn, size=size, application_name="pulsera api")
+    pool = await open_pool(dsn, size=size, application_name="pulsera api", command_timeout_s=_ANSWER_MOST_S)
     try:
         access = AccessList(pool, clock)
         yield ApiStore(

@@ -62,8 +62,12 @@ def database_errors() -> Iterator[None]:
         raise DatabaseAwayError(f"The database does not answer: {type(error).__name__}.") from error
 
 
-async def open_pool(dsn: str, *, size: int, application_name: str = "pulsera") -> asyncpg.Pool:
+async def open_pool(
+    dsn: str, *, size: int, application_name: str = "pulsera", command_timeout_s: float = _COMMAND_TIMEOUT_S
+) -> asyncpg.Pool:
     """Return a pool of at most `size` connections; waits until the database answers, and says that it waits.
+
+    A statement that takes longer than `command_timeout_s` is given up: the database hangs, or the network to it does.
 
     Raises:
         SetupError: The address cannot be read, so waiting would not help.
@@ -76,7 +80,7 @@ async def open_pool(dsn: str, *, size: int, application_name: str = "pulsera") -
                     dsn,
                     min_size=1,
                     max_size=size,
-                    command_timeout=_COMMAND_TIMEOUT_S,
+                    command_timeout=command_timeout_s,
                     server_settings={"application_name": application_name},
                 )
         except ContractError as error:
