@@ -1,74 +1,44 @@
-"""What `/ready` is told: who answers, who is behind, and what was lost."""
+"""What /ready says of each part, from what the part says of itself."""
 
-import asyncio
+from typing import Any
 
 import httpx
 import pytest
 
-from infra.probes import Check, Lag, SystemProbes
-from schemas.errors import PassingError
-
-URL = "http://care.invalid/health"
+from infra.probes import SystemProbes
 
 
-def states(
-    *, core: dict[str, Check] | None = None, lags: dict[str, Lag] | None = None, beside: dict[str, Check] | None = None
-) -> dict[str, tuple[str, str | None]]:
-    """Return state and detail of each part, of a system whose care is well."""
-
-    async def look() -> dict[str, tuple[str, str | None]]:
-        transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"status": "ok"}))
-        async with httpx.AsyncClient(transport=transport) as client:
-            probes = SystemProbes(client, core=core or {}, urls={"care": URL}, lags=lags or {}, beside=beside or {})
-            return {one.name: (one.state, one.detail) for one in await probes.components()}
-
-    return asyncio.run(look())
+async def seen(health: Any, status: int = 200) -> tuple[str, str | None]:
+    """Return state and detail of a worker with this health answer."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, json=health))
+    async with httpx.AsyncClient(transport=transport) as client:
+        probes = SystemProbes(client, core={}, urls={"storage": "http://worker/health"}, lags={}, beside={})
+        (found,) = await probes.components()
+    return found.state, found.detail
 
 
-def behind(seconds: float | None) -> Lag:
-    """Return a lag of so many seconds."""
-
-    async def lag() -> float | None:
-        return seconds
-
-    return lag
+async def test_a_worker_that_works_is_up() -> None:
+    """A healthy answer without anything lacking is all that is asked for, whatever else is in it."""
+    assert await seen({"status": "ok", "waiting": {}, "lost_records": 0, "partitions": 12}) == ("up", None)
+    assert await seen({"status": "ok", "sessions": 7}) == ("up", None)
 
 
-@pytest.mark.parametrize(("seconds", "state"), [(None, "up"), (0.0, "up"), (10.0, "up"), (10.1, "degraded")])
-@pytest.mark.parametrize("family", ["care", "vitals"])
-def test_a_family_over_ten_seconds_behind_is_degraded(family: str, seconds: float | None, state: str) -> None:
-    """Whether its health address is known, as that of care is here, or not, as that of vitals."""
-    found = states(lags={family: behind(seconds)})
-    assert found[family][0] == state
-    assert state == "up" or found[family][1] == "It is 10 s behind."
+@pytest.mark.parametrize(
+    ("health", "words"),
+    [
+        pytest.param({"status": "ok", "waiting": {"write": "The database is away."}}, "database is away", id="waits"),
+        pytest.param({"status": "ok", "lost_records": 41}, "dropped 41 records", id="a gap in the log"),
+        pytest.param(["ok"], "in our form", id="somebody else's answer"),
+    ],
+)
+async def test_what_a_worker_lacks_degrades_it(health: Any, words: str) -> None:
+    """Waiting for the world, and records that the log lost before they were read, are told to the operator."""
+    state, detail = await seen(health)
+    assert state == "degraded"
+    assert detail is not None
+    assert words in detail
 
 
-def test_what_a_part_lacks_is_said() -> None:
-    """A part that answers with a sentence is degraded, one that raises is down."""
-
-    async def lacks() -> str | None:
-        return "Records were lost."
-
-    async def away() -> str | None:
-        raise PassingError("It is away.")
-
-    found = states(core={"kafka": away}, beside={"live": lacks})
-    assert found == {"care": ("up", None), "kafka": ("down", "It is away."), "live": ("degraded", "Records were lost.")}
-
-
-def test_many_who_ask_at_once_cost_one_look() -> None:
-    """What was seen a moment ago is told again."""
-    looks = 0
-
-    async def count() -> str | None:
-        nonlocal looks
-        looks += 1
-        return None
-
-    async def ask() -> None:
-        async with httpx.AsyncClient() as client:
-            probes = SystemProbes(client, core={"kafka": count}, urls={}, lags={}, beside={})
-            await asyncio.gather(*(probes.components() for _ in range(20)))
-
-    asyncio.run(ask())
-    assert looks == 1
+async def test_a_worker_that_is_not_healthy_is_down() -> None:
+    """Any other status is down."""
+    assert (await seen({"status": "starting"}, 503))[0] == "down"
