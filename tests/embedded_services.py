@@ -18,7 +18,8 @@ from infra.embedded.ports import free_ports
 from infra.embedded.postgres import PostgresServer, client_program, prepare_postgres
 from infra.embedded.process import running
 
-_TIMESCALE = "PULSERA_TEST_TIMESCALE_DSN"
+TIMESCALE = "PULSERA_TEST_TIMESCALE_DSN"
+"""The variable that names a server with the TimescaleDB extension."""
 
 BOTH_DATABASES = pytest.mark.parametrize("database_url", ["postgresql", "timescaledb"], indirect=True)
 """Runs a module's tests on the embedded PostgreSQL, and on a server with the TimescaleDB extension where
@@ -61,10 +62,10 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a new and empty database, dropped after the test; see `BOTH_DATABASES`."""
     if getattr(request, "param", "postgresql") == "postgresql":
         server: str = request.getfixturevalue("postgres_dsn")
-    elif _TIMESCALE in os.environ:
-        server = os.environ[_TIMESCALE]
+    elif TIMESCALE in os.environ:
+        server = os.environ[TIMESCALE]
     else:
-        pytest.skip(f"{_TIMESCALE} is not set: only PostgreSQL is tested")
+        pytest.skip(f"{TIMESCALE} is not set: only PostgreSQL is tested")
     name = f"test_{uuid.uuid4().hex}"
     subprocess.run([client_program("createdb"), f"--maintenance-db={server}", name], check=True)
     yield urlsplit(server)._replace(path=f"/{name}").geturl()

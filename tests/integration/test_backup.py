@@ -17,9 +17,10 @@ from infra.timescale.migrate import check_log, check_schema_version, remember_lo
 from infra.timescale.people import PeopleTable
 from infra.timescale.series import TimescaleSeries
 from infra.timescale.state import TimescaleStateStore
+from infra.timescale.variant import read_variant
 from schemas.errors import LogMismatchError, SetupError
 from stream_processors.ports import OffsetMove, SavedState
-from tests.embedded_services import BOTH_DATABASES
+from tests.embedded_services import BOTH_DATABASES, TIMESCALE
 from tests.made_frames import NOW_MS, readings, scores
 from tests.series_store import batch
 
@@ -118,6 +119,31 @@ async def test_every_row_comes_back(
         assert blob.blob == b"\x00learnt\xff"
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
             await pool.execute("DELETE FROM alert_events")
+
+
+async def test_a_backup_moves_to_the_other_kind_of_database(
+    filled: asyncpg.Pool, database_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """From a laptop's PostgreSQL to a cluster's TimescaleDB, and back: the same rows, its own partitions or chunks."""
+    here = await read_variant(filled)
+    server = os.environ.get(TIMESCALE) if here == "plain" else str(request.getfixturevalue("postgres_dsn"))
+    if server is None:
+        pytest.skip(f"{TIMESCALE} is not set: there is no other kind of database")
+    await back_up(database_url, tmp_path / "b", say=quiet)
+    url = urlsplit(server)._replace(path=f"/test_{uuid4().hex}").geturl()
+    try:
+        await _restored(tmp_path / "b", url)
+        async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool:
+            assert await read_variant(pool) != here
+            variant = {"schema_variant"}
+            before, after = await _dump(filled), await _dump(pool)
+            assert {name: rows for name, rows in after.items() if name not in variant} == {
+                name: rows for name, rows in before.items() if name not in variant
+            }
+            await check_schema_version(pool)
+    finally:
+        async with asyncpg.create_pool(server, min_size=1, max_size=1) as keeper:
+            await keeper.execute(f'DROP DATABASE IF EXISTS "{urlsplit(url).path[1:]}" WITH (FORCE)')
 
 
 async def test_new_devices_get_numbers_that_no_log_knows(
