@@ -5,9 +5,10 @@ import random as random_module
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 from uuid import UUID, uuid4
 
+import msgspec
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -15,7 +16,7 @@ from websockets.typing import Subprotocol
 
 from ingest.client.messages import Event, Pack, Reading, Refused, pack
 from ingest.client.protocol import CAPACITY_BYTES, DeviceProtocol, Identity, Random, Reconnect, Stop
-from schemas.device_protocol import SUBPROTOCOL_JSON, Error, Origin, Welcome
+from schemas.device_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, Error, Origin, Welcome
 from schemas.errors import ContractError, DeviceStoppedError
 
 _OPEN_TIMEOUT_S: Final = 10.0
@@ -64,7 +65,10 @@ class DeviceClient:
         clock_ms: Callable[[], int] = wall_clock_ms,
         random: Random | None = None,
         boot: UUID | None = None,
+        encoding: Literal["json", "msgpack"] = "json",
     ) -> None:
+        """Prepare a client; with `encoding` msgpack the same messages travel in binary."""
+        self._packed = encoding == "msgpack"
         self._url = url
         self._token = token
         self._on_event = on_event
@@ -148,7 +152,7 @@ class DeviceClient:
         try:
             async with connect(
                 self._url,
-                subprotocols=[Subprotocol(SUBPROTOCOL_JSON)],
+                subprotocols=[Subprotocol(SUBPROTOCOL_MSGPACK if self._packed else SUBPROTOCOL_JSON)],
                 additional_headers={"Authorization": f"Bearer {self._token}"},
                 compression=None,
                 open_timeout=_OPEN_TIMEOUT_S,
@@ -165,7 +169,7 @@ class DeviceClient:
     async def _conversation(self, socket: ClientConnection) -> Reconnect | Stop:
         feeder: asyncio.Task[None] | None = None
         try:
-            await socket.send(self._protocol.hello(self._clock_ms()), text=True)
+            await self._say(socket, self._protocol.hello(self._clock_ms()))
             feeder = asyncio.create_task(self._feed(socket), name="device-client-feeder")
             async with asyncio.timeout(_WELCOME_TIMEOUT_S):
                 await self._take(await socket.recv())
@@ -186,7 +190,19 @@ class DeviceClient:
                 feeder.cancel()
                 await asyncio.wait({feeder})
 
+    async def _say(self, socket: ClientConnection, message: bytes) -> None:
+        """Send a message of the protocol, which is kept as JSON, in the encoding of this connection."""
+        if self._packed:
+            await socket.send(msgspec.msgpack.encode(msgspec.json.decode(message)))
+        else:
+            await socket.send(message, text=True)
+
     async def _take(self, data: str | bytes) -> None:
+        if self._packed and isinstance(data, bytes):
+            try:
+                data = msgspec.json.encode(msgspec.msgpack.decode(data))
+            except msgspec.MsgspecError as error:
+                raise ContractError("The gateway's answer is not msgpack.") from error
         for event in self._protocol.receive(data, asyncio.get_running_loop().time()):
             if isinstance(event, Welcome):
                 _log.debug("device_connected", session=str(event.session))
@@ -201,7 +217,7 @@ class DeviceClient:
             while True:
                 self._work.clear()
                 for message in self._protocol.due(loop.time()):
-                    await socket.send(message, text=True)
+                    await self._say(socket, message)
                 held_s = self._protocol.held_s(loop.time())
                 if held_s:
                     await asyncio.sleep(held_s)

@@ -120,6 +120,20 @@ async def test_acknowledged_readings_lie_in_the_log() -> None:
         assert {int(code) for frame in log.frames for code in frame.integers("origin")} == {2}
 
 
+async def test_msgpack_carries_the_same() -> None:
+    """Over msgpack readings are acknowledged, and refused by name, as they are over JSON."""
+    log, now_ms, refused = Log(), time.time_ns() // 1_000_000, list[Event]()
+    async with (
+        gateway(log) as port,
+        DeviceClient(url(port), TOKEN, model="watch", on_event=refused.append, encoding="msgpack") as device,
+    ):
+        await device.send([{"time": now_ms - place, "heart_rate": 60, "ibi": [800, 810.5]} for place in (2, 1)])
+        await device.send([{"time": now_ms, "heart_rate": 400, "spo2": 97}])
+        await device.drained()
+    assert log.times_ms() == [now_ms - 2, now_ms - 1, now_ms]
+    assert [event.rejected.field for event in refused if isinstance(event, Refused)] == ["heart_rate"]
+
+
 async def test_a_restart_of_the_gateway_loses_no_reading() -> None:
     """Readings sent over a drained and restarted gateway all arrive, first arrivals in order."""
     log, now_ms = Log(), time.time_ns() // 1_000_000
