@@ -45,8 +45,10 @@ async def steady_load(device: TestDevice) -> AsyncIterator[list[int]]:
     """Send five readings twenty times a second; give the times of those that were acknowledged."""
     acknowledged: list[int] = []
 
+    stopping = asyncio.Event()
+
     async def send() -> None:
-        while True:
+        while not stopping.is_set():
             at = now_ms()
             times = [at - 40 + 10 * number for number in range(5)]
             await device.acked(await device.send([reading(one, heart_rate=70) for one in times]))
@@ -57,9 +59,8 @@ async def steady_load(device: TestDevice) -> AsyncIterator[list[int]]:
     try:
         yield acknowledged
     finally:
-        sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sending
+        stopping.set()
+        await sending
 
 
 async def _racing(system: RunningSystem) -> str:
