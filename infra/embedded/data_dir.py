@@ -28,6 +28,7 @@ def owned(data_dir: Path) -> Iterator[None]:
                 f"The folder {data_dir} holds other files, and none of Pulsera's.",
                 next_step="Name an empty or a new folder with --data-dir.",
             )
+        (data_dir / "lock").touch(mode=0o600)
         lock = (data_dir / "lock").open("a")
     except OSError as error:
         raise SetupError(

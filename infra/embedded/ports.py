@@ -48,6 +48,7 @@ def remembered_ports(names: Iterable[str], *, file: Path) -> dict[str, int]:
     missing = [name for name in wanted if name not in kept]
     ports = kept | dict(zip(missing, free_ports(len(missing)), strict=True))
     if ports != before:
+        file.touch(mode=0o600)
         file.write_text(json.dumps(ports))
     return ports
 

@@ -268,7 +268,7 @@ async def _migrate(settings: Settings) -> None:
             await asyncio.sleep(_MIGRATE_AGAIN_S)
         else:
             break
-    gate_file(settings.data_dir).touch()
+    gate_file(settings.data_dir).touch(mode=0o600)
 
 
 class _Announcement:

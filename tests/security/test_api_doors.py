@@ -119,6 +119,28 @@ async def test_a_change_with_a_cookie_must_come_from_our_own_pages(api: RunningA
         assert ours.status_code == 201
 
 
+async def test_another_site_s_page_opens_no_live_socket(api: RunningApi) -> None:
+    """With a good cookie or token a page of another origin is refused at the handshake, our own is let in."""
+    async with api.client(None) as client:
+        cookie = (await client.post("/sign-in", json={"token": api.admin})).cookies[COOKIE]
+    ask = (
+        "GET /live HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: pulsera.live.v1+json\r\n"
+        "Cookie: {name}={cookie}\r\nOrigin: {origin}\r\n\r\n"
+    )
+    for origin in (
+        "http://evil.example",
+        "null",
+        f"http://{api.host}.evil.example",
+        f"https://{api.host}@evil.example",
+    ):
+        request = ask.format(host=api.host, name=COOKIE, cookie=cookie, origin=origin)
+        assert (await raw(api.host, request.encode())).status == 403, origin
+    async with api.live(api.admin, origin=f"http://{api.host}") as socket:
+        await socket.ping()
+
+
 async def test_every_answer_says_that_it_is_data(api: RunningApi) -> None:
     """Answers of every kind, errors included, forbid a browser to sniff, run, frame or lend them."""
     wearer = await api.wearer("<script>alert(1)</script>")
