@@ -32,7 +32,7 @@ MOST_OWED_S: Final = 2.0
 """A load that was itself kept from running does not make up for more than this at once."""
 FLOOR_S: Final = 120
 """The clinical floor needs 2 min of it."""
-RACES_ON_S: Final = 20
+RACES_ON_S: Final = 10
 CALM_AGAIN_S: Final = 20
 
 

@@ -12,9 +12,10 @@ from infra.chaos.scene import Audited, LoadPlan, Say, Scene, finish, kept_on_bre
 from infra.chaos.system import replaced, second_workers, strike
 
 RECOVERS_WITHIN_S: Final = 60.0
-DECIDES_IN_S: Final = (3, 7, 12)
+DECIDES_IN_S: Final = (3, 6, 10)
 """Each round injects an episode that is decided before the fault, one just after it, and one while it is mended."""
 STRIKES_AFTER_S: Final = 5.0
+SAYS_EVERY_S: Final = 10.0
 _POLL_S: Final = 0.3
 _FRESH: Final = (
     "SELECT (extract(epoch FROM (SELECT max(time) FROM readings WHERE wearer_id = w)) * 1000)::bigint AS stored, "
@@ -54,7 +55,7 @@ async def run_chaos(plan: LoadPlan, faults: Sequence[Fault], say: Say) -> Outcom
         second_workers(now.system, folder, twins),
     ):
         for number, fault in enumerate(faults):
-            done = await _round(now, fault, plan.connections + number * each)
+            done = await _round(now, fault, plan.connections + number * each, say)
             outcome.rounds.append(done)
             well = f"well after {done.recovery_s:.1f} s" if done.recovery_s is not None else done.trouble
             say(f"round {number + 1} of {len(faults)}: {fault}: {well}; slowest ack {done.worst_ack_s:.1f} s")
@@ -66,7 +67,7 @@ async def run_chaos(plan: LoadPlan, faults: Sequence[Fault], say: Say) -> Outcom
     return outcome
 
 
-async def _round(now: Scene, fault: Fault, first_patient: int) -> Round:
+async def _round(now: Scene, fault: Fault, first_patient: int, say: Say) -> Round:
     await now.load.tell("mark")
     for place, decides_in_s in enumerate(DECIDES_IN_S):
         await now.load.tell("episode", str(first_patient + place), str(decides_in_s))
@@ -78,7 +79,10 @@ async def _round(now: Scene, fault: Fault, first_patient: int) -> Round:
     while trouble and time.monotonic() - ended_s < RECOVERS_WITHIN_S:
         trouble = await _trouble(now, before, fault, ended_s=ended_s, ended_ms=ended_ms)
         if trouble:
-            waits[trouble] = round(time.monotonic() - ended_s, 1)
+            waited_s = time.monotonic() - ended_s
+            if waited_s // SAYS_EVERY_S > max(waits.values(), default=0.0) // SAYS_EVERY_S:
+                say(f"{fault}: after {waited_s:.0f} s {trouble}")
+            waits[trouble] = round(waited_s, 1)
             await asyncio.sleep(_POLL_S)
     recovery_s = None if trouble else time.monotonic() - ended_s
     worst_ack_s = now.load.status["worst_ack_s"]

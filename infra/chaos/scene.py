@@ -24,7 +24,7 @@ from schemas.errors import SetupError
 
 SETTLES_WITHIN_S: Final = 60.0
 """What is acknowledged must be stored, and what was decided told, at the latest so long after the load's end."""
-STEADY_S: Final = 4.0
+STEADY_S: Final = 3.0
 
 Say = Callable[[str], None]
 

@@ -101,7 +101,7 @@ class Faults:
         state, at_ms = self._devices[device], float(reading["time"])
         reading = {**reading, "time": reading["time"] + self.skews_ms[device]}
         if self._is_off(state, at_ms):
-            self.counts["readings not made, device off"] += 1
+            self.counts["readings not made while off"] += 1
             return []
         if self._happens("drop"):
             self.counts["readings dropped"] += 1

@@ -72,7 +72,7 @@ def test_a_device_that_is_off_makes_nothing() -> None:
     times = [one[0] for one in left]
     gaps = [later - earlier - 1 for earlier, later in itertools.pairwise(times) if later - earlier > 1]
     assert min(gaps) >= OFF_S
-    assert faults.counts["readings not made, device off"] == 6000 - len(times)
+    assert faults.counts["readings not made while off"] == 6000 - len(times)
     assert 0.2 < 1 - len(times) / 6000 < 0.4
 
 
