@@ -213,6 +213,22 @@ def test_a_lost_connection_is_said_and_mends_itself(browser: Browser, system: Ru
     context.close()
 
 
+def test_trouble_of_the_system_is_on_every_page(browser: Browser, system: RunningSystem) -> None:
+    """What `/ready` says is late or down stands above every page, and goes when the system is well."""
+    page = signed_in(browser, system, "phone")
+    expect(page.locator("[data-trouble]")).to_have_count(0)
+    late = {"state": "degraded", "latency_ms": 1.0, "detail": "It is 25 s behind.", "core": False}
+    page.route("**/ready", lambda route: route.fulfill(json={"status": "degraded", "components": {"care": late}}))
+    for path in ("", "alerts"):
+        page.goto(f"{system.api}/app/{path}")
+        expect(page.locator("[data-trouble]")).to_contain_text("Alerts may come late")
+        expect(page.locator("[data-trouble]")).to_contain_text("It is 25 s behind.")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.unroute("**/ready")
+    expect(page.locator("[data-trouble]")).to_have_count(0, timeout=20_000)
+    page.context.close()
+
+
 def test_a_wrong_token_is_refused_in_words(browser: Browser, system: RunningSystem) -> None:
     """A wrong token leaves the sign-in page with a sentence."""
     page = browser.new_page()

@@ -12,7 +12,7 @@ export function SystemBanner() {
   const parts = trouble.value;
   if (!parts.length) return null;
   const lead = parts.some((part) => ALERTING.has(part.name)) ? T.system.alerts : T.system.other;
-  return html`<div class="stale-banner" role="status" data-trouble>
+  return html`<div class="trouble-banner" role="status" data-trouble>
     <strong>${lead}</strong>
     ${parts.map((part) => html`<span class="trouble-part"> ${T.system.part(part.name, part.state, part.detail)}</span>`)}
   </div>`;
