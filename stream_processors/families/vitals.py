@@ -1,8 +1,8 @@
 """The vitals family: bins, gates, rest, floor, score, tiers, episodes, in this order over `readings.v1`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -15,7 +15,9 @@ from stream_processors.operators import score_frames
 from stream_processors.operators.bins import Bins, stream_bins, waves, wearer_bins
 from stream_processors.operators.clock import LogClock
 from stream_processors.operators.clock_offset import Corrections
+from stream_processors.operators.conditions import NO_DATA
 from stream_processors.operators.episodes import Episodes
+from stream_processors.operators.eviction import FORGET_MS, LOOK_AT, Parts, Remaining
 from stream_processors.operators.floor import Floor
 from stream_processors.operators.gates import HEART_RATE, FrozenGate
 from stream_processors.operators.lateness import Lateness, bin_end_ms
@@ -26,7 +28,7 @@ from stream_processors.operators.rest import Rest
 from stream_processors.operators.rows import FrameRows
 from stream_processors.operators.score import RestingRate, Scorer
 from stream_processors.operators.silence import ClockOffsets, Silence
-from stream_processors.operators.table import FOREVER, Column, Ints, Table
+from stream_processors.operators.table import FOREVER, Bools, Column, Ints, Table
 from stream_processors.operators.tiers import Tiers
 from stream_processors.operators.watch import Watch
 from stream_processors.operators.wearers import Roster
@@ -52,7 +54,7 @@ class VitalsFamily(FrameRows):
         Raises:
             ContractError: The snapshot cannot be read, or is of another version.
         """
-        state = VitalsState(partition, RestingRate(), version=self.version)
+        state = VitalsState(partition, RestingRate, version=self.version)
         if blob is not None:
             state.load(blob)
         return state
@@ -61,9 +63,14 @@ class VitalsFamily(FrameRows):
 class VitalsState:
     """All operators' state of one partition; `step` is the readable list of what happens to a record."""
 
-    def __init__(self, partition: int, scorer: Scorer, *, version: str) -> None:
+    def __init__(self, partition: int, make_scorer: Callable[[], Scorer], *, version: str) -> None:
         self._partition = partition
+        self._make_scorer = make_scorer
         self._version = version
+        self._look_at = LOOK_AT
+        self._begin()
+
+    def _begin(self) -> None:
         self._clock = LogClock()
         self._roster = Roster()
         self._corrections = Corrections()
@@ -72,10 +79,10 @@ class VitalsState:
         self._frozen = {"stream": FrozenGate(), "wearer": FrozenGate()}
         self._rest = {"stream": Rest(), "wearer": Rest()}
         self._floor = Floor()
-        self._scorer = scorer
+        self._scorer = self._make_scorer()
         self._tiers = Tiers()
         self._episodes = Episodes()
-        self._watch = Watch(self._episodes, self._roster.ids, scorer.name)
+        self._watch = Watch(self._episodes, self._roster.ids, self._scorer.name)
         self._silence = Silence(self._episodes, self._roster.ids)
         self._offsets = ClockOffsets(self._episodes, self._roster.ids)
         self._counts = Table({"late": Column("i8", 0), "backfill": Column("i8", 0)})
@@ -99,7 +106,13 @@ class VitalsState:
         scored = self._close(moved)
         self._silence.expire(self._clock)
         self._watch.expire(self._clock)
-        return Step(emissions=self._emissions(scored), received_ms=received)
+        stay = self._staying()
+        if stay is not None:
+            self._silence.give_up(np.flatnonzero(~stay), self._clock)
+        emissions = self._emissions(scored)
+        if stay is not None:
+            self._forget(stay)
+        return Step(emissions=emissions, received_ms=received)
 
     def _take(self, readings: Readings, append_ms: int) -> Ints:
         """Place rows against the bins that earlier records closed, then move watermarks; return the wearers."""
@@ -240,11 +253,36 @@ class VitalsState:
             self._rest[lane].table.extend(rows)
         self._floor.runs.table.extend(streams)
 
+    def _staying(self) -> Bools | None:
+        """Return who is not forgotten (see `eviction`), None where nobody is, or it is not looked for."""
+        count = len(self._roster.ids)
+        if count <= self._look_at:
+            return None
+        stay = self._silence.table["heard_ms"][:count] >= self._clock.observed_ms - FORGET_MS
+        tiers = np.delete(self._episodes.table["tier"][:count], NO_DATA, axis=1)
+        stay |= (tiers >= 0).any(axis=1)
+        self._look_at = max(LOOK_AT, 2 * int(stay.sum()))
+        return None if stay.all() else stay
+
+    def _forget(self, stay: Bools) -> None:
+        scalars, blobs, parts = self._dump()
+        remaining = Remaining(stay, self._roster.streams["wearer"][: self._roster.streams.rows])
+        ids = [wearer for wearer, stays in zip(self._roster.ids, stay.tolist(), strict=True) if stays]
+        blobs["wearers"] = b"".join(ids)
+        blobs["episodes"] = msgspec.msgpack.encode(remaining.episodes(self._episodes.open))
+        self._begin()
+        self._restore(scalars, blobs, remaining.parts(parts))
+
     def snapshot(self) -> bytes:
         """Return the state as bytes; equal states give equal bytes."""
+        scalars, blobs, parts = self._dump()
+        arrays = {f"{part}/{name}": array for part, found in parts.items() for name, array in found.items()}
+        return pack(self._version, scalars=scalars, blobs=blobs, arrays=arrays)
+
+    def _dump(self) -> tuple[dict[str, int], dict[str, bytes], Parts]:
         opened, episodes = self._episodes.dump()
         sessions, corrections = self._corrections.dump()
-        parts: dict[str, Mapping[str, npt.NDArray[Any]]] = {
+        parts: Parts = {
             "episodes": episodes,
             "corrections": corrections,
             "roster": self._roster.dump(),
@@ -261,22 +299,20 @@ class VitalsState:
             "silence": self._silence.dump(),
             "counts": self._counts.dump(),
         }
-        return pack(
-            self._version,
-            scalars={
-                "now_ms": self._clock.now_ms,
-                "observed_ms": self._clock.observed_ms,
-                "arrivals": self._arrivals,
-                "told_ms": self._told_ms,
-            },
-            blobs={
-                "wearers": b"".join(self._roster.ids),
-                "firmwares": msgspec.msgpack.encode(self._roster.firmwares),
-                "sessions": msgspec.msgpack.encode(sessions),
-                "episodes": opened,
-            },
-            arrays={f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()},
-        )
+        scalars = {
+            "now_ms": self._clock.now_ms,
+            "observed_ms": self._clock.observed_ms,
+            "arrivals": self._arrivals,
+            "told_ms": self._told_ms,
+            "look_at": self._look_at,
+        }
+        blobs = {
+            "wearers": b"".join(self._roster.ids),
+            "firmwares": msgspec.msgpack.encode(self._roster.firmwares),
+            "sessions": msgspec.msgpack.encode(sessions),
+            "episodes": opened,
+        }
+        return scalars, blobs, parts
 
     def load(self, blob: bytes) -> None:
         """Take over a snapshot into a fresh state.
@@ -285,10 +321,14 @@ class VitalsState:
             ContractError: It cannot be read, or is of another version.
         """
         scalars, blobs, arrays = unpack(self._version, blob)
-        parts: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        parts: Parts = {}
         for name, array in arrays.items():
             part, column = name.split("/")
             parts.setdefault(part, {})[column] = array
+        self._restore(scalars, blobs, parts)
+
+    def _restore(self, scalars: dict[str, int], blobs: dict[str, bytes], parts: Parts) -> None:
+        self._look_at = scalars.get("look_at", LOOK_AT)
         self._clock = LogClock(now_ms=scalars["now_ms"], observed_ms=scalars["observed_ms"])
         self._arrivals, self._told_ms = scalars["arrivals"], scalars["told_ms"]
         wearers = blobs["wearers"]

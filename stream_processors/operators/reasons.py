@@ -67,6 +67,11 @@ def no_data(gap_ms: int) -> str:
     return f"No readings for {duration(gap_ms)}."
 
 
+def given_up(gap_ms: int) -> str:
+    """Return the sentence of a wearer who is no longer waited for."""
+    return f"No readings for {duration(gap_ms)}: no longer waited for."
+
+
 def data_back(gap_ms: int) -> str:
     """Return the sentence of a wearer whose readings returned."""
     return f"Readings are back after {duration(gap_ms)}."

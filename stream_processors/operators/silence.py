@@ -70,6 +70,17 @@ class Silence:
         rest = table["heard_ms"][waiting[~silent]]
         self._look_at_ms = int(rest.min() if len(rest) else clock.observed_ms) + SILENT_MS
 
+    def give_up(self, wearers: Ints, clock: LogClock) -> None:
+        """End `no_data` of wearers who are forgotten."""
+        for wearer in wearers.tolist():
+            episode = self._episodes.open.get((wearer, NO_DATA))
+            if episode is None:
+                continue
+            gap_ms = clock.observed_ms - int(self.table["heard_ms"][wearer])
+            sentence = reasons.given_up(gap_ms) + reasons.marks(episode.evidence)
+            change = Change(phase="ended", at_ms=clock.now_ms, reason=sentence, end_reason="data_ended")
+            self._episodes.tell(episode, change, clock=clock, wearer_id=self._ids[wearer])
+
     def _miss(self, wearer: int, clock: LogClock) -> None:
         gap_ms = clock.observed_ms - int(self.table["heard_ms"][wearer])
         heard_at = int(self.table["heard_at_ms"][wearer])

@@ -14,7 +14,7 @@ NO_STREAM: Final = 0
 
 
 class Roster:
-    """Wearers and their streams, in the order in which the log first named them; none is ever forgotten.
+    """Wearers and their streams, in the order in which the log first named them; `eviction` says who is forgotten.
 
     Attributes:
         ids: Wearer ids by wearer slot.
