@@ -1,4 +1,4 @@
-"""Admitted readings as packed rows: 82 bytes a reading from admission to the frame, whatever it holds."""
+"""Admitted readings as packed rows: 77 bytes a reading from admission to the frame, whatever it holds."""
 
 import struct
 from typing import Any, Final
