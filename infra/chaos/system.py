@@ -25,6 +25,8 @@ from schemas.errors import SetupError
 READY_WITHIN_S: Final = 180.0
 END_WITHIN_S: Final = 60.0
 STOPPED_FOR_S: Final = 10.0
+HELD_FOR_S: Final = 1.0
+KEEPERS: Final = ("kafka", "postgres")
 EVICTED_FOR_S: Final = 40.0
 """Longer than a group waits for a silent member (30 s): another worker takes its partitions, and it comes back."""
 PEOPLE_AT_ONCE: Final = 16
@@ -165,8 +167,7 @@ async def strike(system: System, fault: Fault) -> None:
     pids = system.pids()
     victims = [(target, psutil.Process(pids[target])) for target in fault.targets if psutil.pid_exists(pids[target])]
     if fault.kind == "kill":
-        for _, process in victims:
-            process.kill()
+        await _kill(victims)
     elif fault.kind == "restart":
         for target, process in victims:
             # What PostgreSQL calls the fast shutdown; on SIGTERM it would wait for its clients.
@@ -174,6 +175,17 @@ async def strike(system: System, fault: Fault) -> None:
     else:
         with _stopped([process for _, process in victims]):
             await asyncio.sleep(EVICTED_FOR_S if fault.kind == "evict" else STOPPED_FOR_S)
+
+
+async def _kill(victims: list[tuple[str, psutil.Process]]) -> None:
+    """Kill one, or two of which one was held for a second before: what the other handed it then is lost with both."""
+    keepers = [process for target, process in victims if target in KEEPERS]
+    held = [] if len(victims) == 1 else (keepers or [victims[-1][1]])[:1]
+    with _stopped(held):
+        if held:
+            await asyncio.sleep(HELD_FOR_S)
+        for _, process in victims:
+            process.kill()
 
 
 @contextlib.contextmanager
