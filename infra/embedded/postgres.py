@@ -45,6 +45,8 @@ _SETTINGS = {
     # No socket file: its path may not pass 107 bytes, and the password protects the port.
     "unix_socket_directories": "",
     "max_connections": "80",
+    # A query over a year locks each of its days, and the index of each.
+    "max_locks_per_transaction": "256",
     "superuser_reserved_connections": "3",
     "shared_buffers": "128MB",
     "work_mem": "8MB",

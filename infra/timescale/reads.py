@@ -62,7 +62,7 @@ SELECT {_SCORE} FROM scores WHERE wearer_id = $1 AND bin >= $2 AND bin < $3 AND 
 """  # noqa: S608 - names of the registry
 _SCORES_NOW: Final = f"""
 SELECT newest.* FROM unnest($1::uuid[]) AS asked(id) CROSS JOIN LATERAL (
-    SELECT {_SCORE} FROM scores WHERE wearer_id = asked.id ORDER BY bin DESC LIMIT 1
+    SELECT {_SCORE} FROM scores WHERE wearer_id = asked.id AND bin >= $2 ORDER BY bin DESC LIMIT 1
 ) AS newest
 """  # noqa: S608 - names of the registry
 _NOT_OUTDATED: Final = """
@@ -113,7 +113,7 @@ class StoredData:
         """Return what was measured last, None before the first reading."""
         with database_errors():
             async with self._pool.acquire() as connection:
-                rows = await self._newest_rows(connection, [wearer])
+                rows = await self._looking_back(_LATEST, _is_whole)(connection, [wearer])
         found = self._latest(rows)
         return found[0] if found else None
 
@@ -172,14 +172,15 @@ class StoredData:
 
     async def readings_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Latest], Positions]:
         """Return what was measured last by each wearer, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(self._newest_rows, wearers, READINGS.name)
+        rows, positions = await self._snapshot(self._looking_back(_LATEST, _is_whole), wearers, READINGS.name)
         if len(rows) <= _ON_LOOP_ROWS:
             return self._latest(rows), positions
         return await asyncio.to_thread(self._latest, rows), positions
 
     async def scores_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Score], Positions]:
         """Return the newest score of each wearer, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(_asking(_SCORES_NOW), wearers, SCORES.name)
+        looking = self._looking_back(_SCORES_NOW, lambda _: True)
+        rows, positions = await self._snapshot(looking, wearers, SCORES.name)
         return await _made(rows, _score), positions
 
     async def episodes_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Episode], Positions]:
@@ -204,19 +205,23 @@ class StoredData:
                 places = await connection.fetch(_POSITIONS, _FAMILY, topic)
         return rows, _positions(places)
 
-    async def _newest_rows(self, connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
-        """Return for each wearer the newest reading and those with the newest value of each vital, newest first."""
-        rows: list[asyncpg.Record] = []
-        left, now = list(wearers), self._clock()
-        for reach in _LOOK_BACK:
-            since = _FIRST_MOMENT if reach is None else now - reach
-            found = await connection.fetch(_LATEST, left, since)
-            done = {row["wearer_id"] for row in found if reach is None or row["among"] == _NEWEST}
-            rows.extend(row for row in found if row["wearer_id"] in done)
-            left = [wearer for wearer in left if wearer not in done]
-            if not left:
-                break
-        return rows
+    def _looking_back(self, query: str, enough: Callable[[asyncpg.Record], bool]) -> _Asking:
+        """Return how to ask for wearers' newest rows: in the newest days, and further back where that is not enough."""
+
+        async def ask(connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
+            rows: list[asyncpg.Record] = []
+            left, now = list(wearers), self._clock()
+            for reach in _LOOK_BACK:
+                since = _FIRST_MOMENT if reach is None else now - reach
+                found = await connection.fetch(query, left, since)
+                done = {row["wearer_id"] for row in found if reach is None or enough(row)}
+                rows.extend(row for row in found if row["wearer_id"] in done)
+                left = [wearer for wearer in left if wearer not in done]
+                if not left:
+                    break
+            return rows
+
+        return ask
 
     def _latest(self, rows: Sequence[asyncpg.Record]) -> list[Latest]:
         by_wearer: dict[UUID, list[Reading]] = {}
@@ -240,6 +245,11 @@ class StoredData:
             hrv_window_s=_rounded(row["hrv_window_s"]),
             ibi=None if row["ibi"] is None else [round(interval, 2) for interval in row["ibi"]],
         )
+
+
+def _is_whole(row: asyncpg.Record) -> bool:
+    """Return whether as many readings were looked through as ever are."""
+    return bool(row["among"] == _NEWEST)
 
 
 def _asking(query: str) -> _Asking:

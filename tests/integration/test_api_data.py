@@ -253,8 +253,9 @@ async def test_the_service_describes_itself_and_is_ready(api: RunningApi) -> Non
         ready = await anyone.get("/ready")
         assert ready.status_code == 200, ready.text
         parts = ready.json()["components"]
-        assert {name: part["state"] for name, part in parts.items()} == {"database": "up", "kafka": "up"}
-        assert all(part["latency_ms"] >= 0 for part in parts.values())
+        for name in ("database", "kafka"):
+            assert parts[name]["state"] == "up"
+            assert parts[name]["latency_ms"] >= 0
         assert "process_cpu_seconds_total" in (await anyone.get("/metrics")).text
 
 

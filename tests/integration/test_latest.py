@@ -8,7 +8,7 @@ import pytest
 from infra.timescale.reads import StoredData
 from infra.timescale.series import TimescaleSeries
 from tests.embedded_services import BOTH_DATABASES
-from tests.made_frames import NOW_MS, readings, wearer
+from tests.made_frames import NOW_MS, readings, scores, wearer
 from tests.series_store import batch
 
 pytestmark = [pytest.mark.connected, BOTH_DATABASES]
@@ -52,6 +52,15 @@ async def test_the_newest_reading_may_be_old_or_of_tomorrow(pool: asyncpg.Pool, 
         wearer(2): 62.0,
     }
     assert await _reads(pool).latest(wearer(3)) is None
+
+
+async def test_the_newest_score_may_be_old(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
+    """A wearer last scored half a year ago has a newest score beside one who is scored now."""
+    old = NOW_MS * 1_000 - 180 * _DAY_US
+    rows = [{"score": 1.0}, {"bin": old, "score": 2.0}, {"wearer": 2, "bin": old, "score": 3.0}]
+    await series.write(batch(scored=[scores(*rows)]), [])
+    found, _ = await _reads(pool).scores_now([wearer(1), wearer(2), wearer(3)])
+    assert {one.wearer: one.score for one in found} == {wearer(1): 1.0, wearer(2): 3.0}
 
 
 async def test_newest_values_are_looked_for_among_the_newest_readings(
