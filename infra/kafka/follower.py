@@ -16,6 +16,8 @@ _LOG = structlog.get_logger(__name__)
 _POLL_MS: Final = 200
 _MOST_RECORDS: Final = 200
 _RETRY_S: Final = 1.0
+_GATHER_S: Final = 0.02
+"""So long records gather between two looks: under load each look takes what several partitions appended meanwhile."""
 _SLICE_S: Final = 0.004
 """So long the loop may be held before others get their turn."""
 
@@ -98,3 +100,5 @@ class KafkaFollower:
                     if loop.time() - began > _SLICE_S:
                         await asyncio.sleep(0)
                         began = loop.time()
+            if sum(map(len, batches.values())) < _MOST_RECORDS:
+                await asyncio.sleep(_GATHER_S)
