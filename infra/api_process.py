@@ -258,6 +258,19 @@ class Front:
     trusted_proxies: str = ""
 
 
+_THEIR_FAULTS: Final = (
+    "without completing handshake",  # a refused handshake has had its answer by then
+    "Invalid UTF-8 sequence received",
+    "Invalid HTTP request received",
+    "Unsupported upgrade request",
+)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Leave out what a client did wrong and was told: else anybody could fill the log with errors."""
+    return not any(words in record.getMessage() for words in _THEIR_FAULTS)
+
+
 def make_server(app: Application, front: Front) -> ApiServer:
     """Return the server; WebSocket compression is off, as it costs 100 KiB a socket.
 
@@ -265,10 +278,7 @@ def make_server(app: Application, front: Front) -> ApiServer:
         SetupError: The certificate cannot be used.
     """
     server_context(front.tls_cert, front.tls_key)
-    # A refused handshake has had its answer by then; without this, anybody could fill the log with errors.
-    logging.getLogger("uvicorn.error").addFilter(
-        lambda record: "without completing handshake" not in record.getMessage()
-    )
+    logging.getLogger("uvicorn.error").addFilter(_is_ours)
     config = uvicorn.Config(
         app,
         loop="none",
