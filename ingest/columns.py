@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingest.rows import NUMBERS, OFFSET_UNKNOWN, ROW, WORN_UNKNOWN
-from ingest.session import Admit, Provenance
+from ingest.rows import NUMBERS, OFFSET_UNKNOWN, ROW, SHARED, WORN_UNKNOWN
+from ingest.session import Admit
 from schemas.frame import FRAME_SCHEMA
 
 BACKFILL_AFTER_US: Final = 60_000_000
@@ -17,9 +17,9 @@ BACKFILL_AFTER_US: Final = 60_000_000
 
 _TYPES: Final = {field.name: field.type for field in FRAME_SCHEMA}
 _NAMES: Final = FRAME_SCHEMA.names
-_PLACES: Final = np.dtype([("number", "<i4"), ("offset_ms", "<i4"), ("correction_ms", "<i8"), ("origin", "i1")])
 _ID: Final = pa.binary(16)
 _CODE: Final = pa.int32()
+_Value = TypeVar("_Value")
 _Table = npt.NDArray[Any]
 _Truths = npt.NDArray[np.bool_]
 
@@ -35,15 +35,10 @@ def batch_of(admitted: Sequence[Admit]) -> pa.RecordBatch:
 
 def _identity(admitted: Sequence[Admit], table: _Table) -> dict[str, pa.Array]:
     """Return the columns that say whose readings these are, and when they were taken and received."""
-    index: dict[Provenance, int] = {}
-    places = [index.setdefault(message.provenance, len(index)) for message in admitted]
-    sessions = list(index)
-    place = np.array(places, dtype=np.int32)
+    sessions, place = _distinct([message.provenance for message in admitted])
     if len(table) != len(place):
         place = np.repeat(place, [message.rows.count for message in admitted])
-    facts = np.array(
-        [(one.device_number, one.clock_offset_ms, one.correction_ms, one.origin) for one in sessions], dtype=_PLACES
-    )[place]
+    facts = np.frombuffer(b"".join([session.packed for session in sessions]), dtype=SHARED)[place]
     backfill = table["received_us"] - (table["time_ms"] + facts["correction_ms"]) * 1000 > BACKFILL_AFTER_US
     offset = table["utc_offset_min"]
     return {
@@ -113,19 +108,32 @@ def _truths(name: str, values: _Truths, *, known: _Truths | None = None) -> pa.A
     return pa.Array.from_buffers(_TYPES[name], len(values), [valid, _bits(values)], unknown)
 
 
+def _distinct(values: list[_Value]) -> tuple[list[_Value], npt.NDArray[np.int32]]:
+    """Return the values without repetitions, in order, and the place of each value among them."""
+    once = dict.fromkeys(values)
+    if len(once) == len(values):  # nearly always: a device sends less often than a frame leaves
+        return values, np.arange(len(values), dtype=np.int32)
+    places = {value: place for place, value in enumerate(once)}
+    return list(once), np.array([places[value] for value in values], dtype=np.int32)
+
+
 def _ids(values: list[bytes], place: npt.NDArray[np.int32]) -> pa.DictionaryArray:
     """Return a dictionary column of 16-byte ids in which equal ones share an entry."""
-    codes: dict[bytes, int] = {}
-    of_session = [codes.setdefault(value, len(codes)) for value in values]
-    rows = place if len(codes) == len(values) else np.array(of_session, dtype=np.int32)[place]
-    entries = pa.Array.from_buffers(_ID, len(codes), [None, pa.py_buffer(b"".join(codes))], 0)
+    ids, of_session = _distinct(values)
+    rows = place if len(ids) == len(values) else of_session[place]
+    entries = pa.Array.from_buffers(_ID, len(ids), [None, pa.py_buffer(b"".join(ids))], 0)
     indices = pa.Array.from_buffers(_CODE, len(rows), [None, pa.py_buffer(rows)], 0)
     return pa.DictionaryArray.from_arrays(indices, entries, safe=False)
 
 
 def _texts(values: list[str | None], place: npt.NDArray[np.int32]) -> pa.DictionaryArray:
     """Return a dictionary column of texts in which equal ones share an entry; None is null."""
-    codes: dict[str, int] = {}
-    of_session = [-1 if value is None else codes.setdefault(value, len(codes)) for value in values]
-    rows = np.array(of_session, dtype=np.int32)[place]
-    return pa.DictionaryArray.from_arrays(pa.array(rows, mask=rows < 0), pa.array(list(codes), pa.string()), safe=False)
+    texts = [text for text in dict.fromkeys(values) if text is not None]
+    codes: dict[str | None, int] = {text: code for code, text in enumerate(texts)}
+    of_session = np.array([codes.get(value, -1) for value in values], dtype=np.int32)
+    rows = of_session[place]
+    known = rows >= 0
+    unknown = len(rows) - int(np.count_nonzero(known))
+    valid = _bits(known) if unknown else None
+    indices = pa.Array.from_buffers(_CODE, len(rows), [valid, pa.py_buffer(np.maximum(rows, 0))], unknown)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()), safe=False)

@@ -26,6 +26,12 @@ PACK: Final = struct.Struct(f"<qqqhBb?{len(NUMBERS)}f").pack
 """Returns one row of the layout `ROW`; raises struct.error where a number is None."""
 
 
+SHARED: Final = np.dtype([("number", "<i4"), ("offset_ms", "<i4"), ("correction_ms", "<i8"), ("origin", "i1")])
+"""What all rows of a session share, as numbers."""
+PACK_SHARED: Final = struct.Struct("<iiqb").pack
+"""Returns one entry of the layout `SHARED`."""
+
+
 class Rows(msgspec.Struct, frozen=True, gc=False):
     """Admitted readings of one message.
 

@@ -10,7 +10,7 @@ from ingest import salvage
 from ingest.admission import Limits, Rate, admit, time_ms
 from ingest.encoding import JSON, MSGPACK, UNREADABLE, Encoding
 from ingest.ports import Clock, Device
-from ingest.rows import Rows
+from ingest.rows import PACK_SHARED, Rows
 from ingest.sequence import SEQ_MOST
 from ingest.sequence import Sequence as MessageSequence
 from schemas.device_protocol import (
@@ -43,7 +43,10 @@ _VIDEO_FIRST: Final = b"\0"
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What all readings of one session share; `correction_ms` is added to the device's clock."""
+    """What all readings of one session share; `correction_ms` is added to the device's clock.
+
+    `packed` holds the numbers among them in the layout `ingest.rows.SHARED`, made once a session.
+    """
 
     wearer: bytes
     partition: int
@@ -53,6 +56,12 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     correction_ms: int
     origin: int
     firmware: str | None
+    packed: bytes = b""
+
+    def __post_init__(self) -> None:
+        """Pack the numbers."""
+        numbers = PACK_SHARED(self.device_number, self.clock_offset_ms, self.correction_ms, self.origin)
+        msgspec.structs.force_setattr(self, "packed", numbers)
 
 
 class Send(msgspec.Struct, frozen=True):
