@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from infra.bench.reads import Outcome
 from infra.bench import machine
+from infra.bench.reads import Outcome
 
 
 def show(outcome: Outcome) -> None:
