@@ -5,7 +5,7 @@ Values are parameters; names of columns come from the registry of vitals and fro
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -26,10 +26,9 @@ _ON_LOOP_ROWS: Final = 200
 """Reading more rows would hold the loop for over 5 ms, so it happens in a thread."""
 _NEWEST: Final = 600
 """Among so many newest readings of a wearer the newest value of each vital is looked for."""
-_LOOK_BACK: Final = (timedelta(days=2), timedelta(days=30), None)
-"""How far back they are looked for, further only where a wearer has fewer: a query that may go back to the first day
-plans for every day that is stored, which takes longer than to run it."""
-_FIRST_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LOOK_BACK: Final = timedelta(days=2)
+"""How far back they are looked for at first: a query that may go back to the first day plans for every day that is
+stored, which takes longer than to run it."""
 
 _READING: Final = (
     "wearer_id, time, received, stream_id, quality, worn, origin, injected, backfill, hrv_window_s, ibi, "
@@ -43,7 +42,7 @@ _BY_TIME: Final = "ORDER BY time DESC, stream_id DESC LIMIT 1"
 _LATEST: Final = f"""
 SELECT newest.* FROM unnest($1::uuid[]) AS asked(id) CROSS JOIN LATERAL (
     WITH recent AS MATERIALIZED (
-        SELECT {_READING} FROM readings WHERE wearer_id = asked.id AND time >= $2
+        SELECT {_READING} FROM readings WHERE wearer_id = asked.id AND {{since}}
         ORDER BY time DESC, stream_id DESC LIMIT {_NEWEST}
     )
     SELECT recent.*, (SELECT count(*) FROM recent) AS among FROM recent WHERE (time, stream_id) IN (
@@ -62,7 +61,7 @@ SELECT {_SCORE} FROM scores WHERE wearer_id = $1 AND bin >= $2 AND bin < $3 AND 
 """  # noqa: S608 - names of the registry
 _SCORES_NOW: Final = f"""
 SELECT newest.* FROM unnest($1::uuid[]) AS asked(id) CROSS JOIN LATERAL (
-    SELECT {_SCORE} FROM scores WHERE wearer_id = asked.id AND bin >= $2 ORDER BY bin DESC LIMIT 1
+    SELECT {_SCORE} FROM scores WHERE wearer_id = asked.id AND {{since}} ORDER BY bin DESC LIMIT 1
 ) AS newest
 """  # noqa: S608 - names of the registry
 _NOT_OUTDATED: Final = """
@@ -113,7 +112,7 @@ class StoredData:
         """Return what was measured last, None before the first reading."""
         with database_errors():
             async with self._pool.acquire() as connection:
-                rows = await self._looking_back(_LATEST, _is_whole)(connection, [wearer])
+                rows = await self._looking_back(_LATEST, "time", _is_whole)(connection, [wearer])
         found = self._latest(rows)
         return found[0] if found else None
 
@@ -172,14 +171,14 @@ class StoredData:
 
     async def readings_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Latest], Positions]:
         """Return what was measured last by each wearer, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(self._looking_back(_LATEST, _is_whole), wearers, READINGS.name)
+        rows, positions = await self._snapshot(self._looking_back(_LATEST, "time", _is_whole), wearers, READINGS.name)
         if len(rows) <= _ON_LOOP_ROWS:
             return self._latest(rows), positions
         return await asyncio.to_thread(self._latest, rows), positions
 
     async def scores_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Score], Positions]:
         """Return the newest score of each wearer, and storage's offsets at that moment."""
-        looking = self._looking_back(_SCORES_NOW, lambda _: True)
+        looking = self._looking_back(_SCORES_NOW, "bin", lambda _: True)
         rows, positions = await self._snapshot(looking, wearers, SCORES.name)
         return await _made(rows, _score), positions
 
@@ -205,21 +204,18 @@ class StoredData:
                 places = await connection.fetch(_POSITIONS, _FAMILY, topic)
         return rows, _positions(places)
 
-    def _looking_back(self, query: str, enough: Callable[[asyncpg.Record], bool]) -> _Asking:
+    def _looking_back(self, query: str, time: str, enough: Callable[[asyncpg.Record], bool]) -> _Asking:
         """Return how to ask for wearers' newest rows: in the newest days, and further back where that is not enough."""
 
         async def ask(connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
-            rows: list[asyncpg.Record] = []
-            left, now = list(wearers), self._clock()
-            for reach in _LOOK_BACK:
-                since = _FIRST_MOMENT if reach is None else now - reach
-                found = await connection.fetch(query, left, since)
-                done = {row["wearer_id"] for row in found if reach is None or enough(row)}
-                rows.extend(row for row in found if row["wearer_id"] in done)
-                left = [wearer for wearer in left if wearer not in done]
-                if not left:
-                    break
-            return rows
+            found = await connection.fetch(query.format(since=f"{time} >= $2"), wearers, self._clock() - _LOOK_BACK)
+            done = {row["wearer_id"] for row in found if enough(row)}
+            left = [wearer for wearer in wearers if wearer not in done]
+            if not left:
+                return found
+            # Without an argument for the time the plan is the same for everybody, and is kept.
+            rest = await connection.fetch(query.format(since="true"), left)
+            return [row for row in found if row["wearer_id"] in done] + rest
 
         return ask
 

@@ -54,12 +54,12 @@ FROM generate_series(0, 19999) n;
 
 _HOUR = (_NOW_AT - timedelta(hours=1), _NOW_AT)
 _HOT: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "latest of a wearer": (reads._LATEST, ([_WEARER], _NOW_AT - timedelta(days=2))),
-    "latest of a wearer, ever": (reads._LATEST, ([_WEARER], reads._FIRST_MOMENT)),
+    "latest of a wearer": (reads._LATEST.format(since="time >= $2"), ([_WEARER], _NOW_AT - timedelta(days=2))),
+    "latest of a wearer, ever": (reads._LATEST.format(since="true"), ([_WEARER],)),
     "readings of an hour": (reads._READINGS.format(wanted="true"), (_WEARER, *_HOUR, _HOUR[0], -1, 500)),
     "scores of an hour": (reads._SCORES, (_WEARER, *_HOUR, _HOUR[0], 500)),
-    "newest scores": (reads._SCORES_NOW, ([_WEARER], _NOW_AT - timedelta(days=2))),
-    "newest scores, ever": (reads._SCORES_NOW, ([_WEARER], reads._FIRST_MOMENT)),
+    "newest scores": (reads._SCORES_NOW.format(since="bin >= $2"), ([_WEARER], _NOW_AT - timedelta(days=2))),
+    "newest scores, ever": (reads._SCORES_NOW.format(since="true"), ([_WEARER],)),
     "episodes of a wearer": (reads._EPISODES, (_WEARER, *_HOUR, None, None, 50)),
     "open episodes": (reads._EPISODES_NOW, ([_WEARER],)),
     "alerts of a wearer": (reads._ALERTS, ([_WEARER], None, None, None, None, 50)),
