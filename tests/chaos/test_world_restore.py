@@ -70,6 +70,8 @@ async def test_a_database_put_back_refills_itself_and_a_kafka_put_back_stops_the
     sick = PatientDevice(system.devices_url, racing_token, every_s=0.2, slowest_bpm=195, motion=0.0)
     sick.past(130)
     await worn(copied, [*devices, sick], lambda: all(len(device.acked) > 50 for device in devices))
+    await asyncio.to_thread(copied.end, "vitals")  # it saves its states
+    await copied.back("vitals")
     dump = copied.folder / "old.sql"
     sql(copied, "pg_dump", "--file", str(dump), DATABASE)
     await worn(copied, [*devices, sick], lambda: high_rates(copied, racing))
@@ -84,6 +86,7 @@ async def test_a_database_put_back_refills_itself_and_a_kafka_put_back_stops_the
     await eventually(lambda: high_rates(copied, racing), within_s=60)
     await eventually(lambda: high_rates(copied, racing)[0]["response"] == "acknowledged", within_s=60)
     (after,) = high_rates(copied, racing)
+    assert "a saved state is damaged" in copied.log("vitals")
     assert after["alert_id"] == before["alert_id"]
     assert after["revision"] > before["revision"]
     everybody = [(wearer, device) for (wearer, _, _), device in zip(people, devices, strict=True)]
@@ -99,11 +102,13 @@ async def test_a_database_put_back_refills_itself_and_a_kafka_put_back_stops_the
 
 
 def put_back(of: World, dump: Path) -> None:
-    """Put an old copy of the database in the place of the new one, as a person would."""
+    """Put an old copy of the database in the place of the new one, as a person would; its saved states are damaged."""
     of.end(*PARTS)
     sql(of, "dropdb", "--force", DATABASE)
     sql(of, "createdb", DATABASE)
     sql(of, "psql", "--quiet", "--file", str(dump), DATABASE)
+    spoil = "UPDATE processor_state SET blob = overlay(blob PLACING '\\xffff' FROM 40) WHERE family = 'vitals'"
+    sql(of, "psql", "--quiet", "--command", spoil, DATABASE)
     beside_the_loop(raised(of.postgres.url()))
 
 
