@@ -1,18 +1,20 @@
 """The WebSocket at /live: lets a caller in, reads requests, and sends what the hub queues."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from api.attempts import Bucket
 from api.callers import COOKIE, Ports, bearer, note, own_origin, ports_of
 from api.errors import RefusedError, describe
 from api.live.attach import Sources, attach
 from api.live.frames import FRAMES, text_frames
-from api.live.hub import Client, Subscription
+from api.live.hub import MOST_SUBSCRIPTIONS, Client, Subscription
 from api.live.outbox import Outbox, Outgoing
 from api.records import Caller
 from schemas.errors import ForbiddenError, PulseraError, UnauthenticatedError
@@ -27,6 +29,11 @@ from schemas.live_protocol import (
 MOST_MESSAGE_BYTES: Final = 65_536
 """What a client may send in one message; the server closes with 1009 (RFC 6455, 7.4.1) before it is read whole. Not
 4413: that one asks the client to come back with `since`."""
+
+REQUESTS_AT_ONCE: Final = 2 * MOST_SUBSCRIPTIONS
+EACH_REQUEST_S: Final = 0.1
+"""After these, one request each so many seconds: each costs a query and a line of the audit. The socket is not read
+meanwhile, so that the client waits and nothing is refused."""
 
 _WRITE_BYTES: Final = 65_536
 _CROWDED_STEP_S: Final = 0.05
@@ -95,6 +102,7 @@ class _Session:
     client: Client
     tasks: asyncio.TaskGroup
     bell: Bell
+    requests: Bucket
 
 
 async def serve_live(socket: WebSocket) -> None:
@@ -112,7 +120,8 @@ async def serve_live(socket: WebSocket) -> None:
         await socket.accept(subprotocol=SUBPROTOCOL)
         note(ports, caller, "live socket", None)
         async with asyncio.TaskGroup() as tasks:
-            session = _Session(socket=socket, ports=ports, client=client, tasks=tasks, bell=bell)
+            requests = Bucket(REQUESTS_AT_ONCE, EACH_REQUEST_S, now_s=_loop_s())
+            session = _Session(socket=socket, ports=ports, client=client, tasks=tasks, bell=bell, requests=requests)
             client.again = lambda subscription: _attach(session, subscription, reset=True)
             tasks.create_task(_read(session))
             tasks.create_task(_write(session))
@@ -160,7 +169,14 @@ async def _read(session: _Session) -> None:
         if text is None:
             session.client.outbox.close(CLOSE_BAD_MESSAGE, "messages are JSON text")
             continue
+        if wait_s := session.requests.wait_s(now_s=_loop_s()):
+            await session.ports.sleep(wait_s)
+        session.requests.take()
         _handle(session, text)
+
+
+def _loop_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _handle(session: _Session, text: str) -> None:
@@ -208,7 +224,8 @@ async def _write(session: _Session) -> None:
         while taken := outbox.take(_WRITE_BYTES):
             await _send(session, taken)
         session.bell.rest()
-    await session.socket.close(*outbox.closing)
+    async with _patience():
+        await session.socket.close(*outbox.closing)
     raise _EndedError("closed by the server")
 
 
@@ -218,11 +235,28 @@ async def _send(session: _Session, messages: Sequence[Outgoing]) -> None:
     Raises:
         _EndedError: The client has read nothing for long.
     """
+    handed = False
     try:
-        async with asyncio.timeout(_SEND_PATIENCE_S):
+        async with _patience():
             await session.socket.send(
                 {"type": "websocket.send", FRAMES: text_frames([one.message for one in messages])}
             )
+            handed = True
+    finally:
+        if not handed:
+            session.client.outbox.dropped += sum(one.update for one in messages)
+    session.ports.hub.delivery.sent(messages, now_ms=session.ports.clock().timestamp() * 1000)
+
+
+@asynccontextmanager
+async def _patience() -> AsyncIterator[None]:
+    """Wait so long for a client to read, and no longer.
+
+    Raises:
+        _EndedError: It has read nothing.
+    """
+    try:
+        async with asyncio.timeout(_SEND_PATIENCE_S):
+            yield
     except TimeoutError as error:
         raise _EndedError("The client reads nothing.") from error
-    session.ports.hub.delivery.sent(messages, now_ms=session.ports.clock().timestamp() * 1000)

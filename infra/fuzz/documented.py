@@ -12,8 +12,8 @@ NACKS: Final = frozenset(
 DEVICE_CLOSES: Final = frozenset({4400, 4401, 4408, 4409, 4413, 4429, 4503})
 LIVE_ERRORS: Final = frozenset(
     {
-        "not_found", "forbidden", "grant_withdrawn", "not_supported", "bad_message", "bad_cursor", "id_taken",
-        "unknown_id", "too_many", "away",
+        "not_found", "forbidden", "grant_withdrawn", "not_supported", "bad_message", "id_taken", "unknown_id",
+        "too_many", "away",
     }
 )  # fmt: skip
 LIVE_CLOSES: Final = frozenset({1009, 4400, 4401, 4413, 4503})

@@ -1,0 +1,76 @@
+"""The live socket's protocol class against clients that read nothing, over loopback and without services."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from api.live.frames import FRAMES, text_frames
+from infra.fuzz.wire import handshake, status_of
+from infra.live_sockets import LiveSocketProtocol
+
+MORE_THAN_FITS = text_frames([b"x" * 1_000_000] * 16)
+"""More than both ends' kernels hold, so that the rest waits in the transport."""
+
+
+@asynccontextmanager
+async def served(app: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServerState]:
+    """Serve an ASGI application to one client that shakes hands and then reads nothing; give the server's state."""
+    config = uvicorn.Config(
+        app, ws_per_message_deflate=False, lifespan="off", log_config=None, ws_ping_interval=0.1, ws_ping_timeout=0.1
+    )
+    config.load()
+    state = ServerState()
+
+    def made() -> LiveSocketProtocol:
+        protocol = LiveSocketProtocol(config, state, {})
+        monkeypatch.setattr(protocol, "close_timeout", 0.2)
+        return protocol
+
+    server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(handshake(f"{host}:{port}", "/live", "any", "token"))
+    assert await status_of(reader) == 101
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    try:
+        yield state
+    finally:
+        writer.transport.abort()
+        server.close()
+
+
+async def _nobody_left(state: ServerState) -> None:
+    async with asyncio.timeout(5):
+        while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn's sets tell nobody
+            await asyncio.sleep(0.02)
+
+
+async def test_who_does_not_read_the_last_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that has ended leaves no connection behind, though the client reads nothing."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", FRAMES: MORE_THAN_FITS})
+
+    async with served(app, monkeypatch) as state:
+        await _nobody_left(state)
+
+
+async def test_who_answers_no_ping_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application hears that its client is gone when pings are not answered, though the client reads nothing."""
+    heard = []
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", FRAMES: MORE_THAN_FITS})
+        heard.append((await receive())["type"])
+
+    async with served(app, monkeypatch) as state:
+        await _nobody_left(state)
+    assert heard == ["websocket.disconnect"]
