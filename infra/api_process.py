@@ -62,10 +62,11 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiProcess:
-    """The application, and the hub that has to be drained before it stops."""
+    """The application, the hub that has to be drained before it stops, and what must never end before it does."""
 
     app: Application
     hub: Hub
+    tasks: Sequence[asyncio.Task[None]]
 
 
 class CommandDesk:
@@ -131,13 +132,15 @@ async def api_process(
             allowed_origins=allowed_origins,
         )
         from_ms = int(clock().timestamp() - _LOOK_BACK_S) * 1000
-        for work in (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms)):
+        tasks = [
             await stack.enter_async_context(_task(work))
+            for work in (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms))
+        ]
         await follower.attached.wait()
         hub.log_id = await _log_id(reader)
-        for work in (*_watching(meter, store, lags, data_dir), watch_room(folders)):
-            await stack.enter_async_context(_task(work))
-        yield ApiProcess(app=create_app(ports), hub=hub)
+        figures = (*_watching(meter, store, lags, data_dir), watch_room(folders))
+        tasks += [await stack.enter_async_context(_task(work)) for work in figures]
+        yield ApiProcess(app=create_app(ports), hub=hub, tasks=tasks)
 
 
 def _probes(
@@ -190,10 +193,10 @@ def _watching(
 
 
 @asynccontextmanager
-async def _task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _task(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.create_task(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -308,6 +311,9 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set, then send live clients elsewhere and finish what is under way.
 
+    Where one of the process's own tasks fails it stops too, and its error comes out: without them withdrawn grants
+    would count on and nothing would be told live, and nobody would notice.
+
     Raises:
         SetupError: The certificate cannot be used.
     """
@@ -315,7 +321,7 @@ async def serve(
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, stopped, *process.tasks}, return_when=asyncio.FIRST_COMPLETED)
         process.hub.drain()
         deadline = asyncio.get_running_loop().time() + _DRAIN_MOST_S
         while process.hub.clients and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - the hub has no loop
@@ -324,3 +330,6 @@ async def serve(
         stopped.cancel()
         server.should_exit = True
         await serving
+    for task in process.tasks:
+        if task.done():
+            task.result()
