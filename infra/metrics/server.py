@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.errors import SetupError
+
+PATIENCE_S: Final = 10.0
+"""Who sends no whole request, or reads no answer, for so long is cut off: each holds a thread."""
 
 Health = Callable[[], Mapping[str, Any]]
 """Returns what /health answers; `status` is "ok" or says in a word what is not."""
@@ -44,6 +47,8 @@ def serve_metrics(registry: CollectorRegistry, health: Health, *, host: str, por
 
 def _handler(registry: CollectorRegistry, health: Health) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        timeout = PATIENCE_S
+
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry))
@@ -58,8 +63,11 @@ def _handler(registry: CollectorRegistry, health: Health) -> type[BaseHTTPReques
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            try:
+                self.end_headers()
+                self.wfile.write(body)
+            except OSError:
+                self.close_connection = True  # who asked has gone, or does not read
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives
             """Requests of a scraper are not worth a line."""
