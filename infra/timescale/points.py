@@ -16,7 +16,7 @@ from api.records import Point
 from schemas.vitals import BY_NAME
 
 _GRAINS: Final = ((timedelta(hours=1), "readings_1h"), (timedelta(minutes=1), "readings_1m"))
-_EPOCH: Final = "timestamptz '2000-01-01T00:00:00Z'"
+_EPOCH: Final = "timestamptz '1970-01-01T00:00:00Z'"
 _ROWS: Final = ("readings", "injected", "replayed", "simulated")
 _COUNTED: Final = (
     "count(*) AS readings, count(*) FILTER (WHERE injected) AS injected, "

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from api.points import whole_steps
 from api.records import Point, Span
 from infra.timescale.reads import StoredData
 from infra.timescale.series import TimescaleSeries
@@ -76,7 +77,7 @@ async def test_a_step_is_what_its_readings_come_to(
     await series.write(batch(readings(*_ROWS)), [])
     if refreshed:
         await _refresh(pool)
-    for seconds in (10, 90, 60, 300, 3_600, 86_400):
+    for seconds in (10, 11, 90, 60, 300, 420, 3_600, 86_400):
         found = await _points(pool, timedelta(seconds=seconds))
         assert {point.time: point.vitals for point in found} == _expected(_ROWS, timedelta(seconds=seconds))
         assert [point.time for point in found] == sorted(point.time for point in found)
@@ -84,6 +85,16 @@ async def test_a_step_is_what_its_readings_come_to(
         assert sum(point.injected for point in found) == 1
         assert sum(point.replayed for point in found) == len([row for row in _ROWS if row["origin"] == 1])
         assert sum(point.replayed + point.simulated for point in found) == len(_ROWS)
+
+
+async def test_steps_are_counted_from_1970_whatever_their_length(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
+    """Steps of seven days or hours begin where the widened span does, so that none of them is cut short."""
+    await series.write(batch(readings(*_ROWS)), [])
+    for step in (timedelta(days=7), timedelta(hours=7)):
+        span = whole_steps(_DAY, step)
+        found = await StoredData(pool, lambda _: None, lambda: _DAY.end).points(wearer(1), span, NAMES, step)
+        assert {point.time: point.vitals for point in found} == _expected(_ROWS, step)
+        assert min(point.time for point in found) >= span.start
 
 
 async def test_two_devices_do_not_walk_twice_as_far(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
