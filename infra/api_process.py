@@ -132,10 +132,8 @@ async def api_process(
             allowed_origins=allowed_origins,
         )
         from_ms = int(clock().timestamp() - _LOOK_BACK_S) * 1000
-        tasks = [
-            await stack.enter_async_context(_task(work))
-            for work in (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms))
-        ]
+        first = (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms))
+        tasks = [await stack.enter_async_context(_task(work)) for work in first]
         await follower.attached.wait()
         hub.log_id = await _log_id(reader)
         figures = (*_watching(meter, store, lags, data_dir), watch_room(folders))

@@ -56,6 +56,8 @@ class Entry(Protocol):
     offset: int
     append_ms: int
     value: bytes
+    broken: bool
+    """It could not be read when somebody asked."""
 
     def changes(self, wearers: AbstractSet[bytes]) -> Sequence[Change]:
         """Return what the record tells about these wearers, in its order."""
@@ -75,6 +77,7 @@ class FrameEntry:
     value: bytes
     read: Callable[[bytes], Frame]
     convert: Callable[[pa.RecordBatch, npt.NDArray[np.int64]], Sequence[Change]]
+    broken: bool = False
     _named: frozenset[bytes] | None = None
     _tried: bool = False
     _frame: Frame | None = None
@@ -120,6 +123,7 @@ class FrameEntry:
             try:
                 self._frame = self.read(self.value)
             except PulseraError as error:
+                self.broken = True
                 _LOG.error("a frame cannot be shown live", offset=self.offset, reason=str(error))
         return self._frame
 
@@ -132,6 +136,7 @@ class EventEntry:
     append_ms: int
     value: bytes
     read: Callable[[bytes], Change | None]
+    broken: bool = False
     _known: tuple[Change | None] | None = None
 
     def changes(self, wearers: AbstractSet[bytes]) -> Sequence[Change]:
@@ -141,7 +146,7 @@ class EventEntry:
                 self._known = (self.read(self.value),)
             except PulseraError as error:
                 _LOG.error("an event cannot be shown live", offset=self.offset, reason=str(error))
-                self._known = (None,)
+                self.broken, self._known = True, (None,)
         change = self._known[0]
         return (change,) if change is not None and change.wearer in wearers else ()
 

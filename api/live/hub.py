@@ -144,6 +144,9 @@ class Hub:
                     partition=record.partition,
                     offset=record.offset,
                 )
+            else:
+                if entry.broken:
+                    self._meter.count("unshown_total", topic=record.topic)
 
     # The clients.
 
@@ -274,6 +277,7 @@ class Hub:
         except RefusedError:
             visible = set()
         lost, gained = subscription.wearers - visible, visible - subscription.wearers
+        took_back = False
         if lost:
             self._unfollow(subscription, lost)
             subscription.wearers = subscription.wearers - lost
@@ -282,8 +286,10 @@ class Hub:
             if not visible:
                 self.close(subscription.client, subscription.id, because=refusal)
                 return
+            # What waits for a slow client may be about whom it may no longer see; a snapshot follows where it is live.
+            took_back = subscription.live and subscription.client.outbox.forget(subscription.id)
             subscription.client.refuse(subscription.id, refusal)
-        if gained:
+        if gained or took_back:
             subscription.wearers = visible
             self._restart(subscription)
 

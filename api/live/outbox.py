@@ -68,10 +68,15 @@ class Outbox:
             self._queued.append(outgoing)
         self._wake(outgoing.newest_key is None)
 
-    def forget(self, subscription: int) -> None:
-        """Take back what waits for a subscription and was not sent: it ends, or a snapshot replaces it."""
+    def forget(self, subscription: int) -> bool:
+        """Take back what waits for a subscription and was not sent: it ends, or a snapshot replaces it.
+
+        Returns whether there was any.
+        """
+        waited = len(self._queued) + len(self._newest)
         self._queued = deque(one for one in self._queued if one.subscription != subscription)
         self._newest = deque(one for one in self._newest if one.subscription != subscription)
+        return len(self._queued) + len(self._newest) < waited
 
     def take(self, most_bytes: int) -> list[Outgoing]:
         """Return what is to be sent now, up to about so many bytes; what must arrive goes first."""

@@ -339,6 +339,25 @@ def test_a_lost_wearer_leaves_the_others(hub: Hub, grants: Grants) -> None:
     assert rates(sent(client)) == [60.0]
 
 
+def test_a_lost_wearer_is_taken_out_of_what_waits(hub: Hub, grants: Grants) -> None:
+    """Updates that a slow client has not taken may be about whom it may no longer see: they go, a snapshot follows."""
+    mine = next(number for number in range(2, 99) if partition_of(made_frames.wearer(number)) == PARTITION)
+    lost = made_frames.wearer(mine)
+    grants.held[lost] = {"readings"}
+    client, again = join(hub)
+    subscription = follow(hub, client)
+    sent(client)
+    hub.take(reading(0, wearer=mine, heart_rate=90.0))
+    del grants.held[lost]
+    hub.recheck()
+    assert [message.get("code") for message in sent(client)] == ["grant_withdrawn"]
+    assert again == [subscription]
+    hub.snapshot(subscription, [(ADA, b"{}"), (lost, b'{"lost":1}')], at={PARTITION: 0}, reset=True)
+    hub.start(subscription, {PARTITION: 0})
+    (snapshot,) = sent(client)
+    assert snapshot["data"] == [{}]
+
+
 def test_a_new_grant_asks_for_a_new_snapshot(hub: Hub, grants: Grants) -> None:
     """A subscription to everybody begins anew when somebody joins, and is silent until it has."""
     client, again = join(hub)
@@ -434,6 +453,20 @@ def test_an_alert_says_what_it_says_over_http(hub: Hub, grants: Grants) -> None:
     assert update["data"]["subject"] == {"wearer": str(WEARER)}
     assert update["data"]["episode_id"] == str(episode().episode_id)
     assert update["data"]["onset"].endswith("Z")
+
+
+@pytest.mark.parametrize("topic", ["readings", "alerts"])
+def test_a_record_that_cannot_be_read_is_counted(hub: Hub, grants: Grants, counts: Counts, topic: Any) -> None:
+    """A record that no decoder takes is told to nobody, and counted once."""
+    grants.held[ADA] = {"readings", "alerts"}
+    for _ in range(2):
+        client, _again = join(hub)
+        follow(hub, client, topic=topic)
+        sent(client)
+    value = ADA.bytes + b"broken"
+    hub.take(Record(topic=f"{topic}.v1", partition=PARTITION, offset=0, append_ms=NOW_MS, key=None, value=value))
+    assert sent(client) == []
+    assert counts.counted["unshown_total"] == 1
 
 
 def test_a_record_that_cannot_be_shown_ends_nobody(
