@@ -70,6 +70,11 @@ class Findings:
     late: int = 0
     shown: list[str] = field(default_factory=list)
 
+    @property
+    def neither(self) -> int:
+        """Stored readings that are at least neither in a scored bin nor counted as late; repeats count as late too."""
+        return max(0, self.stored - self.scored - self.late)
+
     def show(self, kind: str, words: Sequence[str]) -> None:
         """Keep the first identities of a kind."""
         already = sum(line.startswith(kind) for line in self.shown)

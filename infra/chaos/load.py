@@ -55,6 +55,7 @@ class Load:
         self._episodes: list[asyncio.Task[None]] = []
         self._connections: list[asyncio.Task[None]] = []
         self._made = 0
+        self._sending_s = 0.0
 
     async def run(self) -> None:
         """Send until told to finish, then wait for the acks that are still due."""
@@ -83,7 +84,8 @@ class Load:
 
     async def _send(self) -> None:
         """Make messages evenly over devices and time; a late tick makes what it owes."""
-        begun, turn, count = time.perf_counter(), 0, len(self.steady)
+        started, turn, count = time.perf_counter(), 0, len(self.steady)
+        begun = started
         while not self.finishing.is_set():
             owed = int((time.perf_counter() - begun) * self._rate) - self._made
             if owed > MOST_OWED_S * self._rate:
@@ -95,6 +97,7 @@ class Load:
                 self._made += made
                 owed -= made
                 turn, turns = turn + 1, turns + 1
+            self._sending_s = time.perf_counter() - started
             await asyncio.sleep(TICK_S)
 
     async def _trouble(self) -> None:
@@ -174,6 +177,7 @@ class Load:
         status = {
             "finished": finished,
             "made": self._made,
+            "sending_s": round(self._sending_s, 1),
             "acked_messages": doings.acked_messages,
             "acked_readings": doings.acked_readings,
             "waiting": sum(len(device.waiting) for device in (*self.steady, *self.patients.values())),

@@ -22,7 +22,8 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Return the JSON that `pulsera chaos --json` writes."""
     return {
-        "kills": len(outcome.rounds),
+        "faults": len(outcome.rounds),
+        "kills": sum(len(one.fault.targets) for one in outcome.rounds if one.fault.kind == "kill"),
         **audited_json(outcome.audited),
         "rounds": [_round(number, one) for number, one in enumerate(outcome.rounds, start=1)],
     }
@@ -43,11 +44,13 @@ def audited_json(audited: Audited) -> dict[str, Any]:
         "wrong": found.wrong,
         "scored": found.scored,
         "late": found.late,
+        "neither": found.neither,
         "alerts_expected": alerts.expected,
         "alerts_missed": alerts.missed,
         "alerts_doubled": alerts.doubled,
         "alerts_unexpected": alerts.unexpected,
         "messages": load.get("acked_messages", 0),
+        "made_per_s": round(audited.made_per_s, 1),
         "never_acknowledged": load.get("waiting", 0),
         "lasted_s": round(audited.lasted_s, 1),
         "clients": load.get("counts", {}),
@@ -88,7 +91,7 @@ def show(facts: dict[str, Any]) -> None:
     for row in by_fault(facts["rounds"]):
         rounds.add_row(*row)
     console.print(rounds)
-    console.print(f"{facts['kills']} faults")
+    console.print(f"{facts['faults']} faults, {facts['kills']} processes killed")
     show_audit(console, facts)
 
 
@@ -97,6 +100,7 @@ def show_audit(console: Console, facts: dict[str, Any]) -> None:
     console.print(
         f"{facts['messages']} messages with {facts['acked']} readings acknowledged in {facts['lasted_s']:.0f} s: "
         f"{facts['lost']} lost, {facts['doubled']} doubled, {facts['wrong']} wrong\n"
+        f"{facts['made_per_s']:.0f} messages/s made; {facts['neither']} readings neither scored nor counted as late\n"
         f"{facts['alerts_expected']} alerts expected: {facts['alerts_missed']} missed, "
         f"{facts['alerts_doubled']} doubled ({facts['alerts_unexpected']} others)"
     )
@@ -144,7 +148,7 @@ def write_between(page: Path, name: str, text: str) -> None:
 def markdown(facts: dict[str, Any]) -> str:
     """Return the results as a section of a page."""
     lines = [
-        *audit_lines(facts, f"{facts['kills']} faults, "),
+        *audit_lines(facts, f"{facts['faults']} faults ({facts['kills']} processes killed), "),
         "",
         "| fault | rounds | well again, median s | worst s | slowest ack s |",
         "|---|---|---|---|---|",
@@ -157,7 +161,8 @@ def markdown(facts: dict[str, Any]) -> str:
 
 def audit_lines(facts: dict[str, Any], what: str) -> list[str]:
     """Return how much was sent, and the table of what became of it."""
-    load = f"at {facts['rate']:,} messages/s over {facts['connections']} devices"
+    made = f"(made: {facts['made_per_s']:,.0f})"
+    load = f"at {facts['rate']:,} messages/s {made} over {facts['connections']} devices"
     amount = (
         f"{facts['messages']:,} messages with {facts['acked']:,} readings acknowledged in {facts['lasted_s']:,.0f} s"
     )

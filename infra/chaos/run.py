@@ -72,12 +72,11 @@ async def _round(now: Scene, fault: Fault, first_patient: int, say: Say) -> Roun
     for place, decides_in_s in enumerate(DECIDES_IN_S):
         await now.load.tell("episode", str(first_patient + place), str(decides_in_s))
     await asyncio.sleep(STRIKES_AFTER_S)
-    before = now.system.pids()
-    await strike(now.system, fault)
+    struck = await strike(now.system, fault)
     ended_s, ended_ms = time.monotonic(), int(time.time() * 1000)
     trouble, waits = "not asked yet", dict[str, float]()
     while trouble and time.monotonic() - ended_s < RECOVERS_WITHIN_S:
-        trouble = await _trouble(now, before, fault, ended_s=ended_s, ended_ms=ended_ms)
+        trouble = await _trouble(now, struck, fault, ended_s=ended_s, ended_ms=ended_ms)
         if trouble:
             waited_s = time.monotonic() - ended_s
             if waited_s // SAYS_EVERY_S > max(waits.values(), default=0.0) // SAYS_EVERY_S:
@@ -89,9 +88,9 @@ async def _round(now: Scene, fault: Fault, first_patient: int, say: Say) -> Roun
     return Round(fault=fault, recovery_s=recovery_s, worst_ack_s=worst_ack_s, trouble=trouble, waits=waits)
 
 
-async def _trouble(now: Scene, before: dict[str, int], fault: Fault, *, ended_s: float, ended_ms: int) -> str:
+async def _trouble(now: Scene, struck: dict[str, int], fault: Fault, *, ended_s: float, ended_ms: int) -> str:
     """Return "" where everything works that worked before the fault, else what does not yet."""
-    if not replaced(before, now.system.pids(), fault):
+    if not replaced(struck, now.system.pids(), fault):
         return "it has not been started again"
     if trouble := await now.system.all_up():
         return trouble

@@ -24,6 +24,11 @@ from schemas.errors import SetupError
 
 SETTLES_WITHIN_S: Final = 60.0
 """What is acknowledged must be stored, and what was decided told, at the latest so long after the load's end."""
+SETTLED_AFTER_S: Final = 10.0
+"""Longer than a bin waits to be closed (7 s): what comes twice comes late, so all is audited once more."""
+AGAIN_AFTER_S: Final = 1.0
+LEAST_SHARE: Final = 0.5
+"""A run that made less than this share of the messages asked for shows nothing."""
 STEADY_S: Final = 3.0
 
 Say = Callable[[str], None]
@@ -52,6 +57,11 @@ class Audited:
     kept: Path | None = None
 
     @property
+    def made_per_s(self) -> float:
+        """Messages that the load put on the way each second, waiting ones included."""
+        return float(self.load.get("made", 0) / max(self.load.get("sending_s", 0.0), 1.0))
+
+    @property
     def breaches(self) -> list[str]:
         """Name the promises that were broken, and how often; `others` are the run's own."""
         counts = {
@@ -64,7 +74,10 @@ class Audited:
             "never acknowledged": self.load.get("waiting", 0),
             **self.others,
         }
-        return [f"{count} {name}" for name, count in counts.items() if count]
+        broken = [f"{count} {name}" for name, count in counts.items() if count]
+        if self.load and self.made_per_s < LEAST_SHARE * self.plan.rate:
+            broken.append(f"only {self.made_per_s:.0f} of {self.plan.rate} messages/s made")
+        return broken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +149,7 @@ async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: 
     say("auditing every acknowledged reading")
     values = table_of_values(audited.plan.seed)
     deadline_s = time.monotonic() + SETTLES_WITHIN_S
+    was_kept = False
     while True:
         late = time.monotonic() > deadline_s
         try:
@@ -147,10 +161,13 @@ async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: 
                     f"The auditor has no answer: {error or type(error).__name__}", next_step="Read the logs."
                 ) from error
             say(f"asking again: {error or type(error).__name__}")
-        else:
-            if late or not (audited.findings.lost or audited.alerts.missed):
-                break
-        await asyncio.sleep(1.0)
+            await asyncio.sleep(AGAIN_AFTER_S)
+            continue
+        is_kept = not (audited.findings.lost or audited.alerts.missed)
+        if late or (is_kept and was_kept):
+            break
+        was_kept = is_kept
+        await asyncio.sleep(SETTLED_AFTER_S if is_kept else AGAIN_AFTER_S)
     carer = now.carer
     audited.carer = {"connections": carer.connections, "repeats": carer.repeats, "resets": carer.resets}
 

@@ -24,6 +24,7 @@ from schemas.errors import SetupError
 
 READY_WITHIN_S: Final = 180.0
 END_WITHIN_S: Final = 60.0
+STRUCK_WITHIN_S: Final = 30.0
 STOPPED_FOR_S: Final = 10.0
 HELD_FOR_S: Final = 1.0
 KEEPERS: Final = ("kafka", "postgres")
@@ -162,10 +163,10 @@ async def make_people(system: System, count: int) -> list[tuple[str, str, str]]:
         return list(await asyncio.gather(*(one(number) for number in range(count))))
 
 
-async def strike(system: System, fault: Fault) -> None:
-    """Do to the targets what the fault says; return when it is done to them (stopped ones run again)."""
-    pids = system.pids()
-    victims = [(target, psutil.Process(pids[target])) for target in fault.targets if psutil.pid_exists(pids[target])]
+async def strike(system: System, fault: Fault) -> dict[str, int]:
+    """Do to the targets what the fault says; return whom it met when it is done (stopped ones run again)."""
+    pids = await _there(system, fault.targets)
+    victims = [(target, psutil.Process(pid)) for target, pid in pids.items()]
     if fault.kind == "kill":
         await _kill(victims)
     elif fault.kind == "restart":
@@ -175,6 +176,21 @@ async def strike(system: System, fault: Fault) -> None:
     else:
         with _stopped([process for _, process in victims]):
             await asyncio.sleep(EVICTED_FOR_S if fault.kind == "evict" else STOPPED_FOR_S)
+    return pids
+
+
+async def _there(system: System, targets: Sequence[str]) -> dict[str, int]:
+    """Return the targets' processes once all of them run: one that is just being started again cannot be struck."""
+    deadline_s = time.monotonic() + STRUCK_WITHIN_S
+    while True:
+        pids = system.pids()
+        found = {target: pids[target] for target in targets if target in pids and psutil.pid_exists(pids[target])}
+        if len(found) == len(targets):
+            return found
+        if time.monotonic() > deadline_s:
+            lacking = ", ".join(target for target in targets if target not in found)
+            raise SetupError(f"There is no {lacking} to strike.", next_step="Read its log.")
+        await asyncio.sleep(_POLL_S)
 
 
 async def _kill(victims: list[tuple[str, psutil.Process]]) -> None:
@@ -207,6 +223,6 @@ def _stopped(processes: list[psutil.Process]) -> Iterator[None]:
                 process.resume()
 
 
-def replaced(before: dict[str, int], now: dict[str, int], fault: Fault) -> bool:
+def replaced(struck: dict[str, int], now: dict[str, int], fault: Fault) -> bool:
     """Return whether the processes that the fault ended have successors."""
-    return fault.kind in {"stop", "evict"} or all(now.get(name) != before.get(name) for name in fault.targets)
+    return fault.kind in {"stop", "evict"} or all(now.get(name, pid) != pid for name, pid in struck.items())

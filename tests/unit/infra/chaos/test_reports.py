@@ -39,7 +39,7 @@ def test_the_json_has_the_keys_that_are_promised() -> None:
         "acked lost doubled wrong alerts_expected alerts_missed alerts_doubled kills seed rounds machine date commit"
     )
     assert set(promised.split()) <= facts.keys()
-    assert facts["kills"] == 3
+    assert (facts["faults"], facts["kills"]) == (3, 2)
     assert facts["rounds"][2]["recovery_s"] is None
 
 
@@ -56,8 +56,17 @@ def test_breaches_are_named_and_counted() -> None:
     audited = Audited(plan=PLAN)
     assert audited.breaches == []
     audited.findings.lost = 2
-    audited.load = {"waiting": 1, "counts": {"refused": 3, "split": 9}}
+    audited.load = {"waiting": 1, "counts": {"refused": 3, "split": 9}, "made": 30_000, "sending_s": 10.0}
     assert audited.breaches == ["2 lost", "3 refused", "1 never acknowledged"]
+
+
+def test_a_run_that_was_hardly_loaded_shows_nothing() -> None:
+    """Nothing lost of next to nothing is a breach: the load must have made half of what was asked at least."""
+    audited = Audited(plan=PLAN)
+    audited.load = {"made": 14_000, "sending_s": 10.0}
+    assert audited.breaches == ["only 1400 of 3000 messages/s made"]
+    audited.load = {"made": 16_000, "sending_s": 10.0}
+    assert audited.breaches == []
 
 
 def test_figures_go_to_their_place_in_a_page(tmp_path: Path) -> None:
