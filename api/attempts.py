@@ -1,4 +1,7 @@
-"""How often somebody may try to sign in: so many attempts an address, so many for all together. No I/O."""
+"""How often somebody may try to sign in: so many attempts an address, so many for all together. No I/O.
+
+Whoever sits at the computer itself does not count among all: strangers cannot keep the operator out.
+"""
 
 import ipaddress
 from collections import OrderedDict
@@ -55,17 +58,21 @@ class Attempts:
     def take(self, address: str) -> float:
         """Use up an attempt of an address; return 0, or after how many seconds to try again: then none was used."""
         now_s = self._now_s()
-        mine = self._of(address, now_s)
-        wait_s = max(mine.wait_s(now_s=now_s), self._all.wait_s(now_s=now_s))
+        buckets = self._buckets(address, now_s)
+        wait_s = max(bucket.wait_s(now_s=now_s) for bucket in buckets)
         if wait_s == 0.0:
-            mine.take()
-            self._all.take()
+            for bucket in buckets:
+                bucket.take()
         return wait_s
 
     def give_back(self, address: str) -> None:
         """Return the attempt of somebody who was let in."""
-        self._of(address, self._now_s()).give_back()
-        self._all.give_back()
+        for bucket in self._buckets(address, self._now_s()):
+            bucket.give_back()
+
+    def _buckets(self, address: str, now_s: float) -> tuple[Bucket, ...]:
+        mine = self._of(address, now_s)
+        return (mine,) if is_loopback(address) else (mine, self._all)
 
     def _of(self, address: str, now_s: float) -> Bucket:
         name = network(address)
@@ -76,6 +83,16 @@ class Attempts:
                 self._addresses.popitem(last=False)
         self._addresses.move_to_end(name)
         return found
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether somebody asks from the computer itself, or through a proxy on it that is not named."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def network(address: str) -> str:

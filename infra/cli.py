@@ -247,7 +247,11 @@ def replay(
     wearer: Annotated[str | None, typer.Option(help="Name of the wearer; used again if there is one.")] = None,
     url: Annotated[str | None, typer.Option(help="Device socket. Default: the running `pulsera up`.")] = None,
     token: Annotated[
-        str | None, typer.Option(envvar="PULSERA_DEVICE_TOKEN", help="A device's token. Default: makes a device.")
+        str | None,
+        typer.Option(
+            envvar="PULSERA_DEVICE_TOKEN",
+            help="A device's token; others see it in `ps` unless the variable gives it. Default: makes a device.",
+        ),
     ] = None,
 ) -> None:
     """Send a recording through the device socket, its times shifted so that its present is now.

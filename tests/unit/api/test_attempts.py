@@ -1,6 +1,6 @@
 """So many attempts an address and for all together; what succeeds costs nothing, and memory is bounded."""
 
-from api.attempts import BURST, BURST_OF_ALL, EACH_S, MOST_ADDRESSES, Attempts, network
+from api.attempts import BURST, BURST_OF_ALL, EACH_S, MOST_ADDRESSES, Attempts, is_loopback, network
 
 
 class Clock:
@@ -56,3 +56,17 @@ def test_addresses_are_forgotten() -> None:
         clock.now_s += 1.0
         attempts.take(f"10.{number // 65_536}.{number // 256 % 256}.{number % 256}")
     assert len(attempts._addresses) == MOST_ADDRESSES
+
+
+def test_strangers_keep_nobody_out_who_sits_at_the_computer() -> None:
+    """When all together have used up their attempts, one from loopback is still let through, up to its own bound."""
+    attempts = Attempts(lambda: 0.0)
+    for number in range(BURST_OF_ALL):
+        assert attempts.take(f"10.0.{number // BURST}.1") == 0.0
+    assert attempts.take("10.9.9.9") > 0
+    for _ in range(BURST):
+        assert attempts.take("127.0.0.1") == 0.0
+    assert attempts.take("127.0.0.1") > 0
+    assert attempts.take("::1") == 0.0
+    assert not is_loopback("::ffff:10.0.0.1")
+    assert is_loopback("::ffff:127.0.0.1")
