@@ -51,7 +51,7 @@ async def _compressed(pool: asyncpg.Pool) -> list[bool]:
 
 
 async def test_the_database_has_hypertables_and_their_policies(pool: asyncpg.Pool) -> None:
-    """Readings and scores are hypertables of days; they and both sums are compressed, the sums refreshed, by policies."""
+    """Readings and scores are hypertables of days; policies compress them and both sums, and refresh the sums."""
     assert await read_variant(pool) == "timescaledb"
     tables = await pool.fetch(
         "SELECT hypertable_name AS name, time_interval FROM timescaledb_information.dimensions "
