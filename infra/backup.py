@@ -19,6 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from infra.timescale.backup import Contents, Copy, Piece, put_back, snapshot
+from infra.timescale.migrate import read_migrations
 from schemas.errors import SetupError
 
 FORMAT: Final = 1
@@ -221,6 +222,11 @@ def _manifest(folder: Path) -> Manifest:
         raise SetupError(
             f"The backup has form {manifest.format}, this release knows {FORMAT}.",
             next_step=f"Restore it with release {manifest.release}.",
+        )
+    if manifest.schema > (known := len(read_migrations())):
+        raise SetupError(
+            f"The backup has schema {manifest.schema}, this release knows {known}.",
+            next_step=f"Restore it with release {manifest.release}, or a newer one.",
         )
     return manifest
 

@@ -4,6 +4,7 @@ Rows of one snapshot are read, table by table and day by day. They are written i
 have made, so that a copy may move between PostgreSQL's own partitions and TimescaleDB's hypertables.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from schemas.errors import SetupError
 DAILY: Final = {"readings": "time", "scores": "bin"}
 """Tables that are cut into days, and the time that decides."""
 _OURS_BY_MIGRATION: Final = frozenset({"schema_migrations", "schema_variant"})
+_VARIANTS_BEGIN: Final = 4
+"""This migration makes hypertables in the place of tables that it takes for empty: rows are written after it."""
 _SKIPPED_NUMBERS: Final = 100_000
 """Devices that were made after the copy have numbers that the log knows: new ones begin beyond them."""
 _DAY: Final = timedelta(days=1)
@@ -51,6 +54,10 @@ _CHUNKS: Final = """
 SELECT range_start, range_end FROM timescaledb_information.chunks WHERE hypertable_name = $1 ORDER BY range_start
 """
 _SEQUENCES: Final = "SELECT sequencename AS name, last_value FROM pg_sequences WHERE schemaname = 'public'"
+_DISCONNECT: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'
+"""
+_DISCONNECT_EVERY_S: Final = 0.1
 _OFFSETS: Final = "SELECT family, topic, partition, next_offset FROM processor_state ORDER BY family, topic, partition"
 
 
@@ -242,13 +249,14 @@ async def put_back(url: str, copy: Copy, *, told: Told) -> int:
     """
     name = urlsplit(url).path.lstrip("/")
     aside = f"{name}_restoring"
+    server = _with_database(url, "postgres")
     with database_errors():
-        keeper = await asyncpg.connect(_with_database(url, "postgres"))
+        keeper = await asyncpg.connect(server)
         try:
             await _make(keeper, aside)
             try:
                 generation = await _fill(_with_database(url, aside), copy, told)
-                await _swap(keeper, aside=aside, name=name)
+                await _swap(keeper, server, aside=aside, name=name)
             except BaseException:
                 await keeper.execute(f"DROP DATABASE IF EXISTS {_quoted(aside)} WITH (FORCE)")
                 raise
@@ -272,15 +280,38 @@ async def _make(keeper: asyncpg.Connection, name: str) -> None:
         ) from error
 
 
-async def _swap(keeper: asyncpg.Connection, *, aside: str, name: str) -> None:
-    await keeper.execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
-    await keeper.execute(f"ALTER DATABASE {_quoted(aside)} RENAME TO {_quoted(name)}")
+async def _swap(keeper: asyncpg.Connection, url: str, *, aside: str, name: str) -> None:
+    """Give the new database the old one's name, both in one transaction: at no moment is there neither of them."""
+    replaced = f"{name}_replaced"
+    await keeper.execute(f"DROP DATABASE IF EXISTS {_quoted(replaced)} WITH (FORCE)")
+    cutter = await asyncpg.connect(url)
+    try:
+        async with keeper.transaction():
+            if await keeper.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name):
+                await _rename(keeper, cutter, name, replaced)
+            await _rename(keeper, cutter, aside, name)
+    finally:
+        await cutter.close()
+    await keeper.execute(f"DROP DATABASE IF EXISTS {_quoted(replaced)} WITH (FORCE)")
+
+
+async def _rename(keeper: asyncpg.Connection, cutter: asyncpg.Connection, old: str, new: str) -> None:
+    """Rename a database whoever uses it: while the server waits for sessions to end no new ones begin, so cut them."""
+    renaming = asyncio.create_task(keeper.execute(f"ALTER DATABASE {_quoted(old)} RENAME TO {_quoted(new)}"))
+    try:
+        while not renaming.done():
+            await cutter.execute(_DISCONNECT, old)
+            await asyncio.wait({renaming}, timeout=_DISCONNECT_EVERY_S)
+        await renaming
+    finally:
+        renaming.cancel()
+        await asyncio.wait({renaming})
 
 
 async def _fill(url: str, copy: Copy, told: Told) -> int:
     pool = await asyncpg.create_pool(url, min_size=1, max_size=2, command_timeout=None)
     try:
-        await apply_migrations(pool, upto=copy.contents.schema)
+        await apply_migrations(pool, upto=max(copy.contents.schema, _VARIANTS_BEGIN))
         async with pool.acquire() as connection:
             await _load(connection, pool, copy, told)
             for sequence, last in copy.sequences.items():

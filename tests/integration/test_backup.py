@@ -13,7 +13,7 @@ import pytest
 from infra.backup import MANIFEST, back_up, restore, verified
 from infra.embedded.postgres import client_program
 from infra.timescale.backup import holds_something
-from infra.timescale.migrate import check_log, check_schema_version, remember_log
+from infra.timescale.migrate import apply_migrations, check_log, check_schema_version, remember_log
 from infra.timescale.people import PeopleTable
 from infra.timescale.series import TimescaleSeries
 from infra.timescale.state import TimescaleStateStore
@@ -42,6 +42,15 @@ def elsewhere(database_url: str) -> Iterator[str]:
     yield urlsplit(database_url)._replace(path=f"/{name}").geturl()
     done = [str(client_program("dropdb")), "--if-exists", "--force", f"--maintenance-db={database_url}", name]
     subprocess.run(done, check=True, capture_output=True)
+
+
+@pytest.fixture
+def early(postgres_dsn: str) -> Iterator[str]:
+    """An empty database on PostgreSQL, whichever kind the test's other one is of."""
+    name = f"test_{uuid4().hex}"
+    subprocess.run([client_program("createdb"), f"--maintenance-db={postgres_dsn}", name], check=True)
+    yield urlsplit(postgres_dsn)._replace(path=f"/{name}").geturl()
+    subprocess.run([client_program("dropdb"), "--force", f"--maintenance-db={postgres_dsn}", name], check=True)
 
 
 @pytest.fixture
@@ -208,6 +217,69 @@ async def test_a_restore_that_fails_leaves_what_was_there(
         await _restored(tmp_path / "b", database_url)
     assert await _dump(filled) == before
     assert not await holds_something(f"{database_url}_restoring")
+
+
+async def test_who_is_connected_does_not_cost_both_databases(
+    filled: asyncpg.Pool, database_url: str, tmp_path: Path
+) -> None:
+    """Sessions on the old and on the half-made database are cut off when the one takes the other's name."""
+    await back_up(database_url, tmp_path / "b", say=quiet)
+    before = await _dump(filled)
+    sessions: list[subprocess.Popen[bytes]] = []
+
+    def look_in(_: str) -> None:
+        if not sessions:
+            sessions.append(_session(f"{database_url}_restoring"))
+            sessions.append(_session(database_url))
+
+    try:
+        with verified(tmp_path / "b", say=quiet) as backup:
+            await restore(backup, database_url, new_log=False, say=look_in)
+    finally:
+        for session in sessions:
+            session.communicate()
+    assert not await holds_something(f"{database_url}_restoring")
+    assert not await holds_something(f"{database_url}_replaced")
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as pool:
+        assert await _dump(pool) == before
+
+
+def _session(url: str) -> subprocess.Popen[bytes]:
+    """Return a client that is connected to a database, and stays so."""
+    client = [str(client_program("psql")), "-qAt", "-d", url]
+    session = subprocess.Popen(client, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert session.stdin is not None
+    assert session.stdout is not None
+    session.stdin.write(b"SELECT 1;\n")
+    session.stdin.flush()
+    assert session.stdout.readline() == b"1\n"
+    return session
+
+
+async def test_an_early_backup_comes_back_whole_into_either_kind_of_database(
+    early: str, elsewhere: str, tmp_path: Path
+) -> None:
+    """A backup of a schema from before there were two variants keeps its readings, and gets this release's schema."""
+    async with asyncpg.create_pool(early, min_size=1, max_size=2) as pool:
+        await apply_migrations(pool, upto=3)
+        store = TimescaleSeries(pool, family="storage", version="1", cluster_id="log")
+        await store.write(batch(readings({"heart_rate": 61.0}, {"wearer": 6})), [])
+    manifest = await back_up(early, tmp_path / "b", say=quiet)
+    assert manifest.schema == 3
+    await _restored(tmp_path / "b", elsewhere)
+    async with asyncpg.create_pool(elsewhere, min_size=1, max_size=2) as pool:
+        assert await pool.fetchval("SELECT count(*) FROM readings") == 2
+        await check_schema_version(pool)
+
+
+@pytest.mark.usefixtures("filled")
+async def test_a_backup_of_a_later_release_is_refused(database_url: str, tmp_path: Path) -> None:
+    """A schema that this release does not know is named before anything is touched."""
+    manifest = await back_up(database_url, tmp_path / "b", say=quiet)
+    text = (tmp_path / "b" / MANIFEST).read_text()
+    (tmp_path / "b" / MANIFEST).write_text(text.replace(f'"schema": {manifest.schema}', '"schema": 900'))
+    with pytest.raises(SetupError, match=r"schema 900.*newer one"), verified(tmp_path / "b", say=quiet):
+        pass
 
 
 async def test_a_backup_takes_the_place_of_what_is_there(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.timescale.backup import _VARIANTS_BEGIN
 from infra.timescale.migrate import Applied, Migration, pending, read_migrations
 from infra.timescale.variant import Variant
 from schemas.errors import SetupError
@@ -83,3 +84,9 @@ def test_both_variants_have_every_migration() -> None:
     """Databases of both variants come to the same schema number."""
     plain, hypertables = read_migrations(), read_migrations(variant="timescaledb")
     assert [one.version for one in plain] == [one.version for one in hypertables]
+
+
+def test_rows_of_a_backup_come_after_the_first_migration_of_two_variants() -> None:
+    """A restore writes rows once the tables are those of their variant: the migration that makes them drops rows."""
+    both = zip(read_migrations(), read_migrations(variant="timescaledb"), strict=True)
+    assert next(one.version for one, other in both if one.sha256 != other.sha256) == _VARIANTS_BEGIN
