@@ -33,7 +33,7 @@ from infra.kafka.reader import KafkaReader
 from infra.live_sockets import LiveSocketProtocol
 from infra.metrics.exposition import Exposition
 from infra.metrics.meter import PrometheusMeter
-from infra.metrics.watch import OFTEN_S, SELDOM_S, disk_questions, watch
+from infra.metrics.watch import OFTEN_S, SELDOM_S, Ask, disk_questions, watch
 from infra.probes import SystemProbes
 from infra.timescale.api_store import ApiStore
 from infra.timescale.audit import AuditTrail
@@ -184,8 +184,12 @@ def _watching(
     """Return the work that keeps up the figures of the whole system: the API sees it, also when a worker is dead."""
     often = [("lag_seconds", {"family": family}, ask) for family, ask in _by_family(lags).items()]
     seldom = [("database_bytes", {}, store.figures.size_bytes), *disk_questions(data_dir)]
+    single: Sequence[tuple[str, Mapping[str, str], Ask]] = [
+        ("outbox_age_seconds", {}, store.figures.outbox_age_s),
+        ("audit_lost_lines", {}, store.audit.count_lost),
+    ]
     return (
-        watch(meter, [*often, ("outbox_age_seconds", {}, store.figures.outbox_age_s)], every_s=OFTEN_S),
+        watch(meter, [*often, *single], every_s=OFTEN_S),
         watch(meter, seldom, every_s=SELDOM_S),
     )
 

@@ -72,6 +72,8 @@ METRICS: tuple[Metric, ...] = (
            help="seconds of the log between what was appended and what a family has done"),
     Metric(name="outbox_age_seconds", kind="gauge", by=_API,
            help="age of the oldest change of an alert not yet published"),
+    Metric(name="audit_lost_lines", kind="gauge", by=_API,
+           help="lines of the audit lost since the start, because too many waited for the database"),
     Metric(name="database_bytes", kind="gauge", by=_API, help="size of the database on its disk"),
     Metric(name="disk_bytes", kind="gauge", by=_API, help="size of the file system that holds the data folder"),
     Metric(name="disk_free_bytes", kind="gauge", by=_API, help="what is left of it for an ordinary user"),

@@ -29,7 +29,7 @@ class AuditTrail:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._waiting: deque[AuditEntry] = deque()
-        self._lost = 0
+        self._lost = self._said = 0
 
     def note(self, entry: AuditEntry) -> None:
         """Hand in a line."""
@@ -37,6 +37,10 @@ class AuditTrail:
         if len(self._waiting) > _MOST_WAITING:
             self._waiting.popleft()
             self._lost += 1
+
+    async def count_lost(self) -> float:
+        """Return how many lines were lost so far."""
+        return float(self._lost)
 
     async def run(self) -> None:
         """Write what waits, twice a second, until cancelled."""
@@ -53,9 +57,9 @@ class AuditTrail:
         Raises:
             DatabaseAwayError: What is not written still waits.
         """
-        if self._lost:
-            _LOG.error("audit lines were lost while the database was away", lines=self._lost)
-            self._lost = 0
+        if self._lost > self._said:
+            _LOG.error("audit lines were lost while the database was away", lines=self._lost - self._said)
+            self._said = self._lost
         while self._waiting:
             lines = [self._waiting.popleft() for _ in range(min(_MOST_AT_ONCE, len(self._waiting)))]
             try:
