@@ -18,9 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-_END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+_BEGIN: Final = b"\xff\xff\xff\xff"
+_END: Final = _BEGIN + bytes(4)
 _DICTIONARY, _BATCH = 2, 3
 _ID_BYTES: Final = 16
+_METADATA_MOST: Final = 4_096
+"""Ours take less than half of it; what anybody else writes is not remembered at any size."""
 
 Kind = Literal["numbers", "bits", "ids", "texts", "lists"]
 
@@ -107,12 +110,6 @@ class Columns:
         found: list[Any] = self._dictionaries[self._layout.fields[name].dictionary]
         return found
 
-    def lists(self, name: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Return where each row's list begins, and the last ends, shape (rows + 1,), and what they are parts of."""
-        field = self._layout.fields[name]
-        bounds = np.frombuffer(self._data, "<i4", self.rows + 1, self._starts[field.buffer + 1])
-        return bounds, np.frombuffer(self._data, "<f4", int(bounds[-1]), self._starts[field.buffer + 3])
-
     def _bits(self, buffer: int) -> npt.NDArray[np.bool_]:
         packed = np.frombuffer(self._data, np.uint8, (self.rows + 7) // 8, self._starts[buffer])
         return np.unpackbits(packed, count=self.rows, bitorder="little").view(np.bool_)
@@ -176,8 +173,15 @@ class _Message(NamedTuple):
 
 
 def _message(data: bytes, at: int) -> tuple[_Message, int]:
-    """Return the message at a position, and where its body begins."""
-    body = at + 8 + _u32(data, at + 4)
+    """Return the message at a position, and where its body begins.
+
+    Raises:
+        ValueError: None begins there, or its metadata are larger than ours.
+    """
+    length = _u32(data, at + 4)
+    if data[at : at + 4] != _BEGIN or length > _METADATA_MOST:
+        raise ValueError("There is no message of ours.")
+    body = at + 8 + length
     return _parsed(data[at + 8 : body]), body
 
 
@@ -217,6 +221,8 @@ def _dictionary(data: bytes, body: int, message: _Message, kind: Kind) -> list[A
         found: list[Any] = np.frombuffer(data, f"V{_ID_BYTES}", message.rows, start).tolist()
         return found
     bounds = struct.unpack_from(f"<{message.rows + 1}i", data, start) if message.rows else ()
+    if any(end < begin for begin, end in pairwise(bounds)):
+        raise ValueError("Texts of a dictionary overlap.")
     start = body + message.starts[2]
     return [data[start + begin : start + end].decode() for begin, end in pairwise(bounds)]
 
