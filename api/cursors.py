@@ -40,20 +40,21 @@ def open_page(kind: str, cursor: str | None, *types: type) -> tuple[Any, ...] | 
         raise _refusal() from error
 
 
-def log_cursor(log_id: str, topic: str, offsets: Mapping[int, int]) -> str:
-    """Return the cursor of a live topic: the next offset of each partition, sealed with the identity of the log."""
+def log_cursor(seal: str, topic: str, offsets: Mapping[int, int]) -> str:
+    """Return the cursor of a live topic: the next offset of each partition, sealed with what it is good for."""
     body = msgspec.msgpack.encode([topic, *(part for pair in sorted(offsets.items()) for part in pair)])
-    return urlsafe_b64encode(_seal(log_id, body) + body).rstrip(b"=").decode()
+    return urlsafe_b64encode(_seal(seal, body) + body).rstrip(b"=").decode()
 
 
-def open_log(log_id: str, topic: str, cursor: str) -> dict[int, int] | None:
-    """Return the next offset of each partition in a live cursor; None where it is not one of this topic and log.
+def open_log(seal: str, topic: str, cursor: str) -> dict[int, int] | None:
+    """Return the next offset of each partition in a live cursor; None where it is not one of this topic and seal.
 
-    The seal finds damage and another log's offsets. It is no secret: who makes up a cursor misleads nobody else.
+    The seal finds damage, another log's offsets and another view. It is no secret: who makes up a cursor misleads
+    nobody else.
     """
     try:
         raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        if raw[:_SEAL_BYTES] != _seal(log_id, raw[_SEAL_BYTES:]):
+        if raw[:_SEAL_BYTES] != _seal(seal, raw[_SEAL_BYTES:]):
             return None
         named, *rest = msgspec.msgpack.decode(raw[_SEAL_BYTES:], type=list[str | int])
     except (msgspec.MsgspecError, binascii.Error, ValueError, RecursionError):
@@ -64,8 +65,8 @@ def open_log(log_id: str, topic: str, cursor: str) -> dict[int, int] | None:
     return dict(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def _seal(log_id: str, body: bytes) -> bytes:
-    return zlib.crc32(body, zlib.crc32(log_id.encode())).to_bytes(_SEAL_BYTES, "big")
+def _seal(seal: str, body: bytes) -> bytes:
+    return zlib.crc32(body, zlib.crc32(seal.encode())).to_bytes(_SEAL_BYTES, "big")
 
 
 def _pack(parts: list[Any]) -> str:

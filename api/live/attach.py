@@ -134,7 +134,7 @@ async def _resume(sources: Sources, subscription: Subscription, since: str) -> b
     """Queue every change after a cursor and start; return False where the log cannot tell all of them."""
     if subscription.name not in {"alerts", "episodes"}:
         return False
-    known = open_log(sources.hub.log_id, subscription.name, since)
+    known = open_log(subscription.seal, subscription.name, since)
     if known is None or any(partition not in known for partition in subscription.partitions):
         return False
     at = {partition: known[partition] for partition in subscription.partitions}

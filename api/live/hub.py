@@ -1,5 +1,6 @@
 """The hub: takes records of the log in, hands every follower what it may see. No I/O; a clock and grants are given."""
 
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -59,6 +60,7 @@ class Subscription:
     scope: Scope
     wearer: UUID | None
     wearers: set[bytes]
+    seal: str
     since: str | None = None
     live: bool = False
     ended: bool = False
@@ -184,6 +186,7 @@ class Hub:
         if len(client.subscriptions) >= MOST_SUBSCRIPTIONS:
             raise RefusedError(429, "too_many", f"A socket may hold {MOST_SUBSCRIPTIONS} subscriptions.")
         topic, scope = _TOPICS[request.topic]
+        visible = self._visible(client.caller, request.wearer, scope)
         subscription = Subscription(
             client=client,
             id=request.id,
@@ -191,7 +194,8 @@ class Hub:
             topic=topic,
             scope=scope,
             wearer=request.wearer,
-            wearers=self._visible(client.caller, request.wearer, scope),
+            wearers=visible,
+            seal=seal_of(self.log_id, visible),
             since=request.since,
         )
         client.subscriptions[request.id] = subscription
@@ -225,7 +229,7 @@ class Hub:
         outbox.forget(subscription.id)
         visible = b",".join(body for wearer, body in data if wearer.bytes in subscription.wearers)
         marks = (b',"reset":true' if reset else b"") + (b',"behind_s":%.1f' % behind_s if behind_s is not None else b"")
-        cursor = log_cursor(self.log_id, subscription.name, at).encode()
+        cursor = log_cursor(subscription.seal, subscription.name, at).encode()
         message = b'{"type":"snapshot","id":%d,"data":[%b],"cursor":"%b"%b}' % (subscription.id, visible, cursor, marks)
         outbox.put(Outgoing(message=message, subscription=subscription.id))
 
@@ -247,7 +251,7 @@ class Hub:
         """Queue what an older record tells; its delay is not that of the live way, so it is not counted."""
         changes = entry.changes(subscription.wearers)
         if changes:
-            cursor = log_cursor(self.log_id, subscription.name, reached).encode()
+            cursor = log_cursor(subscription.seal, subscription.name, reached).encode()
             for change in changes:
                 subscription.client.outbox.put(_update(subscription.id, change, cursor, counted=False))
 
@@ -280,7 +284,7 @@ class Hub:
         took_back = False
         if lost:
             self._unfollow(subscription, lost)
-            subscription.wearers = subscription.wearers - lost
+            self._narrow_or_widen(subscription, subscription.wearers - lost)
             names = ", ".join(sorted(str(UUID(bytes=raw)) for raw in lost))
             refusal = RefusedError(403, "grant_withdrawn", f"You may no longer see the {subscription.name} of {names}.")
             if not visible:
@@ -290,8 +294,12 @@ class Hub:
             took_back = subscription.live and subscription.client.outbox.forget(subscription.id)
             subscription.client.refuse(subscription.id, refusal)
         if gained or took_back:
-            subscription.wearers = visible
+            self._narrow_or_widen(subscription, visible)
             self._restart(subscription)
+
+    def _narrow_or_widen(self, subscription: Subscription, wearers: set[bytes]) -> None:
+        subscription.wearers = wearers
+        subscription.seal = seal_of(self.log_id, wearers)
 
     def _visible(self, caller: Caller, wearer: UUID | None, scope: Scope) -> set[bytes]:
         if wearer is None:
@@ -304,24 +312,25 @@ class Hub:
         return {wearer.bytes}
 
     def _fan_out(self, entry: Entry, record: LogRecord, followers: Mapping[bytes, Collection[Subscription]]) -> None:
-        """Queue what a record tells; sockets that gave their subscription the same id share the same bytes."""
-        cursors: dict[bool, bytes] = {}
+        """Queue what a record tells; sockets that follow the same people under the same id share the same bytes."""
+        cursors: dict[tuple[bool, str], bytes] = {}
         for change in entry.changes(followers.keys()):
-            made: dict[tuple[int, bool], Outgoing] = {}
+            made: dict[tuple[int, bool, str], Outgoing] = {}
             for subscription in followers[change.wearer]:
-                kind = (subscription.id, subscription.wearer is None)
+                view = (subscription.wearer is None, subscription.seal)
+                kind = (subscription.id, *view)
                 outgoing = made.get(kind)
                 if outgoing is None:
-                    cursor = cursors.get(kind[1])
+                    cursor = cursors.get(view)
                     if cursor is None:
-                        cursor = cursors[kind[1]] = self._cursor(subscription, record)
+                        cursor = cursors[view] = self._cursor(subscription, record)
                     outgoing = made[kind] = _update(subscription.id, change, cursor, counted=True)
                 subscription.client.outbox.put(outgoing)
 
     def _cursor(self, subscription: Subscription, record: LogRecord) -> bytes:
         whole = subscription.wearer is None
         at = self.recent.positions(record.topic) if whole else {record.partition: record.offset + 1}
-        return log_cursor(self.log_id, subscription.name, at).encode()
+        return log_cursor(subscription.seal, subscription.name, at).encode()
 
     def _tell_anew(self, topic: str, partition: int) -> None:
         for subscription in {one for found in self._followers[topic][partition].values() for one in found}:
@@ -350,6 +359,15 @@ class Hub:
         self._unfollow(subscription, subscription.wearers)
         subscription.client.subscriptions.pop(subscription.id, None)
         subscription.client.outbox.forget(subscription.id)
+
+
+def seal_of(log_id: str, wearers: Collection[bytes]) -> str:
+    """Return what cursors are sealed with: the log and who is followed.
+
+    A cursor that was given when others were followed so begins anew: what is open of somebody granted meanwhile lies
+    before it and would never be told.
+    """
+    return f"{log_id}/{zlib.crc32(b''.join(sorted(wearers))):08x}"
 
 
 def _update(number: int, change: Change, cursor: bytes, *, counted: bool) -> Outgoing:

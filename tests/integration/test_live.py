@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from api.cursors import log_cursor
+from api.live.hub import seal_of
 from api.live.socket import MOST_MESSAGE_BYTES
 from infra.timescale.care import raise_generation
 from schemas.topics import ALERTS, partition_of
@@ -156,15 +157,16 @@ async def test_a_stale_cursor_gets_a_snapshot_marked_as_reset(api: RunningApi) -
     """A cursor beyond the log, of another log, changed or of no meaning, and any of readings, begin anew."""
     wearer = await api.wearer()
     await api.care(wearer, episode(wearer))
-    log_id = api.process.hub.log_id
+    seal = seal_of(api.process.hub.log_id, [wearer.bytes])
     every = dict.fromkeys(range(12), 0)
-    good = log_cursor(log_id, "alerts", every)
+    good = log_cursor(seal, "alerts", every)
     async with api.live(api.admin) as socket:
         refused = [
-            log_cursor(log_id, "alerts", dict.fromkeys(range(12), 10**9)),
-            log_cursor(log_id, "alerts", {0: 0}),
-            log_cursor("another cluster", "alerts", every),
-            log_cursor(log_id, "episodes", every),
+            log_cursor(seal, "alerts", dict.fromkeys(range(12), 10**9)),
+            log_cursor(seal, "alerts", {0: 0}),
+            log_cursor(seal_of("another cluster", [wearer.bytes]), "alerts", every),
+            log_cursor(seal, "episodes", every),
+            log_cursor(seal_of(api.process.hub.log_id, []), "alerts", every),
             good[:9] + ("A" if good[9] != "A" else "B") + good[10:],
             "nonsense",
         ]
@@ -172,8 +174,24 @@ async def test_a_stale_cursor_gets_a_snapshot_marked_as_reset(api: RunningApi) -
             snapshot = await subscribe(socket, number, "alerts", since=cursor)
             assert (snapshot["type"], snapshot["reset"], len(snapshot["data"])) == ("snapshot", True, 1), cursor
         for number, topic in enumerate(("readings", "scores"), start=100):
-            snapshot = await subscribe(socket, number, topic, since=log_cursor(log_id, topic, every))
+            snapshot = await subscribe(socket, number, topic, since=log_cursor(seal, topic, every))
             assert snapshot["reset"] is True
+
+
+async def test_who_is_granted_while_a_client_was_away_is_told_with_what_is_open(api: RunningApi) -> None:
+    """An alert that was raised before a carer might see it is not missed by one who resumes from before the grant."""
+    first, second = await api.wearer(), await api.wearer("Bea")
+    user, token = await api.carer(first, "alerts")
+    await api.care(second, episode(second))
+    async with api.live(token) as socket:
+        before = await subscribe(socket, 1, "alerts")
+    assert before["data"] == []
+    async with api.client(api.admin) as admin:
+        answer = await admin.put(f"/wearers/{second}/carers/{user}", json={"scopes": ["alerts"]})
+        assert answer.status_code == 204
+    async with api.live(token) as socket:
+        snapshot = await subscribe(socket, 1, "alerts", since=before["cursor"])
+        assert (snapshot["reset"], [one["subject"] for one in snapshot["data"]]) == (True, [{"wearer": str(second)}])
 
 
 async def test_a_cursor_older_than_the_log_gets_a_snapshot_marked_as_reset(
