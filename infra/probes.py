@@ -85,7 +85,7 @@ class SystemProbes:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 return await lag()
-        except (PassingError, TimeoutError):
+        except (PulseraError, TimeoutError):
             return None
 
     def _health(self, url: str) -> Check:

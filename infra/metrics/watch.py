@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from schemas.errors import PassingError
+from schemas.errors import PulseraError
 
 OFTEN_S: Final = 5.0
 SELDOM_S: Final = 60.0
 _PATIENCE_S: Final = 4.0
 
 Ask = Callable[[], Awaitable[float | None]]
-"""Returns a figure, None where nothing tells; raises PassingError where it cannot be asked now."""
+"""Returns a figure, None where nothing tells; raises PulseraError or OSError where it cannot be asked."""
 
 
 class Gauges(Protocol):
@@ -55,6 +55,6 @@ async def _answer(ask: Ask) -> float:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             value = await ask()
-    except (PassingError, TimeoutError):
+    except (PulseraError, OSError):  # OSError: a disk that cannot be asked, and the time that is over
         return math.nan
     return math.nan if value is None else value

@@ -9,7 +9,7 @@ import pytest
 from infra.metrics.meter import PrometheusMeter
 from infra.metrics.table import METRICS
 from infra.metrics.watch import disk_questions, watch
-from schemas.errors import DatabaseAwayError
+from schemas.errors import ContractError, DatabaseAwayError
 
 
 class Gauges:
@@ -42,7 +42,15 @@ async def test_what_cannot_be_told_is_not_a_number() -> None:
     async def away() -> float:
         raise DatabaseAwayError("The database does not answer.")
 
+    async def refused() -> float:
+        raise ContractError("The database refuses this.")
+
+    async def unreadable() -> float:
+        raise PermissionError
+
     found = await _one_round(
+        ("database_bytes", {}, refused),
+        ("disk_bytes", {}, unreadable),
         ("lag_seconds", {"family": "care"}, known),
         ("lag_seconds", {"family": "vitals"}, unknown),
         ("outbox_age_seconds", {}, away),
@@ -50,6 +58,8 @@ async def test_what_cannot_be_told_is_not_a_number() -> None:
     assert found["lag_seconds", "care"] == 2.5
     assert math.isnan(found["lag_seconds", "vitals"])
     assert math.isnan(found["outbox_age_seconds",])
+    assert math.isnan(found["database_bytes",])
+    assert math.isnan(found["disk_bytes",])
 
 
 async def test_the_disk_of_a_folder_to_come_is_that_of_the_one_above(tmp_path: Path) -> None:
