@@ -103,6 +103,8 @@ class AiokafkaHost:
         """Take partitions over; what runs in the background runs from here to their revocation."""
         _LOG.info("partitions assigned", group=self._membership.group, count=len(places))
         await self._rest()
+        if self._draining:
+            return
         await self._runner.assigned(places)
         self._background = asyncio.create_task(self._runner.run(), name="runner")
         self._background.add_done_callback(self._ended)
@@ -155,7 +157,7 @@ class AiokafkaHost:
             except KafkaError as error:
                 raise BrokerAwayError(f"Kafka does not serve this member: {error!r}") from error
             else:
-                if fetched:
+                if fetched and not self._draining:
                     await self._handle(fetched)
 
     async def _handle(self, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
@@ -172,6 +174,7 @@ class AiokafkaHost:
                 self._handled.update({place: raws[-1].offset + 1 for place, raws in fetched.items()})
         finally:
             work.cancel()
+            await asyncio.wait({work}, timeout=_FINISH_MOST_S)
             self._work = None
             self._idle.set()
 
