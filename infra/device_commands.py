@@ -1,23 +1,22 @@
 """The bodies of `pulsera replay` and `pulsera simulate`."""
 
-import asyncio
 import dataclasses
 import functools
 import secrets
-import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import typer
 
 from infra.enrol import api_client, device_socket, enrol, find_system, unused_name
 from infra.logs import configure_logging
 from infra.settings import Settings, load_settings
+from infra.termination import run_until_terminated
 from ingest.client.connection import DeviceClient, wall_clock_ms
 from ingest.client.faults import Faults, parse_faults
 from ingest.client.recordings import Recording, read_e4
@@ -39,7 +38,6 @@ _DEMO_WEARER: Final = "Demo wearer"
 _SIMULATED_MODEL: Final = "simulated watch"
 _BUFFER_BYTES_EACH: Final = 1_048_576
 _PLAIN_EVERY_S: Final = 5.0
-_TERMINATED: Final = 128 + signal.SIGTERM
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +70,7 @@ def run_replay(dataset: str, *, speed: float | None, present_s: int | None, targ
     )
     _tell_left_out(recording)
     name = target.wearer or ("" if demo else f"Recording {recording.name}")
-    _run(_replayed(plan, settings, target, name))
+    run_until_terminated(_replayed(plan, settings, target, name))
 
 
 def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: int | None, faults: str) -> None:
@@ -90,7 +88,7 @@ def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: i
     check_rate(rate_hz)
     trouble = Faults(parse_faults(faults), devices=devices, step_s=1 / rate_hz, seed=chosen)
     typer.echo(f"seed {chosen}", err=True)
-    _run(_simulated(People(devices, seed=chosen), trouble, settings, rate_hz=rate_hz, seconds=seconds))
+    run_until_terminated(_simulated(People(devices, seed=chosen), trouble, settings, rate_hz=rate_hz, seconds=seconds))
 
 
 async def _replayed(plan: ReplayPlan, settings: Settings, target: Target, name: str) -> None:
@@ -183,29 +181,6 @@ def _tell_left_out(recording: Recording) -> None:
     if left_out:
         told = ", ".join(f"{count} of {name}" for name, count in left_out.items())
         typer.echo(f"Implausible values of the recording are left out: {told}.", err=True)
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Runs the work; SIGTERM ends it like Ctrl-C, connections closed."""
-    terminated = False
-
-    async def main() -> None:
-        task = asyncio.ensure_future(work)
-
-        def terminate() -> None:
-            nonlocal terminated
-            terminated = True
-            task.cancel()
-
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
-        await task
-
-    try:
-        asyncio.run(main())
-    except asyncio.CancelledError:
-        if not terminated:
-            raise
-        raise typer.Exit(code=_TERMINATED) from None
 
 
 class _ProgressLine:

@@ -1,22 +1,17 @@
 """`pulsera chaos` and `pulsera soak`."""
 
-import asyncio
 import secrets
-import signal
-import sys
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from infra.chaos.plan import TARGETS, chosen_targets, draw_plan, with_evictions
+from infra.termination import run_until_terminated
 
 if TYPE_CHECKING:
     from infra.chaos.scene import LoadPlan  # numpy and pyarrow would slow every command down
-
-Result = TypeVar("Result")
 
 _RateOption = typer.Option(help="Messages a second over all devices.", min=1)
 _ConnectionsOption = typer.Option(help="Devices, one wearer each.", min=2)
@@ -62,7 +57,7 @@ def chaos(
     targets = chosen_targets(kill)
     plan = _load_plan(seed, rate, connections)
     faults = with_evictions(draw_plan(targets, rounds=rounds, seed=plan.seed), evictions=evict, seed=plan.seed)
-    facts = report.as_json(_run(run_chaos(plan, faults, _say)))
+    facts = report.as_json(run_until_terminated(run_chaos(plan, faults, _say)))
     report.show(facts)
     if json_file is not None:
         report.write_json(facts, json_file)
@@ -92,7 +87,7 @@ def soak(
     from infra.chaos import report, soak_report
     from infra.chaos.soak import run_soak
 
-    outcome = _run(run_soak(_load_plan(seed, rate, connections), minutes, _say))
+    outcome = run_until_terminated(run_soak(_load_plan(seed, rate, connections), minutes, _say))
     facts = soak_report.as_json(outcome)
     soak_report.show(outcome, facts)
     if json_file is not None:
@@ -115,26 +110,3 @@ def _load_plan(seed: int | None, rate: int, connections: int) -> "LoadPlan":
 
 def _say(words: str) -> None:
     typer.echo(f"{time.strftime('%H:%M:%S')} {words}", err=True)
-
-
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run the work; SIGTERM ends it like Ctrl-C: processes ended, folder removed."""
-    terminated = False
-
-    async def main() -> Result:
-        task = asyncio.ensure_future(work)
-
-        def terminate() -> None:
-            nonlocal terminated
-            terminated = True
-            task.cancel()
-
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
-        return await task
-
-    try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        if not terminated:
-            raise
-        sys.exit(128 + signal.SIGTERM)

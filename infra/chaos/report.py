@@ -1,22 +1,17 @@
 """What `pulsera chaos` tells: a table for people, JSON for programs, and its place in a page of the documentation."""
 
 import json
-import os
-import platform
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from infra.bench import machine
 from infra.chaos.run import Outcome, Round
 from infra.chaos.scene import Audited
 from schemas.errors import SetupError
-
-_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -77,10 +72,11 @@ def _round(number: int, one: Round) -> dict[str, Any]:
 
 def origin() -> dict[str, str]:
     """Return where, when and of which code figures are."""
+    told = machine.facts()
     return {
-        "machine": f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}",
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": _commit(),
+        "machine": f"{told['cores']} cores, {told['processor']}, Python {told['python']}",
+        "date": f"{told['at'][:16].replace('T', ' ')} UTC",
+        "commit": told["commit"] or "unknown",
     }
 
 
@@ -188,23 +184,3 @@ def ending_lines(facts: dict[str, Any]) -> list[str]:
 def write_json(facts: dict[str, Any], file: Path) -> None:
     """Write the figures as JSON."""
     file.write_text(json.dumps(facts, indent=2) + "\n")
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except FileNotFoundError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _commit() -> str:
-    """Return the checkout's commit, with a mark where it was changed since; "unknown" outside of one."""
-    try:
-        done = subprocess.run(  # noqa: S603 - git, with our own arguments
-            ["git", "-C", str(_ROOT), "describe", "--always", "--dirty"],  # noqa: S607 - whichever git is there
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
