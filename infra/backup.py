@@ -188,7 +188,7 @@ def _written(target: Path) -> Iterator[Path]:
             folder.rename(target)
     except OSError as error:
         raise SetupError(
-            f"The backup could not be written: {error.strerror}.", next_step="Is the disk full?"
+            f"The backup could not be written: {error.strerror or error}.", next_step="Is the disk full?"
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -24,7 +24,8 @@ from schemas.errors import SetupError
 
 DAILY: Final = {"readings": "time", "scores": "bin"}
 """Tables that are cut into days, and the time that decides."""
-_OURS_BY_MIGRATION: Final = frozenset({"schema_migrations", "schema_variant"})
+_OURS_BY_MIGRATION: Final = frozenset({"schema_migrations", "schema_variant", "newest_days"})
+"""The last one follows from the readings: a trigger fills it as they are put back."""
 _VARIANTS_BEGIN: Final = 4
 """This migration makes hypertables in the place of tables that it takes for empty: rows are written after it."""
 _SKIPPED_NUMBERS: Final = 100_000
@@ -98,6 +99,7 @@ class Snapshot:
         """Write the rows of a piece in PostgreSQL's binary form; return how many.
 
         Raises:
+            SetupError: The sink takes no more.
             DatabaseAwayError: The copy is worth nothing; begin again.
         """
         columns = ", ".join(_quoted(column) for column in piece.columns)
@@ -106,8 +108,21 @@ class Snapshot:
             begin = date.fromisoformat(piece.day)
             at = _quoted(DAILY[piece.table])
             query += f" WHERE {at} >= '{begin} 00:00Z' AND {at} < '{begin + _DAY} 00:00Z'"
+        failed: list[OSError] = []
+
+        async def take(data: bytes) -> None:
+            try:
+                if not failed:
+                    sink.write(data)
+            except OSError as error:
+                failed.append(error)  # raised from here, the driver would wait for the end of the copy for ever
+
         with database_errors():
-            done = await self._connection.copy_from_query(query, output=sink, format="binary")
+            done = await self._connection.copy_from_query(query, output=take, format="binary")
+        if failed:
+            raise SetupError(
+                f"The backup cannot be written: {failed[0].strerror or failed[0]}.", next_step="Is the disk full?"
+            ) from failed[0]
         return int(done.rsplit(" ", 1)[-1])
 
     async def sequences(self) -> dict[str, int]:
@@ -128,14 +143,17 @@ async def snapshot(url: str) -> AsyncIterator[Snapshot]:
     with database_errors():
         connection = await asyncpg.connect(url, server_settings={"application_name": "pulsera backup"})
     try:
-        if await connection.fetchval("SELECT to_regclass('schema_migrations') IS NULL"):
-            raise SetupError("The database is empty: there is nothing to back up.")
-        tables = await connection.fetch(_TABLES)
+        with database_errors():
+            if await connection.fetchval("SELECT to_regclass('schema_migrations') IS NULL"):
+                raise SetupError("The database is empty: there is nothing to back up.")
+            tables = await connection.fetch(_TABLES)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            # Nobody may drop a day or change a table while it is read: the locks come before the snapshot.
-            names = ", ".join(_quoted(row["name"]) for row in tables)
-            await connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
-            yield Snapshot(connection, await _contents(connection, tables))
+            with database_errors():
+                # Nobody may drop a day or change a table while it is read: the locks come before the snapshot.
+                names = ", ".join(_quoted(row["name"]) for row in tables)
+                await connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
+                contents = await _contents(connection, tables)
+            yield Snapshot(connection, contents)
     finally:
         await connection.close()
 

@@ -1,5 +1,7 @@
 """A database goes into files and comes back, row for row, and nothing damaged comes back."""
 
+import errno
+import io
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,13 +14,13 @@ import pytest
 
 from infra.backup import MANIFEST, back_up, restore, verified
 from infra.embedded.postgres import client_program
-from infra.timescale.backup import holds_something
+from infra.timescale.backup import holds_something, snapshot
 from infra.timescale.migrate import apply_migrations, check_log, check_schema_version, remember_log
 from infra.timescale.people import PeopleTable
 from infra.timescale.series import TimescaleSeries
 from infra.timescale.state import TimescaleStateStore
 from infra.timescale.variant import read_variant
-from schemas.errors import LogMismatchError, SetupError
+from schemas.errors import DatabaseAwayError, LogMismatchError, SetupError
 from stream_processors.ports import OffsetMove, SavedState
 from tests.embedded_services import BOTH_DATABASES, TIMESCALE
 from tests.made_frames import NOW_MS, readings, scores
@@ -310,6 +312,37 @@ async def test_a_new_log_is_read_from_its_start(database_url: str, elsewhere: st
         state = await TimescaleStateStore(pool).load("vitals", "readings.v1", 3)
         assert state is not None
         assert (state.next_offset, state.cluster_id, state.blob) == (0, "another", b"\x00learnt\xff")
+
+
+class FullDisk(io.RawIOBase):
+    """A file on a disk without room."""
+
+    def write(self, _: object) -> int:
+        """Refuse."""
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.usefixtures("filled")
+async def test_a_full_disk_is_not_taken_for_a_database_that_is_away(database_url: str) -> None:
+    """Where the files cannot be written the message says so, and not that the database does not answer."""
+    async with snapshot(database_url) as moment:
+        piece = next(one for one in moment.contents.pieces if one.table == "wearers")
+        with pytest.raises(SetupError, match="No space left"):
+            await moment.copy(piece, FullDisk())  # type: ignore[arg-type]
+
+
+async def test_who_may_not_read_is_told_so(filled: asyncpg.Pool, database_url: str) -> None:
+    """A user without rights on the tables gets an error of ours, not the driver's."""
+    role = f"reader_{uuid4().hex}"
+    await filled.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'reads'")
+    try:
+        parts = urlsplit(database_url)
+        reader = parts._replace(netloc=f"{role}:reads@{parts.hostname}:{parts.port}").geturl()
+        with pytest.raises(DatabaseAwayError, match="42501"):
+            async with snapshot(reader):
+                pass
+    finally:
+        await filled.execute(f"DROP ROLE {role}")
 
 
 async def test_a_target_that_is_there_is_kept(pool: asyncpg.Pool, database_url: str, tmp_path: Path) -> None:
