@@ -32,6 +32,9 @@ from schemas.topics import EPISODES, PARTITIONS, READINGS, SCORES
 from stream_processors.families.storage import SeriesBatch, StorageFamily
 from stream_processors.families.vitals import VitalsFamily
 from stream_processors.operators.care import Change, Moment, Tracked, answer_command, follow_episode
+from stream_processors.operators.eviction import Parts, Remaining
+from stream_processors.operators.pending import FACT
+from stream_processors.operators.table import Bools, Ints
 from stream_processors.ports import Emission, OffsetMove, Record
 
 Round = Callable[[], object]
@@ -109,6 +112,17 @@ def care(size: Size) -> Iterator[Round]:
                 yield partial(_follow, known, told, moment)
 
 
+def forgetting(size: Size) -> Iterator[Round]:
+    """Yield one look a round at a partition of which every other wearer goes, a few readings of theirs waiting."""
+    stay = np.arange(size.wearers) % 2 == 0
+    streams = np.concatenate(([0], np.arange(size.wearers)))
+    facts = np.zeros((size.readings, len(FACT)), dtype=np.int64)
+    facts[:, FACT["wearer"]] = np.arange(size.readings) % size.wearers
+    for _ in range(size.seconds):
+        parts: Parts = {"roster": {"wearer": streams.copy()}, "pending": {"facts": facts.copy()}}
+        yield partial(_forget, stay, streams, parts)
+
+
 def gateway(size: Size) -> Iterator[Round]:
     """Yield 50 messages a round, one of each device, from text to a frame that is acknowledged."""
     clock = SystemClock()
@@ -163,8 +177,14 @@ WORKLOADS: Final[Mapping[str, Callable[[Size], Iterator[Round]]]] = {
     "storage": storage,
     "care": care,
     "live": live,
+    "forgetting": forgetting,
 }
-"""What a round is: 50 messages; a frame; a batch of two frames; a change of an episode; a frame in each partition."""
+"""What a round is: 50 messages; a frame; a batch of two frames; a change of an episode; a frame in each partition; a
+partition whose silent wearers go."""
+
+
+def _forget(stay: Bools, streams: Ints, parts: Parts) -> Parts:
+    return Remaining(stay, streams).parts(parts)
 
 
 class _Unwritten:
