@@ -4,8 +4,9 @@ Values are parameters; names of columns come from the registry of vitals and fro
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -27,8 +28,9 @@ _ON_LOOP_ROWS: Final = 200
 _NEWEST: Final = 600
 """Among so many newest readings of a wearer the newest value of each vital is looked for."""
 _LOOK_BACK: Final = timedelta(days=2)
-"""How far back they are looked for at first: a query that may go back to the first day plans for every day that is
-stored, which takes longer than to run it."""
+"""How far back newest scores are looked for at first: a query that may go back to the first day plans for every day
+that is stored, which takes longer than to run it."""
+_DAY: Final = timedelta(days=1)
 
 _READING: Final = (
     "wearer_id, time, received, stream_id, quality, worn, origin, injected, backfill, hrv_window_s, ibi, "
@@ -39,10 +41,11 @@ _SCORE: Final = (
     + ", ".join(f"{prefix}_{name}" for prefix in ("value", "z", "expected") for name in NAMES)
 )
 _BY_TIME: Final = "ORDER BY time DESC, stream_id DESC LIMIT 1"
+_NEWEST_DAYS: Final = f"SELECT wearer_id, reading, {', '.join(NAMES)} FROM newest_days WHERE wearer_id = ANY($1)"  # noqa: S608 - names of the registry
 _LATEST: Final = f"""
 SELECT newest.* FROM unnest($1::uuid[]) AS asked(id) CROSS JOIN LATERAL (
     WITH recent AS MATERIALIZED (
-        SELECT {_READING} FROM readings WHERE wearer_id = asked.id AND {{since}}
+        SELECT {_READING} FROM readings WHERE wearer_id = asked.id AND time >= $2 AND time < $3
         ORDER BY time DESC, stream_id DESC LIMIT {_NEWEST}
     )
     SELECT recent.*, (SELECT count(*) FROM recent) AS among FROM recent WHERE (time, stream_id) IN (
@@ -112,7 +115,7 @@ class StoredData:
         """Return what was measured last, None before the first reading."""
         with database_errors():
             async with self._pool.acquire() as connection:
-                rows = await self._looking_back(_LATEST, "time", _is_whole)(connection, [wearer])
+                rows = await _ask_latest(connection, [wearer])
         found = self._latest(rows)
         return found[0] if found else None
 
@@ -171,15 +174,14 @@ class StoredData:
 
     async def readings_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Latest], Positions]:
         """Return what was measured last by each wearer, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(self._looking_back(_LATEST, "time", _is_whole), wearers, READINGS.name)
+        rows, positions = await self._snapshot(_ask_latest, wearers, READINGS.name)
         if len(rows) <= _ON_LOOP_ROWS:
             return self._latest(rows), positions
         return await asyncio.to_thread(self._latest, rows), positions
 
     async def scores_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Score], Positions]:
         """Return the newest score of each wearer, and storage's offsets at that moment."""
-        looking = self._looking_back(_SCORES_NOW, "bin", lambda _: True)
-        rows, positions = await self._snapshot(looking, wearers, SCORES.name)
+        rows, positions = await self._snapshot(self._ask_scores, wearers, SCORES.name)
         return await _made(rows, _score), positions
 
     async def episodes_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Episode], Positions]:
@@ -204,20 +206,14 @@ class StoredData:
                 places = await connection.fetch(_POSITIONS, _FAMILY, topic)
         return rows, _positions(places)
 
-    def _looking_back(self, query: str, time: str, enough: Callable[[asyncpg.Record], bool]) -> _Asking:
-        """Return how to ask for wearers' newest rows: in the newest days, and further back where that is not enough."""
-
-        async def ask(connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
-            found = await connection.fetch(query.format(since=f"{time} >= $2"), wearers, self._clock() - _LOOK_BACK)
-            done = {row["wearer_id"] for row in found if enough(row)}
-            left = [wearer for wearer in wearers if wearer not in done]
-            if not left:
-                return found
-            # Without an argument for the time the plan is the same for everybody, and is kept.
-            rest = await connection.fetch(query.format(since="true"), left)
-            return [row for row in found if row["wearer_id"] in done] + rest
-
-        return ask
+    async def _ask_scores(self, connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
+        """Return wearers' newest scores: of the newest days, of others from however long ago."""
+        since = self._clock() - _LOOK_BACK
+        found: list[asyncpg.Record] = await connection.fetch(_SCORES_NOW.format(since="bin >= $2"), wearers, since)
+        done = {row["wearer_id"] for row in found}
+        left = [wearer for wearer in wearers if wearer not in done]
+        # Without an argument for the time the plan is the same for everybody, and is kept.
+        return found + await connection.fetch(_SCORES_NOW.format(since="true"), left) if left else found
 
     def _latest(self, rows: Sequence[asyncpg.Record]) -> list[Latest]:
         by_wearer: dict[UUID, list[Reading]] = {}
@@ -243,9 +239,22 @@ class StoredData:
         )
 
 
-def _is_whole(row: asyncpg.Record) -> bool:
-    """Return whether as many readings were looked through as ever are."""
-    return bool(row["among"] == _NEWEST)
+async def _ask_latest(connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
+    """Return the readings that hold wearers' newest values, newest first, from the days that are known to hold them."""
+    asked: dict[date, set[UUID]] = {}
+    for wearer, *days in await connection.fetch(_NEWEST_DAYS, wearers):
+        for day in filter(None, days):
+            asked.setdefault(day, set()).add(wearer)
+    rows: list[asyncpg.Record] = []
+    looked_through: Counter[UUID] = Counter()
+    for day in sorted(asked, reverse=True):
+        left = [wearer for wearer in asked[day] if looked_through[wearer] < _NEWEST]
+        if left:
+            midnight = datetime.combine(day, time(), UTC)
+            found = await connection.fetch(_LATEST, left, midnight, midnight + _DAY)
+            looked_through.update({row["wearer_id"]: row["among"] for row in found})
+            rows += found
+    return rows
 
 
 def _asking(query: str) -> _Asking:

@@ -26,6 +26,7 @@ _DAY_US = 86_400_000_000
 _DAYS = 3
 _NOW = "to_timestamp(1795248000)"
 _NOW_AT = datetime.fromtimestamp(NOW_MS / 1_000, UTC)
+_MIDNIGHT = _NOW_AT.replace(hour=0)
 _WEARER = UUID(int=7)
 _MADE_WEARER = "lpad(to_hex(n % 100), 32, '0')::uuid"
 
@@ -54,8 +55,8 @@ FROM generate_series(0, 19999) n;
 
 _HOUR = (_NOW_AT - timedelta(hours=1), _NOW_AT)
 _HOT: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "latest of a wearer": (reads._LATEST.format(since="time >= $2"), ([_WEARER], _NOW_AT - timedelta(days=2))),
-    "latest of a wearer, ever": (reads._LATEST.format(since="true"), ([_WEARER],)),
+    "days of a wearer": (reads._NEWEST_DAYS, ([_WEARER],)),
+    "latest of a wearer": (reads._LATEST, ([_WEARER], _MIDNIGHT, _MIDNIGHT + timedelta(days=1))),
     "readings of an hour": (reads._READINGS.format(wanted="true"), (_WEARER, *_HOUR, _HOUR[0], -1, 500)),
     "scores of an hour": (reads._SCORES, (_WEARER, *_HOUR, _HOUR[0], 500)),
     "newest scores": (reads._SCORES_NOW.format(since="bin >= $2"), ([_WEARER], _NOW_AT - timedelta(days=2))),
@@ -98,10 +99,11 @@ async def test_hot_queries_use_their_index(filled: _Connection) -> None:
 
 
 async def test_queries_touch_only_the_days_they_need(filled: _Connection) -> None:
-    """A query of one hour plans for its day alone; the newest score plans for all days, and stops at the newest."""
+    """An hour and the latest plan for their day alone; the newest score plans for all days, and stops at the newest."""
     today = ("2026-11-21",)
     assert await _days(filled, _touched(await _plan(filled, "readings of an hour"))) == today
     assert await _days(filled, _touched(await _plan(filled, "scores of an hour"))) == today
+    assert await _days(filled, _touched(await _plan(filled, "latest of a wearer"))) == today
     newest = await _plan(filled, "newest scores, ever", options="ANALYZE, TIMING OFF")
     assert await _days(filled, _touched([node for node in newest if node["Actual Loops"] > 0])) == today
 
