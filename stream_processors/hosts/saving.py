@@ -67,15 +67,17 @@ class Saver:
         self._patience = patience
         self._tasks: dict[Place, asyncio.Task[None]] = {}
 
-    def busy(self, place: Place) -> bool:
-        """Is a snapshot of this partition on its way to the database?"""
-        return place in self._tasks
+    @property
+    def busy(self) -> bool:
+        """Is a snapshot on its way to the database?"""
+        return bool(self._tasks)
 
     def start(self, snapshot: Snapshot, done: Callable[[Place, int | None, int], None]) -> None:
         """Save in the background; `done` gets the place, the saved offset (None: another owner was there) and bytes."""
-        task = asyncio.create_task(self._save(snapshot, done), name=f"save {snapshot.place}")
-        self._tasks[snapshot.place] = task
-        task.add_done_callback(lambda _: self._tasks.pop(snapshot.place, None))
+        place = snapshot.place
+        task = asyncio.create_task(self._save(snapshot, done), name=f"save {place}")
+        self._tasks[place] = task
+        task.add_done_callback(lambda _: self._tasks.pop(place, None))
 
     async def settled(self, place: Place) -> None:
         """Wait until no snapshot of this partition is on its way."""
@@ -103,14 +105,16 @@ class Saver:
             version=self._version,
             blob=blob,
         )
+        place, expected = snapshot.place, snapshot.expected
+        del snapshot  # while the database is away only what is compressed is held
         try:
-            await self._patience.insist("save", lambda: self._world.store.save(state, expected=snapshot.expected))
+            await self._patience.insist("save", lambda: self._world.store.save(state, expected=expected))
         except StaleOwnerError as stale:
             _LOG.warning("another owner has moved the state on: ours is dropped", reason=str(stale))
-            done(snapshot.place, None, len(blob))
+            done(place, None, len(blob))
             return
         except ContractError as refused:  # the log replaces what cannot be kept, and the next try is due soon enough
             _LOG.error("the database refuses a state: a restart would read the log instead", reason=str(refused))
             return
         self._world.meter.count("saved_bytes_total", len(blob))
-        done(snapshot.place, snapshot.next_offset, len(blob))
+        done(place, state.next_offset, len(blob))

@@ -332,7 +332,12 @@ class StatefulRunner:
     # Saving.
 
     def _save_due(self) -> None:
-        """Hand the saver the lane that waited longest, if it is due; one at a time spreads the work."""
+        """Hand the saver the lane that waited longest, if it is due.
+
+        One at a time spreads the work, and while the database is away one snapshot waits for it, not one a partition.
+        """
+        if self._saver.busy:
+            return
         now_ms = self._world.now_ms()
         lanes = [lane for lane in self._lanes.values() if self._savable(lane)]
         interval_s = save_interval_s(self._world.save_every_s, [lane.saved_bytes for lane in self._lanes.values()])
@@ -341,12 +346,7 @@ class StatefulRunner:
             self._save(min(due, key=lambda lane: lane.saved_at_ms))
 
     def _savable(self, lane: _Lane) -> bool:
-        return (
-            not lane.lacks_state
-            and lane.durable == lane.next
-            and lane.next != lane.saved
-            and not self._saver.busy(lane.place)
-        )
+        return not lane.lacks_state and lane.durable == lane.next and lane.next != lane.saved
 
     def _save(self, lane: _Lane) -> None:
         if lane.state is None:

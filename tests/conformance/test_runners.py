@@ -170,3 +170,23 @@ async def test_a_state_that_the_database_refuses_stops_nothing(world: World, mon
     await runner.stop()
     assert not refusals
     assert await world.saved_offset() == 3
+
+
+async def test_one_snapshot_waits_for_a_database_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the database is away, one partition's state waits for it, not all; at its return all are saved."""
+    save, returned = world.store.save, asyncio.Event()
+
+    async def wait(state: SavedState, *, expected: int | None) -> None:
+        await returned.wait()
+        await save(state, expected=expected)
+
+    monkeypatch.setattr(world.store, "save", wait)
+    world.save_every_s = 0.0
+    runner = counting(world)
+    for partition in range(3):
+        await world.append(b"a", partition=partition)
+        await runner.handle(log_of(world).slice(Place(world.topic, partition), 0))
+    assert len([task for task in asyncio.all_tasks() if task.get_name().startswith("save ")]) == 1
+    returned.set()
+    await runner.stop()
+    assert [await world.saved_offset(partition) for partition in range(3)] == [1, 1, 1]
