@@ -16,11 +16,31 @@ from api.records import Point, Span
 from schemas.vitals import BY_NAME
 
 POINTS_MOST: Final = 5_000
+READINGS_MOST: Final = 700_000
+"""Where no sums are kept so many readings are read for an answer, over a week of one a second: about 3 s of work."""
+MINUTES_MOST: Final = 300_000
+"""So many sums of minutes are read for an answer, over half a year; of hours there are never too many."""
 
 _STEP: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST: Final = timedelta(days=366)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR: Final = timedelta(hours=1)
+_MINUTE: Final = timedelta(minutes=1)
+
+
+class TooManyReadingsError(RefusedError):
+    """The readings of a span are too many to be brought together for one answer."""
+
+    def __init__(self, most: int, *, sums_kept: bool) -> None:
+        """`sums_kept`: a step of whole minutes or hours does not go to the readings."""
+        remedy = "use a step of whole hours or minutes" if sums_kept else "only with TimescaleDB are sums kept of them"
+        super().__init__(
+            422,
+            "too_many_readings",
+            f"step: The span holds more than {most} readings; {remedy}, or ask for a shorter span.",
+            field="step",
+        )
 
 
 def parse_step(text: str | None) -> timedelta | None:
@@ -44,8 +64,8 @@ def whole_steps(span: Span, step: timedelta) -> Span:
     """Return the span widened to whole steps.
 
     Raises:
-        RefusedError: It holds too many steps, and the message says the shortest that would do; or its last step ends
-            beyond the calendar.
+        RefusedError: It holds too many steps or minutes, and the message says what step would do; or its last step
+            ends beyond the calendar.
     """
     first, last = (span.start - _EPOCH) // step, -((_EPOCH - span.end) // step)
     if last - first > POINTS_MOST:
@@ -56,8 +76,12 @@ def whole_steps(span: Span, step: timedelta) -> Span:
             f"step: That makes {last - first} points, at most {POINTS_MOST} are given; use {shortest_s}s or longer.",
             field="step",
         )
+    if step % _HOUR and (last - first) * step > MINUTES_MOST * _MINUTE:
+        raise RefusedError(
+            422, "too_many_readings", "step: For so long a span use a step of whole hours, such as 2h.", field="step"
+        )
     try:
-        return Span(start=_EPOCH + first * step, end=_EPOCH + last * step, limit=POINTS_MOST)
+        return Span(start=_EPOCH + first * step, end=_EPOCH + last * step, limit=READINGS_MOST)
     except OverflowError as error:
         raise RefusedError(422, "invalid", "to: The last step ends after the year 9999.", field="to") from error
 

@@ -151,7 +151,11 @@ class Reads(Protocol):
         ...
 
     async def points(self, wearer: UUID, span: Span, vitals: Sequence[str], step: timedelta) -> Sequence[Point]:
-        """Return what the readings of each step of the span come to, oldest first; the span is whole steps."""
+        """Return what the readings of each step of the span come to, oldest first; the span is whole steps.
+
+        Raises:
+            TooManyReadingsError: More readings than `span.limit` would have to be read for that.
+        """
         ...
 
     async def scores(self, wearer: UUID, span: Span) -> Sequence[Score]:

@@ -3,6 +3,7 @@
 Steps of whole hours or minutes add up what each hour or minute came to, others what each step came to itself; so the
 answer is the same whether those sums are kept (`readings_1h`, `readings_1m` of TimescaleDB) or made from the readings.
 Of a count, such as steps walked, two devices see the same: in each hour, minute or step the larger count stands.
+How many readings may be read for an answer is bounded, so that none takes longer than the database may take.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,8 @@ _COUNTED: Final = (
 def points_query(names: Sequence[str], step: timedelta, *, sums_kept: bool) -> tuple[str, timedelta | None]:
     """Return the statement for these vitals, and its fifth argument where it goes to the readings themselves.
 
-    Its arguments are the wearer, the first moment, the moment after the last, and the step.
+    Its arguments are the wearer, the first moment, the moment after the last, and the step; where there is a fifth one,
+    the sixth is how many readings are read. A step without the vitals is given too, so that `readings` counts all.
     """
     grain, table = next(((grain, table) for grain, table in _GRAINS if not step % grain), (step, ""))
     if sums_kept and table:
@@ -76,7 +78,8 @@ def _query(names: tuple[str, ...], table: str) -> str:
         source = (
             f"SELECT date_bin($5::interval, time, {_EPOCH}) AS bucket, stream_id, {_COUNTED}, "  # noqa: S608 - as above
             + ", ".join(f"{part}({name}{'::float8' * (part == 'sum')}) AS {name}_{part}" for name, part in columns)
-            + " FROM readings WHERE wearer_id = $1 AND time >= $2 AND time < $3 GROUP BY bucket, stream_id"
+            + " FROM (SELECT * FROM readings WHERE wearer_id = $1 AND time >= $2 AND time < $3 LIMIT $6) AS bounded "
+            "GROUP BY bucket, stream_id"
         )
     by_bucket = ", ".join(_brought(name, part, across_streams=True) for name, part in columns)
     by_step = ", ".join(_brought(name, part, across_streams=False) for name, part in columns)
@@ -85,7 +88,7 @@ def _query(names: tuple[str, ...], table: str) -> str:
 WITH parts AS ({source}),
 moments AS (SELECT bucket, {rows}, {by_bucket} FROM parts GROUP BY bucket)
 SELECT $1::uuid AS wearer_id, date_bin($4::interval, bucket, {_EPOCH}) AS time, {rows}, {by_step}
-FROM moments GROUP BY time HAVING {" + ".join(f"sum({name}_count)" for name in names)} > 0 ORDER BY time
+FROM moments GROUP BY time ORDER BY time
 """  # noqa: S608 - as above
 
 

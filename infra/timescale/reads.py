@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from api.points import TooManyReadingsError
 from api.records import AlertQuery, Latest, Point, Position, Positions, Reading, Score, Span
 from infra.timescale.points import points_query, read_point
 from infra.timescale.pool import database_errors
@@ -135,10 +136,12 @@ class StoredData:
         if self._variant is None:
             self._variant = await read_variant(self._pool)
         query, grain = points_query(vitals, step, sums_kept=self._variant == "timescaledb")
-        more = () if grain is None else (grain,)
+        more = () if grain is None else (grain, span.limit + 1)
         with database_errors():
             rows = await self._pool.fetch(query, wearer, span.start, span.end, step, *more)
-        return await _made(rows, lambda row: read_point(row, vitals, step))
+        if grain is not None and sum(row["readings"] for row in rows) > span.limit:
+            raise TooManyReadingsError(span.limit, sums_kept=self._variant == "timescaledb")
+        return [point for point in await _made(rows, lambda row: read_point(row, vitals, step)) if point.vitals]
 
     async def scores(self, wearer: UUID, span: Span) -> Sequence[Score]:
         """Return scored bins, oldest first."""

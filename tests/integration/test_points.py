@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from api.errors import RefusedError
 from api.points import whole_steps
 from api.records import Point, Span
 from infra.timescale.reads import StoredData
@@ -95,6 +96,23 @@ async def test_steps_are_counted_from_1970_whatever_their_length(pool: asyncpg.P
         found = await StoredData(pool, lambda _: None, lambda: _DAY.end).points(wearer(1), span, NAMES, step)
         assert {point.time: point.vitals for point in found} == _expected(_ROWS, step)
         assert min(point.time for point in found) >= span.start
+
+
+async def test_readings_beyond_a_bound_are_refused_not_waited_for(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
+    """Where more readings lie in the span than may be read the answer is 422, of whichever vitals; kept sums answer."""
+    await series.write(batch(readings(*_ROWS)), [])
+    data = StoredData(pool, lambda _: None, lambda: _DAY.end)
+    few, enough = (Span(start=_DAY.start, end=_DAY.end, limit=len(_ROWS) - more) for more in (1, 0))
+    for names in (NAMES, ("body_temperature",)):
+        with pytest.raises(RefusedError, match=f"more than {len(_ROWS) - 1} readings") as refused:
+            await data.points(wearer(1), few, names, timedelta(seconds=90))
+        assert refused.value.status == 422
+    assert await data.points(wearer(1), enough, NAMES, timedelta(seconds=90))
+    if await read_variant(pool) == "timescaledb":
+        assert "whole hours or minutes" in str(refused.value)
+        assert await data.points(wearer(1), few, NAMES, timedelta(minutes=1))
+    else:
+        assert "TimescaleDB" in str(refused.value)
 
 
 async def test_two_devices_do_not_walk_twice_as_far(pool: asyncpg.Pool, series: TimescaleSeries) -> None:

@@ -53,6 +53,15 @@ def test_too_many_points_are_refused_with_a_step_that_would_do() -> None:
     assert (widened.end - widened.start) // named <= POINTS_MOST
 
 
+def test_so_many_minutes_are_only_given_in_steps_of_hours() -> None:
+    """A year in steps that are no whole hours is refused; in steps of whole hours, as the message says, it is given."""
+    year = Span(start=_NOON - timedelta(days=365), end=_NOON, limit=1)
+    with pytest.raises(RefusedError, match="whole hours") as refused:
+        whole_steps(year, timedelta(minutes=150))
+    assert (refused.value.status, refused.value.code) == (422, "too_many_readings")
+    assert whole_steps(year, timedelta(hours=2)).end == _NOON
+
+
 def test_a_step_beyond_the_calendar_is_refused() -> None:
     """A span whose last step would end after the year 9999 is refused by the field."""
     end = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
