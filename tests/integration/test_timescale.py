@@ -1,10 +1,12 @@
 """What TimescaleDB adds, on a real one: compressed days that still take late readings, and sums kept up to date."""
 
 import time
+from pathlib import Path
 
 import asyncpg
 import pytest
 
+from infra.backup import back_up, restore, verified
 from infra.timescale.series import TimescaleSeries
 from infra.timescale.variant import read_variant
 from schemas.vitals import VITALS
@@ -134,6 +136,30 @@ async def test_a_fleet_may_come_back_late(pool: asyncpg.Pool, series: TimescaleS
     ]
     await series.write(batch(readings(*rows)), [])
     assert await pool.fetchval("SELECT count(*) FROM readings WHERE spo2 = 97 AND heart_rate = 61") == len(rows)
+
+
+async def test_compressed_days_come_back_from_a_backup(
+    pool: asyncpg.Pool, series: TimescaleSeries, database_url: str, tmp_path: Path
+) -> None:
+    """What a backup of compressed days and their sums puts back has the same readings, sums and newest days."""
+    await series.write(batch(readings(*_made(), {"time": _THEN_US + 9 * _DAY_US, "heart_rate": 61.0})), [])
+    await _refresh(pool)
+    await _compress(pool)
+    columns = "wearer_id, time, stream_id, received, heart_rate, spo2, steps, skin_temperature, injected, origin"
+    sums = "SELECT * FROM readings_1h ORDER BY wearer_id, bucket"
+    days = "SELECT * FROM newest_days ORDER BY wearer_id"
+    before = [await stored(pool, columns), await pool.fetch(sums), await pool.fetch(days)]
+    await back_up(database_url, tmp_path / "backup", say=lambda _: None)
+    await pool.expire_connections()
+    with verified(tmp_path / "backup", say=lambda _: None) as backup:
+        await restore(backup, database_url, new_log=False, say=lambda _: None)
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=2) as again:
+        after = [await stored(again, columns), await again.fetch(sums), await again.fetch(days)]
+        assert after == before
+        await _refresh(again)
+        assert await again.fetch(sums) == before[1]
+        await _compress(again)
+        assert await stored(again, columns) == before[0]
 
 
 async def _refresh(pool: asyncpg.Pool) -> None:
