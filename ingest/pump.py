@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -26,6 +27,17 @@ class Sender(Protocol):
     def given_up(self, reason: str) -> None:
         """Take note that some of what was admitted may never become durable: the device must send it again."""
         ...
+
+
+class _Flight:
+    """A frame in the air; `late` is None once its senders were told that it takes too long."""
+
+    __slots__ = ("frame", "late", "started_s")
+
+    def __init__(self, frame: Frame[Sender], started_s: float) -> None:
+        self.frame = frame
+        self.started_s = started_s
+        self.late: asyncio.TimerHandle | None = None
 
 
 class Pump:
@@ -53,7 +65,7 @@ class Pump:
         self._framer: Framer[Sender] = Framer(now_s=clock.monotonic_s(), linger_s=linger_s)
         self._wake = asyncio.Event()
         self._waiting: deque[Callable[[], None]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._appends: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
 
     @property
@@ -85,50 +97,56 @@ class Pump:
     async def drain(self, *, deadline_s: float) -> bool:
         """Append everything that is held; return whether all of it is durable before the deadline."""
         self._launch(flush=True)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=deadline_s)
-        left = list(self._tasks)
+        if self._appends:
+            await asyncio.wait(self._appends, timeout=deadline_s)
+        left = list(self._appends)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         return not left
 
     def _launch(self, *, flush: bool) -> None:
+        loop = asyncio.get_running_loop()
         for frame in self._framer.due(now_s=self._clock.monotonic_s(), flush=flush):
-            task = asyncio.create_task(self._carry(frame))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            append = asyncio.create_task(self._appender.append(frame.partition, frame.data))
+            flight = _Flight(frame, self._clock.monotonic_s())
+            flight.late = loop.call_later(self._give_up_s, self._overdue, flight)
+            self._appends.add(append)
+            append.add_done_callback(partial(self._ended, flight))
         self._meter.gauge("inflight_bytes", self._framer.held)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._failure = task.exception()
-            self._wake.set()
+    def _overdue(self, flight: _Flight) -> None:
+        """Tell who waits for a frame not to wait any longer; its bytes stay counted until the log has answered."""
+        frame, flight.late = flight.frame, None
+        _LOG.warning("append_given_up", partition=frame.partition, rows=frame.rows, after_s=self._give_up_s)
+        self._give_up(frame, "the log does not answer")
 
-    async def _carry(self, frame: Frame[Sender]) -> None:
-        """See one frame to its end."""
-        started_s = self._clock.monotonic_s()
-        append = asyncio.ensure_future(self._appender.append(frame.partition, frame.data))
+    def _ended(self, flight: _Flight, append: asyncio.Task[None]) -> None:
+        """See a frame off; what fails for an unknown reason fails `run`."""
+        self._appends.discard(append)
         try:
-            done, _ = await asyncio.wait({append}, timeout=self._give_up_s)
-            if not done:
-                _LOG.warning("append_given_up", partition=frame.partition, rows=frame.rows, after_s=self._give_up_s)
-                self._give_up(frame, "the log does not answer")
-                await asyncio.wait({append})
-            append.result()
-            if done:
-                self._meter.observe("append", self._clock.monotonic_s() - started_s)
-                self._settle(frame)
+            self._landed(flight, append)
+        except BaseException as error:  # noqa: BLE001 - a callback has nobody else to tell
+            self._failure = self._failure or error
+        self._wake.set()
+
+    def _landed(self, flight: _Flight, append: asyncio.Task[None]) -> None:
+        frame, late = flight.frame, flight.late
+        if late is not None:
+            late.cancel()
+        try:
+            if not append.cancelled():
+                append.result()
+                if late is not None:
+                    self._meter.observe("append", self._clock.monotonic_s() - flight.started_s)
+                    self._settle(frame)
         except ContractError as error:
             _LOG.error("append_refused", partition=frame.partition, rows=frame.rows, error=str(error))
             self._give_up(frame, "the log does not take these readings")
         finally:
-            append.cancel()
             self._framer.landed(frame)
             while self._waiting and not self.full:
                 self._waiting.popleft()()
-            self._wake.set()
 
     def _settle(self, frame: Frame[Sender]) -> None:
         for sender, seqs in frame.settles.items():

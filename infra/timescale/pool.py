@@ -62,6 +62,14 @@ def database_errors() -> Iterator[None]:
         raise DatabaseAwayError(f"The database does not answer: {type(error).__name__}.") from error
 
 
+async def _as_it_is(connection: asyncpg.Connection) -> None:
+    """Leave a connection that goes back to the pool as it is, without a question to the database.
+
+    The driver has rolled back what was open. What its own reset would undo nobody leaves behind: settings are those of
+    a transaction, locks too, but migrate's, which gives its own back.
+    """
+
+
 async def open_pool(
     dsn: str, *, size: int, application_name: str = "pulsera", command_timeout_s: float = _COMMAND_TIMEOUT_S
 ) -> asyncpg.Pool:
@@ -81,6 +89,7 @@ async def open_pool(
                     min_size=1,
                     max_size=size,
                     command_timeout=command_timeout_s,
+                    reset=_as_it_is,
                     server_settings={"application_name": application_name},
                 )
         except ContractError as error:

@@ -28,7 +28,7 @@ from stream_processors.operators.merge import MARKS
 from stream_processors.ports import OffsetMove
 
 _Connection = asyncpg.pool.PoolConnectionProxy
-_ON_LOOP_ROWS: Final = 500
+_ON_LOOP_ROWS: Final = 2_000
 """Building the stream of more rows would hold the loop for over 5 ms, so it happens in a thread."""
 _PIECE_BYTES: Final = 262_144
 
@@ -85,13 +85,15 @@ def _last_value(field: pa.Field) -> str:
 READINGS: Final = SeriesTable("readings", FRAME_SCHEMA, key=("wearer", "time", "stream_id"), merge=_first_value)
 SCORES: Final = SeriesTable("scores", SCORE_SCHEMA, key=("wearer", "bin"), merge=_last_value)
 
-_BEGIN: Final = """
+_BEGIN: Final = f"""
 SELECT set_config('synchronous_commit', 'off', true),
-    set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)
+    set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true),
+    to_regclass('pg_temp.{READINGS.incoming}') IS NOT NULL AS {READINGS.name},
+    to_regclass('pg_temp.{SCORES.incoming}') IS NOT NULL AS {SCORES.name}
 """
 """The second one lets late readings into compressed days, however many: with its limit a fleet that comes back after a
-week would be refused for ever. Without TimescaleDB it is a name that nobody reads."""
-_IS_NEW_SESSION: Final = "SELECT to_regclass($1) IS NULL"
+week would be refused for ever. Without TimescaleDB it is a name that nobody reads. The rest says which tables this
+session has already."""
 _UPSERT_EPISODE: Final = """
 INSERT INTO episodes AS old (episode_id, writer, revision, subject, wearer_id, condition, type, phase, tier, onset,
     changed, ended, state)
@@ -130,7 +132,7 @@ class TimescaleSeries:
             await days.ensure(table.name, rows.integers(table.time_column))
         with database_errors():
             async with self._pool.acquire() as connection, connection.transaction():
-                await connection.fetch(_BEGIN)
+                session = await connection.fetchrow(_BEGIN)
                 # First the offsets: a stale owner is turned away before it writes, and two owners cannot interleave.
                 await move_offsets(
                     connection,
@@ -140,6 +142,8 @@ class TimescaleSeries:
                     moves=moves,
                 )
                 for table, (columns, stream) in streams:
+                    if session is None or not session[table.name]:
+                        await connection.execute(table.create)
                     await self._merge_in(connection, table, columns, stream)
                 if batch.episodes:
                     await connection.executemany(_UPSERT_EPISODE, [_episode_row(one) for one in batch.episodes])
@@ -163,8 +167,6 @@ class TimescaleSeries:
     async def _merge_in(
         self, connection: _Connection, table: SeriesTable, columns: Sequence[str], stream: bytes
     ) -> None:
-        if await connection.fetchval(_IS_NEW_SESSION, f"pg_temp.{table.incoming}"):
-            await connection.execute(table.create)
         await connection.copy_to_table(
             table.incoming, schema_name="pg_temp", source=_pieces(stream), columns=columns, format="binary"
         )
