@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,9 +30,8 @@ from tests.security.doors import get, raw
 pytestmark = [pytest.mark.connected, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def served(postgres_dsn: str, kafka_bootstrap: str) -> AsyncIterator[RunningApi]:
-    """A served API for all tests here, on a database of its own."""
+@asynccontextmanager
+async def _own_api(postgres_dsn: str, kafka_bootstrap: str) -> AsyncIterator[RunningApi]:
     name = f"doors_{uuid4().hex}"
     connection = await asyncpg.connect(postgres_dsn)
     await connection.execute(f"CREATE DATABASE {name}")
@@ -41,6 +41,20 @@ async def served(postgres_dsn: str, kafka_bootstrap: str) -> AsyncIterator[Runni
     finally:
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await connection.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def served(postgres_dsn: str, kafka_bootstrap: str) -> AsyncIterator[RunningApi]:
+    """A served API for nearly all tests here, on a database of its own."""
+    async with _own_api(postgres_dsn, kafka_bootstrap) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def api_to_stop(postgres_dsn: str, kafka_bootstrap: str) -> AsyncIterator[RunningApi]:
+    """An API for one test alone: a server that stops drains the hub of its process for good."""
+    async with _own_api(postgres_dsn, kafka_bootstrap) as running:
+        yield running
 
 
 @pytest.fixture
@@ -317,18 +331,18 @@ async def test_reads_are_in_the_audit(api: RunningApi) -> None:
     assert {f"GET {one}" for one in expected} <= noted
 
 
-async def test_forwarded_headers_are_believed_from_named_proxies_alone(api: RunningApi) -> None:
+async def test_forwarded_headers_are_believed_from_named_proxies_alone(api_to_stop: RunningApi) -> None:
     """Without a trusted proxy nobody can say that he came by TLS or from elsewhere; with one the cookie is Secure."""
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.9"}
-    async with api.client(None) as client:
-        plain = await client.post("/sign-in", json={"token": api.admin}, headers=forwarded)
+    async with api_to_stop.client(None) as client:
+        plain = await client.post("/sign-in", json={"token": api_to_stop.admin}, headers=forwarded)
     assert "secure" not in plain.headers["set-cookie"].lower()
     assert "strict-transport-security" not in plain.headers
     stop, listening = asyncio.Event(), socket.create_server(("127.0.0.1", 0))
     host = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    serving = asyncio.create_task(serve(api.process, listening, stop, front=Front(trusted_proxies="127.0.0.1")))
+    serving = asyncio.create_task(serve(api_to_stop.process, listening, stop, front=Front(trusted_proxies="127.0.0.1")))
     async with httpx.AsyncClient(base_url=host) as client:
-        behind = await client.post("/sign-in", json={"token": api.admin}, headers=forwarded)
+        behind = await client.post("/sign-in", json={"token": api_to_stop.admin}, headers=forwarded)
         assert "secure" in behind.headers["set-cookie"].lower()
         assert "strict-transport-security" in behind.headers
         downgraded = {**forwarded, "Origin": host, "Cookie": f"{COOKIE}={behind.cookies[COOKIE]}"}
