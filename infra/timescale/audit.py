@@ -29,6 +29,7 @@ class AuditTrail:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._waiting: deque[AuditEntry] = deque()
+        self._writing = asyncio.Lock()
         self._lost = self._said = 0
 
     def note(self, entry: AuditEntry) -> None:
@@ -52,11 +53,15 @@ class AuditTrail:
                 _LOG.warning("audit waits for the database", waiting=len(self._waiting), reason=str(error))
 
     async def flush(self) -> None:
-        """Write everything that waits.
+        """Write everything that waits; returns when it is written, also what another call has in hand.
 
         Raises:
             DatabaseAwayError: What is not written still waits.
         """
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
         if self._lost > self._said:
             _LOG.error("audit lines were lost while the database was away", lines=self._lost - self._said)
             self._said = self._lost

@@ -94,6 +94,9 @@ export function takeAlert(alert, announce) {
   if (announce) for (const listener of listeners) listener(alert, !before);
 }
 
+/** Is it urgent, and unanswered? Then it is said aloud also where it came while this page was not connected. */
+const isUnheard = (alert) => alert.priority === "high" && alert.condition === "active" && alert.response === "unseen";
+
 /** Load the wearers, then follow readings and alerts until the returned function is called. */
 export function follow() {
   const reload = async () => {
@@ -121,7 +124,11 @@ export function follow() {
       onUpdate: (data) => { for (const reading of [data].flat()) { takeReading(reading); known(reading.wearer_id); } },
     }),
     subscribe("alerts", {}, {
-      onSnapshot: (data, reset) => { if (reset) alerts.value = new Map(); data.forEach((alert) => takeAlert(alert, false)); },
+      onSnapshot: (data, reset) => {
+        const known = alerts.value;
+        if (reset) alerts.value = new Map();
+        data.forEach((alert) => takeAlert(alert, isUnheard(alert) && !known.has(alert.alert_id)));
+      },
       onUpdate: (data) => { for (const alert of [data].flat()) takeAlert(alert, true); },
     }),
   ];
