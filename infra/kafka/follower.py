@@ -8,8 +8,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from infra.kafka.reader import record_of
 from schemas.topics import PARTITIONS
+from stream_processors.hosts.kafka_record import record_of
 from stream_processors.ports import Record
 
 _LOG = structlog.get_logger(__name__)

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from schemas.errors import BrokerAwayError
+from stream_processors.hosts.kafka_record import record_of
 from stream_processors.ports import Record
 
 _POLL_MS: Final = 1_000
@@ -113,15 +114,3 @@ async def _answer(call: Awaitable[_T]) -> _T:
         return await call
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerAwayError(f"Kafka does not answer: {type(error).__name__}.") from error
-
-
-def record_of(raw: Any) -> Record:
-    """Return a consumer's record in our own form."""
-    return Record(
-        topic=raw.topic,
-        partition=raw.partition,
-        offset=raw.offset,
-        append_ms=raw.timestamp,
-        key=raw.key,
-        value=raw.value or b"",
-    )

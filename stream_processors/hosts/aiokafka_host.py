@@ -14,9 +14,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, InconsistentGroupProtocolError, KafkaError
 
 from schemas.errors import BrokerAwayError, PulseraError
+from stream_processors.hosts.kafka_record import record_of
 from stream_processors.hosts.membership import Membership
 from stream_processors.hosts.runner import Place, Runner
-from stream_processors.ports import Meter, Record
+from stream_processors.ports import Meter
 
 _LOG = structlog.get_logger(__name__)
 
@@ -164,7 +165,7 @@ class AiokafkaHost:
         """Hand a batch to the runner, in a task of its own, so that a rebalance can drop it."""
         self._idle.clear()
         work = asyncio.create_task(
-            self._runner.handle([_record(raw) for raws in fetched.values() for raw in raws]), name="handle"
+            self._runner.handle([record_of(raw) for raws in fetched.values() for raw in raws]), name="handle"
         )
         self._work = work
         try:
@@ -255,17 +256,6 @@ class AiokafkaHost:
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():
             self._failed.set_exception(error)
-
-
-def _record(raw: Any) -> Record:
-    return Record(
-        topic=raw.topic,
-        partition=raw.partition,
-        offset=raw.offset,
-        append_ms=raw.timestamp,
-        key=raw.key,
-        value=raw.value or b"",
-    )
 
 
 async def _end(tasks: Sequence["asyncio.Task[Any]"]) -> None:
