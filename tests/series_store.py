@@ -1,10 +1,14 @@
 """What tests of stored series share: a batch from frames, and what the tables hold."""
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 
+from infra.timescale.copy_stream import copy_stream
+from infra.timescale.partitions import Partitions
+from infra.timescale.series import READINGS
 from infra.timescale.variant import read_variant
 from schemas.episodes import Episode
 from schemas.frame import Frame
@@ -24,6 +28,15 @@ WHERE hypertable_name = 'readings' ORDER BY day
 def batch(*frames: Frame, scored: Sequence[Frame] = (), episodes: Sequence[Episode] = ()) -> SeriesBatch:
     """Return a batch as the storage family makes it."""
     return SeriesBatch(readings=merge_readings(frames), scores=merge_scores(scored), episodes=episodes)
+
+
+async def copied(pool: asyncpg.Pool, frame: Frame) -> None:
+    """Put new readings into a schema of any age, beside the storage family."""
+    if await read_variant(pool) == "plain":
+        await Partitions(pool).ensure("readings", frame.integers("time"))
+    stream = io.BytesIO(copy_stream(frame.batch, READINGS.frame_columns))
+    async with pool.acquire() as connection:
+        await connection.copy_to_table("readings", source=stream, columns=READINGS.columns, format="binary")
 
 
 async def stored(pool: asyncpg.Pool, columns: str = "heart_rate, spo2") -> list[tuple[Any, ...]]:

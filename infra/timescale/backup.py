@@ -17,6 +17,7 @@ import numpy as np
 
 from infra.timescale.care import raise_generation
 from infra.timescale.migrate import apply_migrations, expect_new_log
+from infra.timescale.newest_days import count_again
 from infra.timescale.partitions import Partitions
 from infra.timescale.pool import database_errors
 from infra.timescale.variant import Variant, recorded_variant
@@ -25,7 +26,7 @@ from schemas.errors import SetupError
 DAILY: Final = {"readings": "time", "scores": "bin"}
 """Tables that are cut into days, and the time that decides."""
 _OURS_BY_MIGRATION: Final = frozenset({"schema_migrations", "schema_variant", "newest_days"})
-"""The last one follows from the readings: a trigger fills it as they are put back."""
+"""The last one follows from the readings: it is counted again once they are back."""
 _VARIANTS_BEGIN: Final = 4
 """This migration makes hypertables in the place of tables that it takes for empty: rows are written after it."""
 _SKIPPED_NUMBERS: Final = 100_000
@@ -337,6 +338,7 @@ async def _fill(url: str, copy: Copy, told: Told) -> int:
                 await connection.execute("SELECT setval($1::text::regclass, $2)", _quoted(sequence), beyond)
         await apply_migrations(pool)
         async with pool.acquire() as connection:
+            await count_again(connection)
             if copy.new_log:
                 await expect_new_log(connection)
             generation = await raise_generation(connection)

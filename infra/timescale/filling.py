@@ -12,6 +12,7 @@ import msgspec
 
 from infra.timescale.chunks import Chunks
 from infra.timescale.copy_stream import copy_stream
+from infra.timescale.newest_days import count_again
 from infra.timescale.partitions import Partitions
 from infra.timescale.pool import open_pool
 from infra.timescale.series import READINGS, TimescaleSeries
@@ -104,6 +105,7 @@ class Filling:
                 following = await asyncio.to_thread(_next, streams)
                 await copying
                 progress(made.rows)
+            await count_again(connection)
         return time.perf_counter() - began
 
     async def merge(self, frames: Sequence[Frame], nothing: Frame) -> float:

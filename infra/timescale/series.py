@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from infra.timescale.chunks import Chunks
 from infra.timescale.copy_stream import copy_stream
+from infra.timescale.newest_days import NewestDays, tell
 from infra.timescale.partitions import Partitions
 from infra.timescale.pool import database_errors
 from infra.timescale.state import move_offsets
@@ -116,6 +117,7 @@ class TimescaleSeries:
         self._version = version
         self._cluster_id = cluster_id
         self._days: Partitions | Chunks | None = None
+        self._newest = NewestDays()
 
     async def write(self, batch: SeriesBatch, moves: Sequence[OffsetMove]) -> None:
         """Store the batch and move the offsets in one transaction; what is stored already stays untouched.
@@ -130,23 +132,37 @@ class TimescaleSeries:
         days = await self._known_days()
         for table, rows in parts:
             await days.ensure(table.name, rows.integers(table.time_column))
-        with database_errors():
-            async with self._pool.acquire() as connection, connection.transaction():
-                session = await connection.fetchrow(_BEGIN)
-                # First the offsets: a stale owner is turned away before it writes, and two owners cannot interleave.
-                await move_offsets(
-                    connection,
-                    family=self._family,
-                    version=self._version,
-                    cluster_id=self._cluster_id,
-                    moves=moves,
-                )
-                for table, (columns, stream) in streams:
-                    if session is None or not session[table.name]:
-                        await connection.execute(table.create)
-                    await self._merge_in(connection, table, columns, stream)
-                if batch.episodes:
-                    await connection.executemany(_UPSERT_EPISODE, [_episode_row(one) for one in batch.episodes])
+        news = self._newest.news(batch.readings)
+        try:
+            with database_errors():
+                async with self._pool.acquire() as connection, connection.transaction():
+                    await self._write(connection, batch.episodes, streams, moves)
+                    if news is not None:
+                        await tell(connection, news)
+        except Exception:
+            self._newest.forget()  # a server that lost commits shows in the offsets, which are refused
+            raise
+        if news is not None:
+            self._newest.remember(news)
+
+    async def _write(
+        self,
+        connection: _Connection,
+        episodes: Sequence[Episode],
+        streams: Sequence[tuple[SeriesTable, tuple[Sequence[str], bytes]]],
+        moves: Sequence[OffsetMove],
+    ) -> None:
+        session = await connection.fetchrow(_BEGIN)
+        # First the offsets: a stale owner is turned away before it writes, and two owners cannot interleave.
+        await move_offsets(
+            connection, family=self._family, version=self._version, cluster_id=self._cluster_id, moves=moves
+        )
+        for table, (columns, stream) in streams:
+            if session is None or not session[table.name]:
+                await connection.execute(table.create)
+            await self._merge_in(connection, table, columns, stream)
+        if episodes:
+            await connection.executemany(_UPSERT_EPISODE, [_episode_row(one) for one in episodes])
 
     async def upkeep(self, *, oldest_us: int, newest_us: int) -> None:
         """Make the partitions up to `newest_us`, and drop those that ended before `oldest_us`.

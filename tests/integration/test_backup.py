@@ -24,7 +24,7 @@ from schemas.errors import DatabaseAwayError, LogMismatchError, SetupError
 from stream_processors.ports import OffsetMove, SavedState
 from tests.embedded_services import BOTH_DATABASES, TIMESCALE
 from tests.made_frames import NOW_MS, readings, scores
-from tests.series_store import batch
+from tests.series_store import batch, copied
 
 pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
@@ -264,8 +264,7 @@ async def test_an_early_backup_comes_back_whole_into_either_kind_of_database(
     """A backup of a schema from before there were two variants keeps its readings, and gets this release's schema."""
     async with asyncpg.create_pool(early, min_size=1, max_size=2) as pool:
         await apply_migrations(pool, upto=3)
-        store = TimescaleSeries(pool, family="storage", version="1", cluster_id="log")
-        await store.write(batch(readings({"heart_rate": 61.0}, {"wearer": 6})), [])
+        await copied(pool, readings({"heart_rate": 61.0}, {"wearer": 6}))
     manifest = await back_up(early, tmp_path / "b", say=quiet)
     assert manifest.schema == 3
     await _restored(tmp_path / "b", elsewhere)

@@ -9,10 +9,12 @@ from infra.timescale.migrate import apply_migrations
 from infra.timescale.pool import open_pool
 from infra.timescale.reads import StoredData
 from infra.timescale.series import TimescaleSeries
+from schemas.errors import StaleOwnerError
 from schemas.vitals import NAMES
+from stream_processors.ports import OffsetMove
 from tests.embedded_services import BOTH_DATABASES
 from tests.made_frames import NOW_MS, readings, scores, wearer
-from tests.series_store import batch
+from tests.series_store import batch, copied
 
 pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
@@ -95,9 +97,8 @@ async def test_readings_of_before_the_days_were_kept_are_found(database_url: str
     try:
         await apply_migrations(pool, upto=4)
         await pool.execute("INSERT INTO wearers (wearer_id, name) VALUES ($1, 'Ada')", wearer(1))
-        earlier = TimescaleSeries(pool, family="storage", version="1", cluster_id="made")
         old = NOW_MS * 1_000 - 10 * _DAY_US
-        await earlier.write(batch(readings({"time": old, "spo2": 97.0}, {"heart_rate": 61.0})), [])
+        await copied(pool, readings({"time": old, "spo2": 97.0}, {"heart_rate": 61.0}))
         await apply_migrations(pool)
         found = await _reads(pool).latest(wearer(1))
         assert found is not None
@@ -107,6 +108,20 @@ async def test_readings_of_before_the_days_were_kept_are_found(database_url: str
         }
     finally:
         await pool.close()
+
+
+async def test_newest_days_are_told_again_after_a_refused_write(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
+    """A database that lost what it was told is told it again once a write was refused."""
+    await series.write(batch(readings({"heart_rate": 61.0})), [])
+    await pool.execute("DELETE FROM newest_days")
+    await series.write(batch(readings({"heart_rate": 62.0})), [])
+    assert await _reads(pool).latest(wearer(1)) is None
+    with pytest.raises(StaleOwnerError):
+        await series.write(batch(), [OffsetMove(topic="readings.v1", partition=0, expected=7, next=8, clock_ms=0)])
+    await series.write(batch(readings({"heart_rate": 63.0})), [])
+    found = await _reads(pool).latest(wearer(1))
+    assert found is not None
+    assert found.reading.vitals == {"heart_rate": 61.0}
 
 
 async def test_newest_days_follow_every_vital_of_the_registry(pool: asyncpg.Pool) -> None:
