@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import Floats
 from schemas.scores import BIN_MS
 from schemas.vitals import NAMES
 from stream_processors.operators.bins import UNKNOWN_QUALITY, Bins
 from stream_processors.operators.rest import Activity
-from stream_processors.operators.table import Floats
 
 T0_MS = 1_795_000_000_000
 

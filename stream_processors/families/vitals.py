@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import FOREVER, Bools, Column, Ints, Table
 from schemas import episodes as episode_events
 from schemas import scores as score_frame
 from schemas.topics import EPISODES, READINGS, SCORES
@@ -28,7 +29,6 @@ from stream_processors.operators.rest import Rest
 from stream_processors.operators.rows import FrameRows
 from stream_processors.operators.score import RestingRate, Scorer
 from stream_processors.operators.silence import ClockOffsets, Silence
-from stream_processors.operators.table import FOREVER, Bools, Column, Ints, Table
 from stream_processors.operators.tiers import Tiers
 from stream_processors.operators.watch import Watch
 from stream_processors.operators.wearers import Roster

@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
+from inference.slots import Bools, Column, Floats, Ints, Table
 from schemas.scores import BIN_MS
-from stream_processors.operators.table import Bools, Column, Floats, Ints, Table
 
 ENOUGH_MIN: Final = 5.0
 """Minutes of observed rest before anything is said about what is usual."""

@@ -7,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import Bools, Floats, Ints
 from schemas.scores import BIN_MS
 from schemas.vitals import VITALS
 from stream_processors.operators.gates import HEART_RATE, counts
 from stream_processors.operators.pending import FACT, Pending
 from stream_processors.operators.readings import QUALITY, VITAL_COUNT
-from stream_processors.operators.table import Bools, Floats, Ints
 
 THOUSANDTHS: Final = 1_000
 UNKNOWN_QUALITY: Final = -1

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import NEVER, Bools, Column, Ints, Table
 from stream_processors.operators.readings import Readings
-from stream_processors.operators.table import NEVER, Bools, Column, Ints, Table
 
 TOLERATED_MS: Final = 5_000
 """Up to this a clock is right, and a kept correction stays."""

@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import NEVER, Column, Table
 from schemas.episodes import EndReason, Episode, EpisodeType, Evidence, Phase, Subject, episode_id
 from schemas.scores import BIN_MS
 from stream_processors.operators.clock import LogClock
 from stream_processors.operators.conditions import CONDITIONS, FLOOR_RULES
-from stream_processors.operators.table import NEVER, Column, Table
 
 WRITER: Final = "vitals"
 PAGES_WITHIN_MS: Final = 900_000

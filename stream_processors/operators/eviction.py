@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import Bools, Ints
 from stream_processors.operators.episodes import OpenEpisode
 from stream_processors.operators.pending import FACT
-from stream_processors.operators.table import Bools, Ints
 
 FORGET_MS: Final = 30 * 86_400_000
 LOOK_AT: Final = 4_096

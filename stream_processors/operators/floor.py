@@ -5,12 +5,12 @@ from typing import Final
 
 import numpy as np
 
+from inference.slots import Bools
 from stream_processors.operators.bins import Bins
 from stream_processors.operators.conditions import FLOOR_RULES
 from stream_processors.operators.readings import NOT_WORN
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Runs
-from stream_processors.operators.table import Bools
 
 HELD_MS: Final = 120_000
 """From the start of the first bin beyond the limit to the end of the last."""

@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from schemas.vitals import NAMES
 from stream_processors.operators.readings import NOT_WORN
-from stream_processors.operators.table import NEVER, Bools, Column, Floats, Ints, Table
 
 QUALITY_LIMIT: Final = 0.5
 """Below this a value is stored and shown, never judged. An unknown quality passes, and evidence says so.

@@ -12,10 +12,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import FOREVER, NEVER, Column, Ints, Table
 from schemas.scores import BIN_MS
 from stream_processors.operators.clock import LogClock
 from stream_processors.operators.pending import FACT, Pending
-from stream_processors.operators.table import FOREVER, NEVER, Column, Ints, Table
 from stream_processors.operators.wearers import Roster
 
 LATENESS_MS: Final = 2_000

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import FOREVER, Ints
 from stream_processors.operators.readings import VITAL_COUNT
-from stream_processors.operators.table import FOREVER, Ints
 
 FACTS: Final = (
     "wearer", "stream", "stream_id", "end_ms", "sent_ms", "received_ms", "time_ms", "put_ms", "arrival",

@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import Bools, Ints
 from schemas.errors import ContractError
 from schemas.frame import Frame, decode
 from schemas.vitals import NAMES
-from stream_processors.operators.table import Bools, Ints
 
 VITAL_COUNT: Final = len(NAMES)
 QUALITY: Final = VITAL_COUNT

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import FOREVER, NEVER, Bools, Column, Floats, Ints, Table
 from schemas.scores import BIN_MS
 from stream_processors.operators.gates import MOTION, STEPS
-from stream_processors.operators.table import FOREVER, NEVER, Bools, Column, Floats, Ints, Table
 
 LOW_MOTION_G: Final = 0.1
 """Limit of motion smoothed over a minute. Seated people in Stress-Predict stay below (99 % of minutes under 0.09 g),

@@ -6,9 +6,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from stream_processors.operators.bins import UNKNOWN_QUALITY, Bins
 from stream_processors.operators.rest import Activity
-from stream_processors.operators.table import NEVER, Bools, Column, Floats, Ints, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,13 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from schemas.scores import BIN_MS
 from stream_processors.operators.baseline import Baseline
 from stream_processors.operators.bins import Bins
 from stream_processors.operators.gates import HEART_RATE
 from stream_processors.operators.readings import VITAL_COUNT
 from stream_processors.operators.rest import Activity
-from stream_processors.operators.table import NEVER, Bools, Column, Floats, Ints, Table
 
 _BIN_MIN: Final = BIN_MS / 60_000
 FAST_MIN: Final = 3.0

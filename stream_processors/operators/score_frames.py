@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from inference.slots import Ints
 from schemas.scores import BIN_MS, SCORE_SCHEMA, dictionary_ids
 from schemas.vitals import NAMES
 from stream_processors.operators.bins import Bins
@@ -14,7 +15,6 @@ from stream_processors.operators.gates import MOTION
 from stream_processors.operators.readings import WORN
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.score import Scores
-from stream_processors.operators.table import Ints
 from stream_processors.operators.tiers import TIER0_Z
 
 _TIME: Final = pa.timestamp("us", tz="UTC")

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import NEVER, Column, Ints, Table
 from schemas.episodes import Evidence
 from schemas.scores import BIN_MS
 from schemas.vitals import ORIGINS
@@ -15,7 +16,6 @@ from stream_processors.operators.clock_offset import TECHNICAL_MS
 from stream_processors.operators.conditions import CLOCK_OFFSET, NO_DATA
 from stream_processors.operators.episodes import PAGES_WITHIN_MS, Change, Episodes
 from stream_processors.operators.readings import NOT_WORN, Readings
-from stream_processors.operators.table import NEVER, Column, Ints, Table
 
 SILENT_MS: Final = 60_000
 """Observed time without any reading of a wearer."""

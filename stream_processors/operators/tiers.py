@@ -10,12 +10,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import NEVER, Bools, Column, Ints, Table
 from stream_processors.operators.bins import Bins
 from stream_processors.operators.gates import HEART_RATE
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Runs
 from stream_processors.operators.score import Scores
-from stream_processors.operators.table import NEVER, Bools, Column, Ints, Table
 
 THRESHOLDS_Z: Final = (3.0, 5.0)
 """Smoothed deviation for tier 1 and tier 2."""

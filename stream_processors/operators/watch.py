@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import FOREVER, NEVER, Bools, Column, Ints, Table
 from schemas.episodes import Evidence
 from stream_processors.operators import evidence, reasons
 from stream_processors.operators.bins import Bins
@@ -18,7 +19,6 @@ from stream_processors.operators.gates import HEART_RATE
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Run
 from stream_processors.operators.score import Scores
-from stream_processors.operators.table import FOREVER, NEVER, Bools, Column, Ints, Table
 from stream_processors.operators.tiers import THRESHOLDS_Z, Tiers, TierVerdict
 
 BACK_MS: Final = 60_000

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import Column, Ints, Table
 from stream_processors.operators.readings import Readings
-from stream_processors.operators.table import Column, Ints, Table
 
 NO_STREAM: Final = 0
 """Stream slot 0 belongs to nobody and was never heard, so that absent streams need no mask."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stream_processors.operators.table import NEVER, Column, Table
+from inference.slots import NEVER, Column, Table
 
 
 def made() -> Table:
