@@ -17,6 +17,7 @@ from api.live.entries import Decoding
 from api.live.hub import Client, Hub
 from api.live.outbox import Outbox
 from api.records import Caller
+from inference.slots import Bools, Ints
 from infra.bench.load import Device as Sender
 from infra.bench.made_frames import SPACE, records
 from infra.clocks import SystemClock
@@ -34,7 +35,6 @@ from stream_processors.families.vitals import VitalsFamily
 from stream_processors.operators.care import Change, Moment, Tracked, answer_command, follow_episode
 from stream_processors.operators.eviction import Parts, Remaining
 from stream_processors.operators.pending import FACT
-from stream_processors.operators.table import Bools, Ints
 from stream_processors.ports import Emission, OffsetMove, Record
 
 Round = Callable[[], object]
