@@ -1,0 +1,249 @@
+"""Thresholds that keep a promised rate of alerts: conformal on the population, shrunk to the wearer, then adapted.
+
+The population's threshold of a channel at a rate r is the ceil((n + 1)(1 - r))-th smallest of n maxima of clean
+wearer-days (split conformal). In a wearer's first seven days it moves half the way to the largest of the wearer's own
+daily maxima; from then on it follows the wearer's own alerts: each day it rises by ETA times (alerts - promised).
+No threshold holds for every single wearer without assumptions about the wearer (Lin et al. 2022), so each wearer's
+realised rate is kept and shown.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SHARES
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
+from schemas.errors import ContractError
+
+TIER_RATES: Final = (0.1, 0.01)
+"""Alerts a wearer-day promised for tier 1 and tier 2."""
+TIER0_RATE: Final = 0.01
+"""Flags a wearer and 5-minute bin."""
+OWN_DAYS: Final = 7
+OWN_SHARE: Final = 0.5
+ETA: Final = 0.25
+SHIFT_MOST: Final = 2.0
+REFRACTORY_MIN: Final = 180
+DAY_LEAST_MIN: Final = 60
+"""A local day with fewer judged minutes is no wearer-day."""
+
+_LEAST: Final = 0.3
+_BIN_MIN: Final = 5
+_ETA0: Final = 0.02
+_FLAG_BOUNDS: Final = (0.2, 2.0)
+_GRID: Final = tuple(10.0 ** (-k / 8.0) for k in range(33))
+"""Rates a day at which thresholds are kept, from 1 to 0.0001."""
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Thresholds of the population: by channel and rate of `_GRID`, shape (CHANNEL_COUNT, 33), and of the flag."""
+
+    thresholds: Floats
+    flag: float
+    wearer_days: int
+    source: str
+
+    @classmethod
+    def of(cls, maxima: Floats, *, flag: float, source: str) -> Self:
+        """Return the conformal thresholds of daily maxima, shape (days, CHANNEL_COUNT), NaN where nothing was judged.
+
+        Beyond the rates that so many days can tell, the largest maximum stands, raised by the slope of the last tenth.
+        """
+        thresholds = np.stack([_conformal(column[~np.isnan(column)]) for column in maxima.T])
+        return cls(thresholds, flag, len(maxima), source)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return what `write` wrote.
+
+        Raises:
+            ContractError: The file holds something else.
+        """
+        try:
+            told = json.loads(path.read_text())
+            by_channel = told["thresholds"]
+            rows = [by_channel[f"{channel.condition} {channel.scale}"] for channel in CHANNELS]
+            thresholds = np.array(rows, dtype=np.float64)
+            if thresholds.shape != (CHANNEL_COUNT, len(_GRID)) or not np.isfinite(thresholds).all():
+                raise ContractError(f"{path.name} holds thresholds of another shape.")
+            return cls(thresholds, float(told["flag"]), int(told["wearer_days"]), str(told["source"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ContractError(f"{path.name} holds no calibration: {type(error).__name__}.") from error
+
+    def write(self, path: Path) -> None:
+        """Write the thresholds as JSON."""
+        names = [f"{channel.condition} {channel.scale}" for channel in CHANNELS]
+        told = {
+            "source": self.source,
+            "wearer_days": self.wearer_days,
+            "flag": round(self.flag, 4),
+            "rates": [round(rate, 6) for rate in _GRID],
+            "thresholds": {
+                name: [round(float(value), 4) for value in row]
+                for name, row in zip(names, self.thresholds, strict=True)
+            },
+        }
+        path.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def _conformal(maxima: Floats) -> Floats:
+    ordered = np.sort(maxima)
+    count = len(ordered)
+    if count == 0:
+        return np.full(len(_GRID), 99.0)
+    ranks = [math.ceil((count + 1) * (1.0 - rate)) for rate in _GRID]
+    tail = ordered[-max(count // 10, 2) :]
+    slope = float(tail[-1] - tail[0]) / math.log(max(len(tail), 2))
+    found = []
+    for rate, rank in zip(_GRID, ranks, strict=True):
+        if rank <= count:
+            found.append(float(ordered[max(rank, 1) - 1]))
+        else:
+            found.append(float(ordered[-1]) + slope * math.log(1.0 / (rate * (count + 1))))
+    return np.array(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What the calibration says of one wave.
+
+    Attributes:
+        threshold: In force for this minute, shape (n, CHANNEL_COUNT, 2).
+        combined: Largest score over its tier-1 threshold, NaN where nothing was judged, shape (n,).
+        flag: Tier 0, shape (n,).
+        realised: The wearer's own tier-1 alerts a wearer-day, NaN before the first whole day, shape (n,).
+        days: Whole wearer-days behind it, shape (n,).
+    """
+
+    threshold: Floats
+    combined: Floats
+    flag: Bools
+    realised: Floats
+    days: Floats
+
+
+class Calibration:
+    """Each wearer's thresholds, and how well the promise was kept."""
+
+    def __init__(self, population: Population, *, own: bool = True, adapt: bool = True) -> None:
+        """`own` and `adapt` may be taken away, to learn what they are worth."""
+        self._population = population
+        self._own = own
+        self._adapt = adapt
+        self.table = Table({
+            "day": Column("i8", NEVER),
+            "judged": Column("f4", 0.0),
+            "measured": Column("f4", 0.0, CHANNEL_COUNT),
+            "highest": Column("f4", np.nan, CHANNEL_COUNT),
+            "own": Column("f4", np.nan, CHANNEL_COUNT),
+            "shift": Column("f4", 0.0, CHANNEL_COUNT),
+            "alarms": Column("f4", 0.0, CHANNEL_COUNT),
+            "alarmed": Column("i8", NEVER, CHANNEL_COUNT),
+            "days": Column("f4", 0.0),
+            "total": Column("f4", 0.0),
+            "bin": Column("i8", NEVER),
+            "flagged": Column("f4", 0.0),
+            "flag": Column("f4", population.flag),
+        })  # fmt: skip
+
+    def judge(self, slot: Ints, minute: Ints, local_min: Ints, score: Floats) -> Calibrated:
+        """Take one minute's scores of each wearer, NaN where a channel says nothing, shape (n, CHANNEL_COUNT)."""
+        table = self.table
+        day = (minute - local_min) // 1_440
+        turned = (day > table["day"][slot]) & (table["day"][slot] > NEVER)
+        if turned.any():
+            self._turn(slot[turned])
+        table["day"][slot] = np.maximum(day, table["day"][slot])
+        threshold = self._thresholds(slot)
+        judged = ~np.isnan(score)
+        ratio = np.where(judged, score / threshold[:, :, 0], -np.inf)
+        combined = ratio.max(axis=1)
+        some = judged.any(axis=1)
+        self._count(slot, minute, score, judged, ratio >= 1.0)
+        flag = self._flag(slot, minute, np.where(some, combined, 0.0))
+        days = table["days"][slot].astype(np.float64)
+        realised = np.where(days > 0, table["total"][slot] / np.maximum(days, 1.0), np.nan)
+        return Calibrated(threshold, np.where(some, combined, np.nan), flag, realised, days)
+
+    def _rates(self, slot: Ints) -> Floats:
+        """Return each channel's part of the promise: of what is measured of this wearer, by the last days."""
+        known = self.table["measured"][slot] > 0
+        shares = np.where(known, SHARES, 0.0)
+        total = shares.sum(axis=1, keepdims=True)
+        shares = np.where(known, SHARES / np.where(total > 0, total, 1.0), SHARES)
+        rates: Floats = np.array(TIER_RATES)[None, None, :] * shares[:, :, None]
+        return rates
+
+    def _thresholds(self, slot: Ints) -> Floats:
+        rates = self._rates(slot)
+        population = _at_rates(self._population.thresholds, rates)
+        own = self.table["own"][slot].astype(np.float64)
+        days = np.minimum(self.table["days"][slot], OWN_DAYS)
+        weight = np.where(np.isnan(own), 0.0, OWN_SHARE * days[:, None] / OWN_DAYS if self._own else 0.0)
+        first = population[:, :, 0]
+        moved = weight * (np.nan_to_num(own) - first) + self.table["shift"][slot]
+        thresholds: Floats = np.maximum(population + moved[:, :, None], _LEAST)
+        return thresholds
+
+    def _count(self, slot: Ints, minute: Ints, score: Floats, judged: Bools, beyond: Bools) -> None:
+        table = self.table
+        table["judged"][slot] += judged.any(axis=1)
+        table["measured"][slot] += judged
+        table["highest"][slot] = np.fmax(table["highest"][slot], score)
+        opens = beyond & (minute[:, None] - table["alarmed"][slot] >= REFRACTORY_MIN)
+        if opens.any():
+            table["alarmed"][slot] = np.where(opens, minute[:, None], table["alarmed"][slot])
+            table["alarms"][slot] += opens
+
+    def _turn(self, slot: Ints) -> None:
+        """End a wearer's day."""
+        table = self.table
+        whole = table["judged"][slot] >= DAY_LEAST_MIN
+        days, alarms = table["days"][slot], table["alarms"][slot]
+        early = (whole & (days < OWN_DAYS))[:, None]
+        highest = table["highest"][slot]
+        table["own"][slot] = np.where(early, np.fmax(table["own"][slot], highest), table["own"][slot])
+        late = whole & (days >= OWN_DAYS)
+        step = ETA * (alarms - self._rates(slot)[:, :, 0]) if self._adapt else 0.0
+        follows = late[:, None] & ~np.isnan(highest)
+        shift = np.clip(table["shift"][slot] + np.where(follows, step, 0.0), -SHIFT_MOST, SHIFT_MOST)
+        table["shift"][slot] = shift
+        table["total"][slot] += np.where(whole, alarms.sum(axis=1), 0.0)
+        table["days"][slot] = days + whole
+        table["judged"][slot] = 0.0
+        table["highest"][slot] = np.nan
+        table["alarms"][slot] = 0.0
+        table["measured"][slot] *= 0.5
+
+    def _flag(self, slot: Ints, minute: Ints, combined: Floats) -> Bools:
+        table = self.table
+        limit = table["flag"][slot].astype(np.float64)
+        number = minute // _BIN_MIN
+        turned = (number != table["bin"][slot]) & (table["bin"][slot] > NEVER)
+        missed = table["flagged"][slot] - TIER0_RATE
+        limit = np.where(turned & self._adapt, np.clip(limit + _ETA0 * missed, *_FLAG_BOUNDS), limit)
+        flag: Bools = combined >= limit
+        table["flagged"][slot] = np.where(turned, 0.0, table["flagged"][slot])
+        table["flagged"][slot] = np.maximum(table["flagged"][slot], flag)
+        table["flag"][slot], table["bin"][slot] = limit, number
+        return flag
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the state."""
+        return self.table.dump()
+
+
+def _at_rates(thresholds: Floats, rates: Floats) -> Floats:
+    """Return thresholds at rates, shape (n, CHANNEL_COUNT, 2), between the two rates of the grid around each."""
+    place = np.clip(np.interp(rates, _GRID[::-1], np.arange(len(_GRID))[::-1].astype(np.float64)), 0, len(_GRID) - 1)
+    low = np.minimum(place.astype(np.int64), len(_GRID) - 2)
+    part = place - low
+    channel = np.arange(CHANNEL_COUNT)[None, :, None]
+    found: Floats = (1.0 - part) * thresholds[channel, low] + part * thresholds[channel, low + 1]
+    return found

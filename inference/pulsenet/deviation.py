@@ -1,0 +1,187 @@
+"""From a minute's deviations to a score a channel: averages over 5 min, 60 min, 8 h and two nights, and a joint one.
+
+The 5-minute average counts at rest only, and has the wearer's own level of the hour before taken from it: a day of
+excitement, or a baseline that is off, raises both. (Averages against CUSUM, maxima over scales and longer gates:
+docs/models/pulsenet.md.)
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.pulsenet.activity import ASLEEP, Active
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SIGNS, VITAL_OF, of_scale
+from inference.pulsenet.nights import Nights
+from inference.pulsenet.numbers import capped, decays, powers
+from inference.pulsenet.series import BODY_TEMPERATURE, HEART_RATE, HRV_RMSSD, HRV_SDNN, SKIN_TEMPERATURE, VITAL_COUNT
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
+
+FAST_SHARE: Final = 0.25
+SETTLED_MIN: Final = 8
+"""Step-free minutes after which a heart rate counts as one at rest."""
+FADE: Final = 0.9
+LEVEL_LAG_MIN: Final = 20
+LEVEL_TAU_MIN: Final = 60.0
+HOUR_TAU_MIN: Final = 60.0
+LONG_TAU_MIN: Final = 480.0
+
+_FAST: Final = of_scale("5 min")
+_HOUR: Final = of_scale("60 min")
+_LONG: Final = of_scale("8 h")
+_NIGHTS: Final = of_scale("2 nights")
+_JOINT: Final = of_scale("60 min", joint=True)
+_LEVELLED: Final = sorted({vital for code in _FAST if (vital := CHANNELS[code].vital) is not None})
+_PLACE: Final = {vital: place for place, vital in enumerate(_LEVELLED)}
+_FADES: Final = powers(FADE)
+_KEPT: Final = powers(1.0 - FAST_SHARE)
+_FAST_MOST: Final = 0.5
+_RARE_MIN: Final = 15
+"""A vital that is measured at least this often keeps its average between two values."""
+_LEVEL_DECAY: Final = decays(LEVEL_TAU_MIN)
+_HOUR_DECAY: Final = decays(HOUR_TAU_MIN)
+_HOUR_MOST: Final = 0.25
+_LONG_DECAY: Final = decays(LONG_TAU_MIN)
+_STALE_MIN: Final = 120
+"""An average whose vital was not measured for so long says nothing now."""
+_JOINT_SIGNS: Final = np.zeros(VITAL_COUNT)
+_JOINT_SIGNS[[HEART_RATE, SKIN_TEMPERATURE, BODY_TEMPERATURE]] = 1.0
+_JOINT_SIGNS[[HRV_RMSSD, HRV_SDNN]] = -1.0
+_JOINT_LEAST: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Deviations:
+    """Scores of one wave.
+
+    Attributes:
+        score: By channel, NaN where nothing can be said now, shape (n, CHANNEL_COUNT).
+        held: The same without the wearer's own level taken away: an episode goes on while this is far from 0.
+    """
+
+    score: Floats
+    held: Floats
+
+
+class Deviation:
+    """Follows the deviations of each wearer's vitals."""
+
+    def __init__(self, *, levelled: bool = True, at_rest_only: bool = True) -> None:
+        """`levelled` and `at_rest_only` may be taken away, to learn what they are worth."""
+        self._levelled = levelled
+        self._at_rest_only = at_rest_only
+        self.nights = Nights()
+        self.table = Table({
+            "seen": Column("i8", NEVER, VITAL_COUNT),
+            "fast": Column("f8", 0.0, VITAL_COUNT),
+            "hour": Column("f8", 0.0, VITAL_COUNT),
+            "long": Column("f8", 0.0),
+            "level": Column("f8", 0.0, len(_LEVELLED)),
+            "lagged": Column("f4", np.nan, LEVEL_LAG_MIN * len(_LEVELLED)),
+        })  # fmt: skip
+
+    def extend(self, wearers: int) -> None:
+        """Make room for wearer slots below `wearers`."""
+        self.table.extend(wearers)
+        self.nights.table.extend(wearers)
+
+    def follow(self, slot: Ints, minute: Ints, z: Floats, active: Active) -> Deviations:
+        """Take one minute's deviations of each wearer, NaN where a vital was not judged, shape (n, VITAL_COUNT)."""
+        known = ~np.isnan(z)
+        if self._at_rest_only:
+            settled = active.since_min >= SETTLED_MIN
+            counting = known & settled[:, None]
+        else:
+            counting = known
+        since = minute[:, None] - self.table["seen"][slot]
+        self.table["seen"][slot] = np.where(known, minute[:, None], self.table["seen"][slot])
+        fast = self._fast(slot, z, counting, active.gap_min, since)
+        level = self._level(slot, minute, np.where(counting, z, np.nan), active.gap_min)
+        hour = self._hour(slot, z, counting, since)
+        long = self._long(slot, z[:, HEART_RATE], counting[:, HEART_RATE], active.gap_min)
+        nights = self.nights.follow(slot, minute, z, known & (active.state == ASLEEP)[:, None])
+        return self._scores(minute[:, None] - self.table["seen"][slot], fast, level, hour, long, nights)
+
+    def _fast(self, slot: Ints, z: Floats, counting: Bools, gap: Ints, since: Ints) -> Floats:
+        """Return the 5-minute averages; a minute that does not count fades those measured often."""
+        before = self.table["fast"][slot]
+        sparse = np.minimum(since, _RARE_MIN)
+        faded = before * _FADES[capped(gap - 1)][:, None]
+        share = np.minimum(1.0 - _KEPT[capped(sparse)], _FAST_MOST)
+        fast = np.where(counting, faded + share * (np.where(counting, z, 0.0) - faded), faded * FADE)
+        waits = ~counting & np.isnan(z) & (since > 1) & (since <= _RARE_MIN)
+        fast = np.where(waits, before, fast)
+        self.table["fast"][slot] = fast
+        return fast
+
+    def _level(self, slot: Ints, minute: Ints, z: Floats, gap: Ints) -> Floats:
+        """Return the average of the hour before the last `LEVEL_LAG_MIN` minutes."""
+        table, row = self.table, slot[:, None]
+        columns = len(_LEVELLED)
+        for skipped in range(1, min(int(gap.max()), LEVEL_LAG_MIN + 1)):
+            where = gap > skipped
+            place = ((minute[where] - skipped) % LEVEL_LAG_MIN * columns)[:, None] + np.arange(columns)
+            table["lagged"][slot[where][:, None], place] = np.nan
+        place = (minute % LEVEL_LAG_MIN * columns)[:, None] + np.arange(columns)
+        old = table["lagged"][row, place].astype(np.float64)
+        table["lagged"][row, place] = z[:, _LEVELLED]
+        level = table["level"][slot] * _LEVEL_DECAY[capped(gap - 1)][:, None]
+        share = 1.0 - _LEVEL_DECAY[1]
+        level = np.where(np.isnan(old), level, level + share * (np.where(np.isnan(old), 0.0, old) - level))
+        table["level"][slot] = level
+        return level
+
+    def _hour(self, slot: Ints, z: Floats, counting: Bools, since: Ints) -> Floats:
+        before = self.table["hour"][slot]
+        share = np.minimum(1.0 - _HOUR_DECAY[capped(since)], _HOUR_MOST)
+        hour: Floats = np.where(counting, before + share * (np.where(counting, z, 0.0) - before), before)
+        self.table["hour"][slot] = hour
+        return hour
+
+    def _long(self, slot: Ints, z: Floats, counting: Bools, gap: Ints) -> Floats:
+        before = self.table["long"][slot] * _LONG_DECAY[capped(gap - 1)]
+        share = 1.0 - _LONG_DECAY[1]
+        long: Floats = np.where(counting, before + share * (np.where(counting, z, 0.0) - before), before)
+        self.table["long"][slot] = long
+        return long
+
+    def _scores(self, age: Ints, fast: Floats, level: Floats, hour: Floats, long: Floats, nights: Floats) -> Deviations:
+        held = np.full((len(age), CHANNEL_COUNT), np.nan)
+        held[:, _FAST] = fast[:, VITAL_OF[_FAST]] * SIGNS[_FAST]
+        held[:, _HOUR] = hour[:, VITAL_OF[_HOUR]] * SIGNS[_HOUR]
+        held[:, _LONG] = long[:, None]
+        held[:, _NIGHTS] = nights[:, VITAL_OF[_NIGHTS]]
+        held[:, _JOINT] = _together(hour, age)[:, None]
+        stale = age[:, VITAL_OF] > _STALE_MIN
+        stale[:, [*_NIGHTS, *_JOINT]] = False
+        held[stale] = np.nan
+        score = held.copy()
+        if self._levelled:
+            for code in _FAST:
+                own = level[:, _PLACE[int(VITAL_OF[code])]] * SIGNS[code]
+                score[:, code] -= np.maximum(own, 0.0)
+        return Deviations(score, held)
+
+    def calm(self, slot: Ints, vital: Ints) -> None:
+        """Forget the deviation of vitals that recovered, not what is usual for the wearer."""
+        self.table["fast"][slot, vital] = 0.0
+        self.table["hour"][slot, vital] = 0.0
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the state."""
+        return {**self.table.dump(), **{f"night.{name}": kept for name, kept in self.nights.table.dump().items()}}
+
+    def load(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over a dump."""
+        self.nights.table.load({n.removeprefix("night."): a for n, a in arrays.items() if n.startswith("night.")})
+        self.table.load({name: kept for name, kept in arrays.items() if not name.startswith("night.")})
+
+
+def _together(hour: Floats, age: Ints) -> Floats:
+    """Return the sum of deviations that drift together in illness over the root of their number, NaN with one alone."""
+    fresh = (age <= _STALE_MIN) & (_JOINT_SIGNS != 0)
+    count = fresh.sum(axis=1)
+    total = np.where(fresh, hour * _JOINT_SIGNS, 0.0).sum(axis=1)
+    together: Floats = np.where(count >= _JOINT_LEAST, total / np.sqrt(np.maximum(count, 1)), np.nan)
+    return together

@@ -1,0 +1,95 @@
+"""What is known before a model is asked: gates, activity, what is usual for the wearer, and the features from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference.pulsenet.activity import WARM_UP_MIN, Active, Activity
+from inference.pulsenet.features import LastSeen, context_features
+from inference.pulsenet.frozen import Frozen
+from inference.pulsenet.personal import UNIT, Personal, Usual, scaled
+from inference.pulsenet.series import HEART_RATE
+from inference.pulsenet.steps import Steps
+from inference.slots import Bools, Floats, Ints, Table
+
+JUDGED, WARMING_UP, FROZEN, GATED, NO_VALUE = range(5)
+"""Why the heart rate of a minute may be judged or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One wave of minutes, looked at.
+
+    Attributes:
+        active: What is known of movement.
+        usual: What is usual for these wearers.
+        context: Inputs that know nothing of present or past values, shape (n, features.CONTEXT).
+        seen: What was observed last, shape (n, features.SEEN).
+        compared: Values as the model compares them, shape (n, VITAL_COUNT).
+        believed: Where a value was measured and passed the gates, shape (n, VITAL_COUNT).
+        gate: `JUDGED` to `NO_VALUE` for the heart rate, shape (n,).
+    """
+
+    active: Active
+    usual: Usual
+    context: Floats
+    seen: Floats
+    compared: Floats
+    believed: Bools
+    gate: Ints
+
+    @property
+    def distance(self) -> Floats:
+        """How far values lie from the wearer's centre, in `personal.UNIT`: what a model predicts."""
+        away: Floats = (self.compared - self.usual.centre) / UNIT
+        return away
+
+
+class Inputs:
+    """The parts of the state that exist without any model."""
+
+    def __init__(self, *, frozen_gate: bool = True) -> None:
+        """`frozen_gate` may be taken away, to learn what it is worth."""
+        self._frozen_gate = frozen_gate
+        self._frozen = Frozen()
+        self._activity = Activity()
+        self._personal = Personal()
+        self._last = LastSeen()
+
+    def look(self, minutes: Steps) -> Look:
+        """Take one minute of each wearer, in order of time."""
+        frozen = self._frozen.judge(minutes)
+        active = self._activity.follow(minutes)
+        measured = ~np.isnan(minutes.values)
+        warming = active.worn_min <= WARM_UP_MIN
+        believed = measured & ~minutes.gated & ~warming[:, None]
+        if self._frozen_gate:
+            believed[:, HEART_RATE] &= ~frozen
+        usual = self._personal.usual(minutes.slot, active.state)
+        reasons = [~measured[:, HEART_RATE], warming, frozen, ~believed[:, HEART_RATE]]
+        return Look(
+            active=active,
+            usual=usual,
+            context=context_features(active, usual, measured),
+            seen=self._last.features(minutes.slot, minutes.minute),
+            compared=scaled(minutes.values),
+            believed=believed,
+            gate=np.select(reasons, [NO_VALUE, WARMING_UP, FROZEN, GATED], JUDGED),
+        )
+
+    def learn(self, minutes: Steps, look: Look, expected: Floats, scale: Floats, *, may: Bools) -> None:
+        """Remember what was seen, and learn what is usual where `may`, shape (n, VITAL_COUNT).
+
+        `expected` and `scale` are the model's, without the wearer's own bias and stretch.
+        """
+        self._last.see(minutes.slot, minutes.minute, look.compared, look.usual, look.believed)
+        self._personal.learn(minutes.slot, look.compared, look.active, expected, scale, may=look.believed & may)
+
+    def tables(self) -> dict[str, Table]:
+        """Return the state."""
+        return {
+            "frozen": self._frozen.table,
+            "activity": self._activity.table,
+            "personal": self._personal.table,
+            "last": self._last.table,
+        }

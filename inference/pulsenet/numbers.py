@@ -1,0 +1,103 @@
+"""Functions whose last bit must not depend on where in an array a number stands: tables, read by interpolation.
+
+The vectorised exp, log and sin of numpy may round the last elements of an array in another way than the rest; sums,
+products, quotients, roots and `numpy.interp` do not. So one log gives one answer, however its readings came together.
+"""
+
+import math
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+
+from inference.slots import Floats, Ints
+
+Z_MOST: Final = 8.0
+T_DEGREES: Final = 5.0
+"""Degrees of freedom of the predicted distribution: tails as heavy as residual heart rates of people at rest."""
+
+_LONGEST_MIN: Final = 1_440
+_DAY_MIN: Final = 1_440
+_NEAR_ZERO_TAIL: Final = 1e-15
+
+
+def decays(time_constant_min: float) -> Floats:
+    """Return exp(-t / time constant) for t = 0 to 1440 minutes."""
+    return np.array([math.exp(-minutes / time_constant_min) for minutes in range(_LONGEST_MIN + 1)])
+
+
+def powers(base: float) -> Floats:
+    """Return base ** t for t = 0 to 1440 minutes."""
+    return np.array([base**minutes for minutes in range(_LONGEST_MIN + 1)])
+
+
+def capped(minutes: Ints) -> Ints:
+    """Return durations as indexes into `decays` and `powers`."""
+    return np.clip(minutes, 0, _LONGEST_MIN)
+
+
+def _t_tail(ratio: float) -> float:
+    """Return the probability that a Student t of five degrees of freedom lies above a number that is not negative."""
+    theta = math.atan(ratio / math.sqrt(T_DEGREES))
+    cosine = math.cos(theta)
+    inside = theta + math.sin(theta) * cosine * (1.0 + 2.0 / 3.0 * cosine * cosine)
+    return 0.5 - inside / math.pi
+
+
+_RATIOS: Final = np.concatenate((np.arange(0.0, 10.0, 0.01), np.arange(10.0, 200.0, 0.25)))
+_NORMAL: Final = NormalDist()
+_Z: Final = np.array([
+    min(-_NORMAL.inv_cdf(max(_t_tail(float(ratio)), _NEAR_ZERO_TAIL)), Z_MOST) for ratio in _RATIOS
+])  # fmt: skip
+
+
+def normal_z(ratio: Floats) -> Floats:
+    """Return the normal deviate of equal probability for residual / scale of a Student t with five degrees of freedom.
+
+    Clipped at +-8; NaN stays NaN.
+    """
+    z: Floats = np.interp(np.abs(ratio), _RATIOS, _Z)
+    return np.where(ratio < 0, -z, z)
+
+
+_LOG_GRID: Final = np.array([0.25 * 1.004**k for k in range(2_100)])
+_LOGS: Final = np.array([math.log(value) for value in _LOG_GRID])
+
+
+def logarithm(values: Floats) -> Floats:
+    """Return natural logarithms of values between 0.25 and 1000, and those of the ends beyond."""
+    logs: Floats = np.interp(values, _LOG_GRID, _LOGS)
+    return logs
+
+
+def exponential(logs: Floats) -> Floats:
+    """Return the inverse of `logarithm`."""
+    values: Floats = np.interp(logs, _LOGS, _LOG_GRID)
+    return values
+
+
+_COUNTED: Final = np.array([math.log1p(count) for count in range(401)])
+
+
+def log_steps(steps: Floats) -> Floats:
+    """Return ln(1 + steps) of steps in a minute, up to 400; 0 where no sensor told."""
+    known = np.nan_to_num(steps, nan=0.0, posinf=400.0)
+    logs: Floats = np.interp(known, np.arange(401.0), _COUNTED)
+    return logs
+
+
+_MOTIONS: Final = np.arange(0.0, 16.001, 0.01)
+_MOTION_LOGS: Final = np.array([math.log1p(20.0 * motion) for motion in _MOTIONS])
+
+
+def log_motion(motion: Floats) -> Floats:
+    """Return ln(1 + 20 g) of a minute's motion in g; 0 where no sensor told."""
+    logs: Floats = np.interp(np.nan_to_num(motion, nan=0.0, posinf=16.0), _MOTIONS, _MOTION_LOGS)
+    return logs
+
+
+DAY_WAVES: Final = np.array([
+    [wave(2.0 * math.pi * turns * minute / _DAY_MIN) for turns in (1, 2) for wave in (math.sin, math.cos)]
+    for minute in range(_DAY_MIN)
+])  # fmt: skip
+"""Two sine and cosine pairs of the time of day, by minute of the day, shape (1440, 4)."""

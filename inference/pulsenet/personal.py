@@ -1,0 +1,154 @@
+"""What is usual for each wearer: centre and scale at rest, and how they differ from the model in each state.
+
+Clipped exponential averages, one step a believed minute: the rate is max(1/2000, 1/(n + 50)), so that the first hours
+are learned quickly and no single day decides later. A slower average, the anchor, bounds how far a centre may drift.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.pulsenet.activity import RESTING, STATES, Active
+from inference.pulsenet.numbers import exponential, logarithm
+from inference.pulsenet.series import HEART_RATE, HRV_RMSSD, HRV_SDNN, VITAL_COUNT
+from inference.slots import Bools, Column, Floats, Ints, Table
+
+UNIT: Final = np.array([10.0, 0.35, 0.35, 1.5, 2.5, 0.8, 0.35])
+"""About one standard deviation of each vital within a person's day, in which the model predicts: beats a minute, ln ms
+(twice), percent, breaths a minute, degrees Celsius (twice)."""
+PRIOR_CENTRE: Final = np.array([70.0, 3.5, 3.7, 97.0, 15.0, 33.0, 36.7])
+PRIOR_SPREAD: Final = np.array([9.0, 0.55, 0.5, 1.0, 2.2, 1.2, 0.35])
+"""What is usual among grown-ups, for wearers of whom nothing is known yet (chosen; the simulator draws wider)."""
+SCALE_LEAST: Final = np.array([4.0, 0.15, 0.15, 0.8, 1.2, 0.25, 0.12])
+"""No expectation is believed to be sharper."""
+DRIFT_MOST: Final = np.array([8.0, 0.5, 0.5, 1.5, 3.0, 1.2, 0.4])
+"""How far a centre may lie from its anchor."""
+
+REST_MIN: Final = 15
+_PRIOR_MIN: Final = 50.0
+_SLOWEST: Final = 1.0 / 2_000.0
+_ANCHOR: Final = 1.0 / 20_000.0
+"""A wearer rests about 330 waking minutes a day: the anchor's time constant is some 60 days."""
+_TRUST_MIN: Final = 300.0
+_CLIP: Final = 3.0
+_MEAN_TO_SCALE: Final = 1.15
+"""Scale over mean absolute deviation of a Student t with five degrees of freedom, rounded."""
+_LOGARITHMIC: Final = [HRV_RMSSD, HRV_SDNN]
+_COLUMNS: Final = np.arange(VITAL_COUNT)
+_ALSO_ASLEEP: Final = _COLUMNS != HEART_RATE
+"""Watches measure these mostly at night; a heart rate at rest is that of the waking."""
+
+
+def scaled(values: Floats) -> Floats:
+    """Return values as the model compares them: variabilities as logarithms, all else in the registry's unit."""
+    compared = values.copy()
+    compared[:, _LOGARITHMIC] = logarithm(values[:, _LOGARITHMIC])
+    compared[np.isnan(values)] = np.nan
+    return compared
+
+
+def unscaled(compared: Floats) -> Floats:
+    """Return the inverse of `scaled`."""
+    values = compared.copy()
+    values[:, _LOGARITHMIC] = exponential(compared[:, _LOGARITHMIC])
+    values[np.isnan(compared)] = np.nan
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What is usual for a wave of wearers, compared values, each shape (n, VITAL_COUNT).
+
+    Attributes:
+        centre: At rest, awake.
+        spread: What is not known of the centre yet, as a standard deviation.
+        bias: How far the model is off for this wearer in the present state, in `UNIT`.
+        stretch: How much wider than the model says values of this wearer scatter in it.
+        minutes: Believed minutes at rest behind the centre.
+    """
+
+    centre: Floats
+    spread: Floats
+    bias: Floats
+    stretch: Floats
+    minutes: Floats
+
+
+class Personal:
+    """Each wearer's own baselines."""
+
+    def __init__(self) -> None:
+        self.table = Table({
+            "centre": Column("f8", 0.0, VITAL_COUNT),
+            "anchor": Column("f8", 0.0, VITAL_COUNT),
+            "minutes": Column("f4", 0.0, VITAL_COUNT),
+            "bias": Column("f4", 0.0, STATES * VITAL_COUNT),
+            "stretch": Column("f4", 1.0, STATES * VITAL_COUNT),
+            "heard": Column("f4", 0.0, STATES * VITAL_COUNT),
+        })  # fmt: skip
+        """`centre` and `anchor` are kept as differences from `PRIOR_CENTRE`."""
+
+    def usual(self, slot: Ints, state: Ints) -> Usual:
+        """Return what is usual for these wearers in these states."""
+        minutes = self.table["minutes"][slot].astype(np.float64)
+        place = state[:, None] * VITAL_COUNT + _COLUMNS
+        heard = self.table["heard"][slot[:, None], place].astype(np.float64)
+        weight = heard / (heard + _TRUST_MIN)
+        stretch = self.table["stretch"][slot[:, None], place].astype(np.float64)
+        return Usual(
+            centre=PRIOR_CENTRE + self.table["centre"][slot],
+            spread=PRIOR_SPREAD * np.sqrt(_PRIOR_MIN / (_PRIOR_MIN + minutes)),
+            bias=weight * self.table["bias"][slot[:, None], place],
+            stretch=1.0 + weight * (stretch - 1.0),
+            minutes=minutes,
+        )
+
+    def learn(
+        self, slot: Ints, compared: Floats, active: Active, expected: Floats, scale: Floats, *, may: Bools
+    ) -> None:
+        """Take one minute of each wearer into account where `may`, shape (n, VITAL_COUNT).
+
+        `expected` and `scale` are the model's, without the wearer's own bias and stretch.
+        """
+        if may.any():
+            self._learn_state(slot, compared, active.state, expected, scale, may)
+            quiet = active.since_min >= REST_MIN
+            at_rest = np.where(_ALSO_ASLEEP, quiet[:, None], (quiet & (active.state == RESTING))[:, None])
+            self._learn_centre(slot, compared, may & at_rest)
+
+    def _learn_centre(self, slot: Ints, compared: Floats, may: Bools) -> None:
+        table = self.table
+        minutes, centre = table["minutes"][slot], table["centre"][slot]
+        known = np.where(may, compared, 0.0)
+        most = _CLIP * np.maximum(UNIT, PRIOR_SPREAD * np.sqrt(_PRIOR_MIN / (_PRIOR_MIN + minutes)))
+        error = np.clip(known - PRIOR_CENTRE - centre, -most, most)
+        share = np.maximum(_SLOWEST, 1.0 / (minutes + _PRIOR_MIN))
+        moved = centre + np.where(may, share * error, 0.0)
+        anchor = table["anchor"][slot]
+        anchor = anchor + np.where(may, np.maximum(_ANCHOR, 1.0 / (minutes + _PRIOR_MIN)) * error, 0.0)
+        table["anchor"][slot] = anchor
+        table["centre"][slot] = np.clip(moved, anchor - DRIFT_MOST, anchor + DRIFT_MOST)
+        table["minutes"][slot] = minutes + may
+
+    def _learn_state(
+        self, slot: Ints, compared: Floats, state: Ints, expected: Floats, scale: Floats, may: Bools
+    ) -> None:
+        table, row = self.table, slot[:, None]
+        place = state[:, None] * VITAL_COUNT + _COLUMNS
+        heard = table["heard"][row, place].astype(np.float64)
+        bias = table["bias"][row, place].astype(np.float64)
+        stretch = table["stretch"][row, place].astype(np.float64)
+        share = np.where(may, np.maximum(_SLOWEST, 1.0 / (heard + _PRIOR_MIN)), 0.0)
+        off = np.where(may, (compared - expected) / UNIT, 0.0) - bias
+        most = _CLIP * scale / UNIT
+        off = np.clip(off, -most, most)
+        table["bias"][row, place] = bias + share * off
+        ratio = _MEAN_TO_SCALE * np.abs(off) * UNIT / scale
+        table["stretch"][row, place] = np.clip(stretch + share * (ratio - stretch), 0.4, 2.5)
+        table["heard"][row, place] = heard + may
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the state."""
+        return self.table.dump()
