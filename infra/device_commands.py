@@ -19,7 +19,7 @@ from infra.settings import Settings, load_settings
 from infra.termination import run_until_terminated
 from ingest.client.connection import DeviceClient, wall_clock_ms
 from ingest.client.faults import Faults, parse_faults
-from ingest.client.recordings import Recording, read_e4
+from inference.recordings.e4 import Recording, read_e4
 from ingest.client.replay import (
     DEMO_FOLDER,
     DEMO_INJECTION,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ingest.client.messages import Reading
-from ingest.client.recordings import Recording
+from inference.recordings.e4 import Recording
 from schemas.errors import ContractError
 from schemas.frame import MAX_READINGS_PER_MESSAGE
 from schemas.vitals import BY_NAME

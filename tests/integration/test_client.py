@@ -11,7 +11,7 @@ import pytest
 
 from ingest.client.connection import DeviceClient
 from ingest.client.messages import Event, Refused
-from ingest.client.recordings import read_e4
+from inference.recordings.e4 import read_e4
 from ingest.client.replay import DEMO_FOLDER, DEMO_INJECTION, Progress, ReplayPlan, replay
 from ingest.client.simulator import People, Tally, simulate
 from schemas.errors import DeviceStoppedError

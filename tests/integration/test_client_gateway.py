@@ -17,7 +17,7 @@ import pytest
 from infra.clocks import SystemClock
 from ingest.client.connection import DeviceClient
 from ingest.client.messages import Event, Refused
-from ingest.client.recordings import read_e4
+from inference.recordings.e4 import read_e4
 from ingest.client.replay import DEMO_FOLDER, DEMO_INJECTION, ReplayPlan, replay
 from ingest.gateway import Gateway, GatewaySettings
 from ingest.ports import Device

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.client.recordings import read_e4
+from inference.recordings.e4 import read_e4
 from ingest.client.replay import DEMO_FOLDER, DEMO_INJECTION, DEMO_PRESENT_S, DEMO_SPEED, ReplayPlan
 from ingest.columns import batch_of
 from schemas import frame

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ingest.client.recordings import Recording, read_e4
+from inference.recordings.e4 import Recording, read_e4
 from ingest.client.replay import DEMO_FOLDER, DEMO_INJECTION, DEMO_PRESENT_S, DEMO_SPEED, ReplayPlan
 
 START_MS = 1_795_252_241_000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ingest.client.recordings import Recording
+from inference.recordings.e4 import Recording
 from ingest.client.replay import Injection, ReplayPlan
 from schemas.errors import ContractError
 
@@ -17,6 +17,7 @@ def recording(seconds: int = 1000, heart_rate_bpm: float = 70.0) -> Recording:
         start_ms=1_000,
         vitals={"heart_rate": np.full(seconds, heart_rate_bpm)},
         beats_ms=np.full(seconds, 857.1),
+        beat_ends_s=np.arange(1, seconds + 1, dtype=np.float64),
         beat_starts=np.arange(seconds + 1),
         left_out={},
     )

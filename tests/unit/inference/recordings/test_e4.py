@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.client.recordings import Recording, read_e4
+from inference.recordings.e4 import Recording, read_e4
 from schemas.errors import RecordingError
 from tests.made_recording import START_S, write_e4
 

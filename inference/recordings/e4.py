@@ -8,6 +8,7 @@ one value a second, each the average of the 10 s before it, so it starts 10 s af
 import gzip
 import io
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +16,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.slots import Floats
 from schemas.errors import RecordingError
 from schemas.vitals import BY_NAME, IBI_PLAUSIBLE_MS
-
-Floats = npt.NDArray[np.float64]
 
 _COUNTS_PER_G: Final = 64.0
 _AXES: Final = 3
@@ -37,6 +37,7 @@ class Recording:
         start_ms: Unix milliseconds of the earliest sample.
         vitals: Per vital an array of shape (seconds,), NaN where nothing was measured.
         beats_ms: Inter-beat intervals in order of their end.
+        beat_ends_s: When each ends, in seconds since `start_ms`; one that is missing or was left out leaves a hole.
         beat_starts: Shape (seconds + 1,): row k's beats are `beats_ms[beat_starts[k]:beat_starts[k + 1]]`.
         left_out: Per field how many measured values were left out, being implausible.
     """
@@ -45,6 +46,7 @@ class Recording:
     start_ms: int
     vitals: dict[str, Floats]
     beats_ms: Floats
+    beat_ends_s: Floats
     beat_starts: npt.NDArray[np.int64]
     left_out: dict[str, int]
 
@@ -104,13 +106,14 @@ def read_e4(folder: Path) -> Recording:
         "motion": _mean_in_second(acceleration, np.abs(magnitude_g - 1.0), start_s, seconds),
     }
     left_out = {name: _leave_out_implausible(values, BY_NAME[name].plausible) for name, values in vitals.items()}
-    beats_ms, beat_starts, left_out["ibi"] = _beats_by_second(beats, beats_start_s - start_s, seconds)
+    beat_ends_s, beats_ms, left_out["ibi"] = _plausible_beats(beats, beats_start_s - start_s, seconds)
     return Recording(
         name=folder.name,
         start_ms=round(start_s * 1000),
         vitals=vitals,
         beats_ms=beats_ms,
-        beat_starts=beat_starts,
+        beat_ends_s=beat_ends_s,
+        beat_starts=np.searchsorted(_row_ending_at(beat_ends_s), np.arange(seconds + 1)).astype(np.int64),
         left_out=left_out,
     )
 
@@ -123,7 +126,7 @@ def _text(folder: Path, name: str) -> tuple[Path, list[str]]:
     try:
         raw = gzip.decompress(path.read_bytes()) if path is packed else path.read_bytes()
         lines = raw.decode("ascii").splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise RecordingError(f"{path} cannot be read: {error}.") from error
     if not lines:
         raise RecordingError(f"{path} is empty.")
@@ -211,12 +214,12 @@ def _leave_out_implausible(values: Floats, plausible: tuple[float, float]) -> in
     return int(implausible.sum())
 
 
-def _beats_by_second(beats: Floats, offset_s: float, seconds: int) -> tuple[Floats, npt.NDArray[np.int64], int]:
-    """Return the plausible beats in order, where each second's beats start, and how many were left out."""
+def _plausible_beats(beats: Floats, offset_s: float, seconds: int) -> tuple[Floats, Floats, int]:
+    """Return the ends (s) and intervals (ms) of the plausible beats in order, and how many were left out."""
     order = np.argsort(beats[:, 0], kind="stable")
-    rows, intervals_ms = _row_ending_at(beats[order, 0] + offset_s), beats[order, 1] * 1000
+    ends_s, intervals_ms = beats[order, 0] + offset_s, beats[order, 1] * 1000
+    rows = _row_ending_at(ends_s)
     inside = (rows >= 0) & (rows < seconds)
     plausible = (intervals_ms >= IBI_PLAUSIBLE_MS[0]) & (intervals_ms <= IBI_PLAUSIBLE_MS[1])
     kept = inside & plausible
-    starts = np.searchsorted(rows[kept], np.arange(seconds + 1))
-    return intervals_ms[kept], starts.astype(np.int64), int((inside & ~plausible).sum())
+    return ends_s[kept], intervals_ms[kept], int((inside & ~plausible).sum())
