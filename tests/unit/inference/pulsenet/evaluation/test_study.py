@@ -1,0 +1,90 @@
+"""A whole small study."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from inference.pulsenet.evaluation.detectors.rest import RestThreshold, RestZ
+from inference.pulsenet.evaluation.detectors.ridge import Explained, RidgeLevel
+from inference.pulsenet.evaluation.injection import HEADLINE, Scenario
+from inference.pulsenet.evaluation.protocol import Detector, Judgement, Sided
+from inference.pulsenet.evaluation.study import Study, examine, prepare
+from inference.pulsenet.evaluation.summary import paired, row
+from inference.pulsenet.series import Series
+from tests.unit.inference.pulsenet.evaluation.made import recording, restless, walker
+
+SCENARIOS = (*HEADLINE, Scenario("rest", -20, 20))
+
+
+def _somebody(number: int, days: int) -> Series:
+    return recording(restless(days, seed=number), steps=walker(days, seed=number), name=f"person {number}")
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    """Two wearers of eleven days, and a population of four."""
+    return prepare(
+        [_somebody(1, 11), _somebody(2, 11)],
+        [_somebody(number, 12) for number in range(10, 14)],
+        SCENARIOS,
+        seed=1,
+        events=5,
+        headline_events=10,
+    )
+
+
+def _detectors(study: Study) -> list[Detector]:
+    return [RestThreshold(), RestZ(), RidgeLevel(Explained.of(study.population))]
+
+
+def test_every_simple_detector_finds_large_changes_of_a_steady_heart(study: Study) -> None:
+    """On noise of 3 bpm all of +40 bpm is found, quickly, with few alarms on untouched days."""
+    for detector in _detectors(study):
+        told = row(examine(detector, study), study, SCENARIOS)
+        headline = told["scenarios"]["rest_+40bpm_20min"]
+        assert headline["recall"]["0.1"] == 1.0, detector.name
+        assert headline["delay_min"] <= 6
+        assert told["rules"]["shr"]["0.1"]["alarms"] <= 3
+        assert told["scenarios"]["rest_-20bpm_20min"]["recall"]["1"] == 1.0
+
+
+def test_scores_do_not_know_the_future(study: Study) -> None:
+    """A recording cut short gives the scores of its beginning."""
+    whole = study.wearers[0].series
+    cut = recording(whole.values[:13_000, 0], steps=whole.steps[:13_000], name=whole.name)
+    for detector in _detectors(study):
+        long, short = detector.scores([whole])[0], detector.scores([cut])[0]
+        assert np.allclose(long.high[:13_000], short.high, equal_nan=True)
+        assert np.allclose(long.low[:13_000], short.low, equal_nan=True)
+
+
+def test_a_detector_s_own_thresholds_are_the_ones_it_is_judged_by(study: Study) -> None:
+    """One that never speaks finds nothing by its own rule, though its scores would have."""
+
+    class Silent:
+        name = "silent"
+
+        def scores(self, series: Sequence[Series]) -> list[Sided]:
+            return list(RestThreshold().scores(series))
+
+        def judge(self, series: Sequence[Series]) -> list[Judgement]:
+            never = {0.1: float("inf")}
+            return [
+                Judgement(
+                    scores=one,
+                    thresholds={
+                        rate: Sided(high=np.full(len(one.high), line), low=np.full(len(one.low), line))
+                        for rate, line in never.items()
+                    },
+                )
+                for one in self.scores(series)
+            ]
+
+    outcome = examine(Silent(), study)
+    told = row(outcome, study, SCENARIOS)["scenarios"]["rest_+40bpm_20min"]
+    assert outcome.main == "own"
+    assert told["recall"]["0.1"] == 0.0
+    assert told["recall_by_rule"] == {"pop": 1.0, "shr": 1.0, "adapt": 1.0, "own": 0.0}
+    difference = paired(outcome, examine(RestThreshold(), study), study, HEADLINE[0])
+    assert difference["recall_difference"] == -1.0
