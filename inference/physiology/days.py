@@ -169,6 +169,7 @@ def _moving(people: People, planner: Planner, awake: Bools) -> _Moving:
     effort = 115 / people.reserve_bpm * np.exp(-0.12 * people.fitness)
     errands = planner.happening(np.where(awake, people.bouts_per_h / 60 * busy, 0.004), 1.3, 0.9, 25)
     errand_steps = draw.lognormal(np.log(24), 0.6, errands.count).clip(4, 80)
+    errand_effort = (0.085 + 0.0013 * errand_steps) * draw.lognormal(-0.1, 0.45, errands.count)
     walks = planner.happening(np.where(awake, people.walks_per_day / _AWAKE_MIN, 0.0), 9, 0.7, 70)
     walk_steps = draw.normal(102, 9, walks.count).clip(70, 128)
     runs = planner.happening(np.where(awake, 0.45 * people.sports_per_week / _WEEK_AWAKE_MIN, 0.0), 30, 0.4, 80)
@@ -179,7 +180,7 @@ def _moving(people: People, planner: Planner, awake: Bools) -> _Moving:
         motion=planner.paint(errands, 0.02 + 0.0012 * errand_steps)
         + planner.paint(walks, 0.0017 * walk_steps)
         + planner.paint(runs, planner.uniform(runs, 0.5, 0.9)),
-        exertion=planner.paint(errands, (0.05 + 0.0011 * errand_steps) * effort[errands.person])
+        exertion=planner.paint(errands, errand_effort * effort[errands.person])
         + planner.paint(walks, (walk_steps / 105) ** 2 * planner.uniform(walks, 0.15, 0.28) * effort[walks.person])
         + planner.paint(runs, planner.uniform(runs, 0.5, 0.8)),
         outdoors=(planner.paint(walks, 1.0) + planner.paint(runs, 1.0)).clip(0, 1),
