@@ -89,7 +89,13 @@ class Latest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """A scored bin; the three mappings hold what was known, by vital."""
+    """A scored bin; the three mappings hold what was known, by vital.
+
+    Attributes:
+        tier0_rate: Share of bins that `tier0` is calibrated to flag.
+        promised_rate: Alerts a day that this wearer is promised at most; `realised_rate` those that there were over
+            `rate_days` days. None where the model keeps no count.
+    """
 
     wearer: UUID
     bin: datetime
@@ -108,6 +114,10 @@ class Score:
     values: Mapping[str, float]
     z: Mapping[str, float]
     expected: Mapping[str, float]
+    tier0_rate: float | None = None
+    promised_rate: float | None = None
+    realised_rate: float | None = None
+    rate_days: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

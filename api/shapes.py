@@ -258,6 +258,16 @@ class _ScoreBase(BaseModel):
     late: int = Field(examples=[0])
     backfill: int = Field(examples=[0])
     received: str = Field(examples=[_TIME])
+    tier0_rate: float | None = Field(
+        default=None, examples=[0.01], description="Share of bins that tier0 is calibrated to flag"
+    )
+    promised_rate: float | None = Field(
+        default=None, examples=[0.1], description="Alerts a day that this wearer is promised at most"
+    )
+    realised_rate: float | None = Field(
+        default=None, examples=[0.07], description="Alerts a day that there were, over rate_days days"
+    )
+    rate_days: float | None = Field(default=None, examples=[12.0])
 
 
 ScoreShape = create_model("ScoreShape", __base__=_ScoreBase, **_SCORE_FIELDS)

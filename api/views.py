@@ -8,6 +8,7 @@ from api.moments import stamp, stamp_ms
 from api.records import Carer, Device, Latest, Reading, Score, Wearer
 from schemas.alerts import Alert, AlertEvent
 from schemas.episodes import Episode, Subject
+from schemas.scores import RATES
 from schemas.vitals import BY_NAME, NAMES, ORIGINS, SOURCE_NAMES
 
 
@@ -122,6 +123,8 @@ def score(found: Score) -> dict[str, Any]:
         "backfill": found.backfill,
         "received": stamp(found.received),
     }
+    rates = {name: getattr(found, name) for name in RATES}
+    body.update({name: value for name, value in rates.items() if value is not None})
     for prefix, known in (("value", found.values), ("z", found.z), ("expected", found.expected)):
         body.update({f"{prefix}_{name}": value for name, value in known.items()})
     return body

@@ -50,6 +50,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         injected: Some deciding value was injected for a demonstration or test.
         origin: live, replay or simulated.
         model: Name and version of what decided.
+        baseline: This wearer's own resting value, in `unit`.
+        time_scale_s: Over how long the deviation that decided was averaged.
+        kind: Whether the deviation came at once or grew, None where that is not known.
+        promised_rate: Alerts a day of this wearer that the threshold promises at most.
+        realised_rate: Those that there were, over `rate_days` days.
         gap_s: For `no_data`: observed seconds of silence.
         clock_offset_ms: For `clock_offset`.
     """
@@ -75,6 +80,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     injected: bool = False
     origin: str = "live"
     model: str = ""
+    baseline: float | None = None
+    time_scale_s: float | None = None
+    kind: Literal["sudden", "gradual"] | None = None
+    promised_rate: float | None = None
+    realised_rate: float | None = None
+    rate_days: float | None = None
     gap_s: float | None = None
     clock_offset_ms: int | None = None
 

@@ -13,6 +13,9 @@ from schemas.vitals import NAMES, REGISTRY_VERSION
 
 BIN_MS: Final = 5_000
 
+RATES: Final = ("tier0_rate", "promised_rate", "realised_rate", "rate_days")
+"""What the model promises, and what came of it."""
+
 _DIGITS_MOST: Final = 18
 _KIND: Final = b"pulsera.scores"
 _NAMED: Final = ("wearer", "model", "firmware")
@@ -41,13 +44,16 @@ SCORE_SCHEMA: Final = pa.schema(
         *[pa.field(f"value_{name}", pa.float32()) for name in NAMES],
         *[pa.field(f"z_{name}", pa.float32()) for name in NAMES],
         *[pa.field(f"expected_{name}", pa.float32()) for name in NAMES],
+        *[pa.field(name, pa.float32()) for name in RATES[1:]],
     ],
     metadata={b"kind": _KIND, b"registry_version": str(REGISTRY_VERSION).encode(), b"clock_ms": b"0"},
 )
 """One row a scored bin. `bin` is its start; `score` the combined score, null where nothing could be scored;
 `readings` how many readings (identities) lie in it;
 `received` the newest gateway receipt among them; `value_*` the binned observation, `expected_*` and `z_*` what the
-model expected of it and how far off it was. `late` and `backfill` count the wearer's readings since its last row."""
+model expected of it and how far off it was. `late` and `backfill` count the wearer's readings since its last row.
+`tier0_rate` is the share of bins that the flag `tier0` is calibrated to; `promised_rate` the most alerts a day that
+this wearer is promised, `realised_rate` those that there were over `rate_days` days; null where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def bins(number: int, *, lane: int = 0, **vitals: Any) -> Bins:
         for name, given in {
             "wearer": lane, "stream": lane, "end_ms": end_ms(number), "readings": 5, "received_ms": end_ms(number),
             "newest_ms": end_ms(number) - 1, "injected": 0, "origin": 0, "worn": 0, "quality": UNKNOWN_QUALITY,
-            "vague": 1, "varied": 1, "sources": 2, "cell": 0, "firmware": -1,
+            "vague": 1, "varied": 1, "sources": 2, "cell": 0, "firmware": -1, "utc_offset_min": 0, "doubted": 0,
         }.items()
     }  # fmt: skip
     arguments: dict[str, Any] = {**whole, "values": values(**vitals)}

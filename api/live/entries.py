@@ -230,6 +230,10 @@ class _ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     motion: float | None = None
     worn: bool | None = None
     at_rest: bool | None = None
+    tier0_rate: float | None = None
+    promised_rate: float | None = None
+    realised_rate: float | None = None
+    rate_days: float | None = None
 
 
 _NOT_TOLD: Final = frozenset({"boot", "seq", "cell", "utc_offset_min", "clock_offset_ms", "firmware"})
@@ -283,6 +287,10 @@ def _score(row: dict[str, object]) -> Change:
         values=_present(row, "value_"),
         z=_present(row, "z_"),
         expected=_present(row, "expected_"),
+        tier0_rate=_rounded(fields.tier0_rate),
+        promised_rate=_rounded(fields.promised_rate),
+        realised_rate=_rounded(fields.realised_rate),
+        rate_days=_rounded(fields.rate_days),
     )
     return Change(
         wearer=fields.wearer,

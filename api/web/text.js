@@ -47,6 +47,9 @@ export const T = {
   },
   act: { acknowledge: "I am on it", resolve: "Resolve", cancel: "Cancel", why: "Evidence", hide: "Hide evidence", note: "Note (optional)", outcome: "What was it?" },
   resolveHelp: (title, who) => `This closes the alert “${title}” for ${who} for everyone. It does not change what is measured.`,
+  kind: { sudden: "suddenly", gradual: "gradually" },
+  rates: (score) => `Alerts promised at most ${Math.round(score.promised_rate * 100) / 100} a day${score.realised_rate == null ? "" : `, so far ${Math.round(score.realised_rate * 100) / 100} a day over ${Math.round(score.rate_days ?? 0)} days`}.`,
+  model: (name) => `Judged by ${name}.`,
   mark: { injected: "injected", simulated: "simulated", replay: "recording" },
   signIn: {
     title: "Sign in", token: "Access token", go: "Sign in", busy: "Signing in",
@@ -68,8 +71,9 @@ export const T = {
 
 const EVIDENCE = [
   ["observed", "Observed"], ["extreme", "Furthest"], ["expected", "Expected"], ["scale", "Usual spread (±)"], ["threshold", "Limit"], ["z", "Standard deviations off"],
+  ["baseline", "Own resting value"], ["time_scale_s", "Averaged over"], ["kind", "Came"],
   ["duration_s", "Lasted"], ["context", "Context"], ["data_quality", "Data quality"], ["quality_note", "About the quality"], ["sources", "Measured by"], ["bins", "Bins of 5 s that agree"],
-  ["baseline_age_s", "Rest behind the usual value"], ["gap_s", "Silence"], ["clock_offset_ms", "Clock offset"], ["rule", "Rule"], ["model", "Model"], ["origin", "Origin"],
+  ["baseline_age_s", "Rest behind the usual value"], ["gap_s", "Silence"], ["clock_offset_ms", "Clock offset"], ["promised_rate", "Alerts promised at most"], ["realised_rate", "Alerts so far"], ["rate_days", "Counted over"], ["rule", "Rule"], ["model", "Model"], ["origin", "Origin"],
 ];
 
 /** Turn an alert's evidence into rows of [label, text]; what is absent is not shown as normal. */
@@ -81,8 +85,11 @@ export function evidenceRows(evidence) {
     const value = evidence[key];
     if (value === undefined || value === null || value === "" || (Array.isArray(value) && !value.length)) continue;
     let text;
-    if (["observed", "extreme", "expected", "scale"].includes(key)) text = `${number(value)} ${unit}`;
+    if (["observed", "extreme", "expected", "scale", "baseline"].includes(key)) text = `${number(value)} ${unit}`;
     else if (key === "threshold") text = `${number(value)} ${evidence.threshold_unit === "z" ? "standard deviations" : unit}`;
+    else if (key.endsWith("_rate")) text = `${Math.round(value * 100) / 100} a day`;
+    else if (key === "rate_days") text = `${number(value)} days`;
+    else if (key === "kind") text = T.kind[value] ?? String(value);
     else if (key.endsWith("_s")) text = span(value);
     else if (key === "clock_offset_ms") text = span(Math.abs(value) / 1000) + (value < 0 ? " ahead" : " behind");
     else if (Array.isArray(value)) text = value.join(", ");

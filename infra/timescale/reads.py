@@ -20,6 +20,7 @@ from infra.timescale.pool import database_errors
 from infra.timescale.variant import Variant, read_variant
 from schemas.alerts import Alert
 from schemas.episodes import Episode
+from schemas.scores import RATES
 from schemas.topics import EPISODES, READINGS, SCORES
 from schemas.vitals import NAMES
 
@@ -39,6 +40,8 @@ _READING: Final = (
 )
 _SCORE: Final = (
     "wearer_id, bin, bin_ms, score, tier, tier0, worn, at_rest, motion, model, readings, late, backfill, received, "
+    + ", ".join(RATES)
+    + ", "
     + ", ".join(f"{prefix}_{name}" for prefix in ("value", "z", "expected") for name in NAMES)
 )
 _BY_TIME: Final = "ORDER BY time DESC, stream_id DESC LIMIT 1"
@@ -300,6 +303,7 @@ def _score(row: asyncpg.Record) -> Score:
         for name in ("bin", "bin_ms", "tier", "tier0", "worn", "at_rest", "model", "readings", "late", "backfill",
                      "received")
     }  # fmt: skip
+    plain.update({name: _rounded(row[name]) for name in RATES})
     return Score(
         wearer=row["wearer_id"],
         score=_rounded(row["score"]),

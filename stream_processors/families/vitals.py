@@ -1,4 +1,4 @@
-"""The vitals family: bins, gates, rest, floor, score, tiers, episodes, in this order over `readings.v1`."""
+"""The vitals family: bins, gates, rest, floor, detector, episodes, in this order over `readings.v1`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,24 +17,24 @@ from stream_processors.operators.bins import Bins, stream_bins, waves, wearer_bi
 from stream_processors.operators.clock import LogClock
 from stream_processors.operators.clock_offset import Corrections
 from stream_processors.operators.conditions import NO_DATA
+from stream_processors.operators.detector import Detector, Verdict
 from stream_processors.operators.episodes import Episodes
 from stream_processors.operators.eviction import FORGET_MS, LOOK_AT, Parts, Remaining
 from stream_processors.operators.floor import Floor
-from stream_processors.operators.gates import HEART_RATE, FrozenGate
+from stream_processors.operators.gates import FrozenGate
 from stream_processors.operators.lateness import Lateness, bin_end_ms
 from stream_processors.operators.packing import pack, unpack
 from stream_processors.operators.pending import FACTS, Pending
 from stream_processors.operators.readings import Readings, read
 from stream_processors.operators.rest import Rest
+from stream_processors.operators.resting import RestingDetector
 from stream_processors.operators.rows import FrameRows
-from stream_processors.operators.score import RestingRate, Scorer
 from stream_processors.operators.silence import ClockOffsets, Silence
-from stream_processors.operators.tiers import Tiers
 from stream_processors.operators.watch import Watch
 from stream_processors.operators.wearers import Roster
 from stream_processors.ports import Emission, Record, Step
 
-FORMAT: Final = "vitals-state 1"
+FORMAT: Final = "vitals-state 2"
 HEARTBEAT_MS: Final = 1_000
 """A partition whose scores are silent for this long gets an empty frame with the clock."""
 FRAME_ROWS: Final = 2_000
@@ -46,7 +46,11 @@ class VitalsFamily(FrameRows):
 
     name = "vitals"
     topic = READINGS.name
-    version = f"{FORMAT}; {RestingRate.name}"
+
+    def __init__(self, make_detector: Callable[[], Detector] = RestingDetector) -> None:
+        """`make_detector` gives each partition its own; what it is called is part of the state's version."""
+        self._make_detector = make_detector
+        self.version = f"{FORMAT}; {make_detector().name}"
 
     def open(self, partition: int, blob: bytes | None) -> "VitalsState":
         """Return the state of a partition: fresh, or from a snapshot of the same version.
@@ -54,7 +58,7 @@ class VitalsFamily(FrameRows):
         Raises:
             ContractError: The snapshot cannot be read, or is of another version.
         """
-        state = VitalsState(partition, RestingRate, version=self.version)
+        state = VitalsState(partition, self._make_detector, version=self.version)
         if blob is not None:
             state.load(blob)
         return state
@@ -63,9 +67,9 @@ class VitalsFamily(FrameRows):
 class VitalsState:
     """All operators' state of one partition; `step` is the readable list of what happens to a record."""
 
-    def __init__(self, partition: int, make_scorer: Callable[[], Scorer], *, version: str) -> None:
+    def __init__(self, partition: int, make_detector: Callable[[], Detector], *, version: str) -> None:
         self._partition = partition
-        self._make_scorer = make_scorer
+        self._make_detector = make_detector
         self._version = version
         self._look_at = LOOK_AT
         self._begin()
@@ -79,10 +83,9 @@ class VitalsState:
         self._frozen = {"stream": FrozenGate(), "wearer": FrozenGate()}
         self._rest = {"stream": Rest(), "wearer": Rest()}
         self._floor = Floor()
-        self._scorer = self._make_scorer()
-        self._tiers = Tiers()
+        self._detector = self._make_detector()
         self._episodes = Episodes()
-        self._watch = Watch(self._episodes, self._roster.ids, self._scorer.name)
+        self._watch = Watch(self._episodes, self._roster.ids, self._detector)
         self._silence = Silence(self._episodes, self._roster.ids)
         self._offsets = ClockOffsets(self._episodes, self._roster.ids)
         self._counts = Table({"late": Column("i8", 0), "backfill": Column("i8", 0)})
@@ -147,7 +150,7 @@ class VitalsState:
         columns: tuple[npt.ArrayLike, ...] = (
             wearer, stream, readings.stream_id, end_ms, readings.sent_ms, readings.received_ms, time_ms,
             self._clock.observed_ms, np.arange(self._arrivals, self._arrivals + count),
-            readings.cell, firmware, readings.origin, readings.injected, readings.worn,
+            readings.cell, firmware, readings.origin, readings.injected, readings.worn, readings.utc_offset_min,
         )  # fmt: skip
         for number, column in enumerate(columns):
             facts[:, number] = column
@@ -178,7 +181,7 @@ class VitalsState:
                 self._judge_floor(floor_waves[number])
             if number < len(score_waves):
                 scored.append(self._judge(score_waves[number]))
-        self._calm()  # of whom only a stream's own bin told: nothing may wait for a later record
+        self._watch.calm()  # of whom only a stream's own bin told: nothing may wait for a later record
         return scored
 
     def _judge_floor(self, bins: Bins) -> None:
@@ -197,20 +200,14 @@ class VitalsState:
         lane, end, start = bins.wearer, bins.end_ms, bins.start_ms
         activity = self._rest["wearer"].follow(lane, end, start, bins.values)
         frozen = self._frozen["wearer"].judge(lane, end, start, bins.values, alive=activity.moving | (bins.varied > 0))
-        usable = ~frozen & ~np.isnan(bins.values[:, HEART_RATE])
-        learn = self._watch.learnable(lane)
-        scores = self._scorer.score(bins, activity, rate_usable=usable, learn=learn)
-        self._watch.expect(lane, scores)
-        verdict = self._tiers.judge(bins, scores, activity)
-        self._watch.tiers(bins, verdict, activity, tiers=self._tiers, clock=self._clock)
-        self._calm()
+        scores, verdicts = self._detector.judge(bins, activity, frozen=frozen, learning=self._episodes)
+        self._hear(verdicts)
         return score_frames.Wave(bins, activity, scores, self._episodes.physiological_tier(lane))
 
-    def _calm(self) -> None:
-        calm = self._watch.recovered()
-        if len(calm):
-            self._scorer.calm(calm)
-            self._tiers.calm(calm)
+    def _hear(self, verdicts: list[Verdict]) -> None:
+        for verdict in verdicts:
+            self._watch.judged(verdict, self._clock)
+        self._watch.calm()
 
     def _emissions(self, scored: list[score_frames.Wave]) -> list[Emission]:
         now_ms = self._clock.now_ms
@@ -225,7 +222,12 @@ class VitalsState:
         if scored:
             late, backfill = self._counts["late"], self._counts["backfill"]
             batch = score_frames.batch(
-                scored, self._roster.ids, self._roster.firmwares, model=self._scorer.name, late=late, backfill=backfill
+                scored,
+                self._roster.ids,
+                self._roster.firmwares,
+                model=self._detector.name,
+                late=late,
+                backfill=backfill,
             )
             for wave in scored:
                 late[wave.bins.wearer] = backfill[wave.bins.wearer] = 0
@@ -244,9 +246,8 @@ class VitalsState:
         if wearers == self._counts.rows and streams == self._lateness.streams.rows:
             return
         self._lateness.extend(wearers, streams)
-        self._scorer.extend(wearers)
-        self._tiers.extend(wearers)
-        for table in (self._counts, self._episodes.table, self._watch.usual, self._silence.table):
+        self._detector.extend(wearers)
+        for table in (self._counts, self._episodes.table, self._silence.table):
             table.extend(wearers)
         for lane, rows in (("wearer", wearers), ("stream", streams)):
             self._frozen[lane].table.extend(rows)
@@ -293,8 +294,7 @@ class VitalsState:
             "rest.stream": self._rest["stream"].dump(),
             "rest.wearer": self._rest["wearer"].dump(),
             "floor": self._floor.runs.dump(),
-            "scorer": self._scorer.dump(),
-            "tiers": self._tiers.dump(),
+            "detector": self._detector.dump(),
             "watch": self._watch.dump(),
             "silence": self._silence.dump(),
             "counts": self._counts.dump(),
@@ -344,8 +344,7 @@ class VitalsState:
             self._frozen[lane].table.load(parts[f"frozen.{lane}"])
             self._rest[lane].table.load(parts[f"rest.{lane}"])
         self._floor.runs.table.load(parts["floor"])
-        self._scorer.load(parts["scorer"])
-        self._tiers.load(parts["tiers"])
+        self._detector.load(parts["detector"])
         self._watch.load(parts["watch"])
         self._silence.load(parts["silence"])
         self._episodes.load(blobs["episodes"], parts["episodes"])

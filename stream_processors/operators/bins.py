@@ -1,7 +1,7 @@
 """Readings become bins: identities merge, sums are whole thousandths, sources are chosen, bins go in waves."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,7 @@ UNKNOWN_QUALITY: Final = -1
 """Ranks below every known quality: unknown is not good."""
 
 _SUMMED: Final = np.array([vital.bin_with == "sum" for vital in VITALS])
+_BIT: Final = 1 << np.arange(VITAL_COUNT, dtype=np.int64)
 _NO_QUALITY: Final = -(10**6)
 _NO_RATE: Final = -(10**9)
 
@@ -43,7 +44,10 @@ class Bins:
         vague: 1 where something counted without a known quality.
         varied: 1 where the heart rates within the bin differ.
         sources: Bit mask of source codes.
-        cell: H3 index, 0 for none; `firmware` a code of the roster, -1 for none: both of the newest reading.
+        cell: H3 index, 0 for none; `firmware` a code of the roster, -1 for none; `utc_offset_min` local time minus
+            UTC, 0 where unknown: all of the newest reading.
+        doubted: Bit mask of vitals (bit = column) of which some value was not believed.
+        length_ms: How long each is.
     """
 
     wearer: Ints
@@ -62,18 +66,24 @@ class Bins:
     sources: Ints
     cell: Ints
     firmware: Ints
+    utc_offset_min: Ints
+    doubted: Ints
+    length_ms: int = BIN_MS
 
     @property
     def start_ms(self) -> Ints:
         """Start of each bin."""
-        return self.end_ms - BIN_MS
+        return self.end_ms - self.length_ms
 
     def __len__(self) -> int:
         return len(self.wearer)
 
     def take(self, rows: Ints) -> "Bins":
         """Return some of the bins."""
-        return Bins(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
+
+
+_COLUMNS: Final = tuple(field.name for field in fields(Bins) if field.name != "length_ms")
 
 
 def stream_bins(pending: Pending, rows: Ints) -> Bins:
@@ -120,6 +130,8 @@ def wearer_bins(cells: Bins) -> Bins:
         sources=np.bitwise_or.reduceat(ranked.sources, starts),
         cell=largest(ranked.cell, starts),
         firmware=ranked.firmware[starts],
+        utc_offset_min=ranked.utc_offset_min[starts],
+        doubted=np.bitwise_or.reduceat(ranked.doubted, starts),
     )
 
 
@@ -211,4 +223,14 @@ def _reduce(facts: Ints, numbers: npt.NDArray[np.float32], starts: Ints) -> Bins
         sources=1 << (head[:, FACT["stream_id"]] & 255),
         cell=facts[last, FACT["cell"]],
         firmware=facts[last, FACT["firmware"]],
+        utc_offset_min=facts[last, FACT["utc_offset_min"]],
+        doubted=_doubted(vitals, counting, starts),
     )
+
+
+def _doubted(vitals: Floats, counting: Bools, starts: Ints) -> Ints:
+    if counting.all():
+        return np.zeros(len(starts), dtype=np.int64)
+    refused = np.where(~np.isnan(vitals) & ~counting, _BIT, 0)
+    whole: Ints = np.bitwise_or.reduceat(np.bitwise_or.reduce(refused, axis=1), starts)
+    return whole

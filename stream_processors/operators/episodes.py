@@ -8,15 +8,19 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from inference.slots import NEVER, Column, Table
-from schemas.episodes import EndReason, Episode, EpisodeType, Evidence, Phase, Subject, episode_id
+from inference.slots import NEVER, Bools, Column, Ints, Table
+from schemas.episodes import EndReason, Episode, Evidence, Phase, Subject, episode_id
 from schemas.scores import BIN_MS
 from stream_processors.operators.clock import LogClock
-from stream_processors.operators.conditions import CONDITIONS, FLOOR_RULES
+from stream_processors.operators.conditions import ABOUT, CONDITIONS, PHYSIOLOGICAL
+from stream_processors.operators.readings import VITAL_COUNT
 
 WRITER: Final = "vitals"
 PAGES_WITHIN_MS: Final = 900_000
 """A deciding bin older than this (append time - bin time) is history: nobody is called."""
+
+
+_BODY: Final = len(PHYSIOLOGICAL)
 
 
 class OpenEpisode(msgspec.Struct, kw_only=True):
@@ -57,8 +61,8 @@ class Episodes:
     """The open episodes of a partition, and the changes that a step made.
 
     Attributes:
-        table: By wearer slot: `tier` of the open episode of each condition (-1 none), `ended_ms` of its last one, and
-            `received_ms`, the newest receipt.
+        table: By wearer slot: `tier` of the open episode of each condition (-1 none), of the last one `decided_ms`
+            (end of the bin that opened it) and `ended_ms`, and `received_ms`, the newest receipt.
         open: By (wearer slot, code of the condition).
         changes: Changes of the present step, in order.
     """
@@ -67,18 +71,22 @@ class Episodes:
         self.table = Table({
             "tier": Column("i1", -1, len(CONDITIONS)),
             "ended_ms": Column("i8", NEVER, len(CONDITIONS)),
+            "decided_ms": Column("i8", NEVER, len(CONDITIONS)),
             "received_ms": Column("i8", NEVER),
         })  # fmt: skip
         self.open: dict[tuple[int, int], OpenEpisode] = {}
         self.changes: list[Episode] = []
 
-    def begin(self, *, wearer: int, condition: int, first_bin_ms: int, tier: int, evidence: Evidence) -> OpenEpisode:
+    def begin(
+        self, *, wearer: int, condition: int, first_bin_ms: int, decided_ms: int, tier: int, evidence: Evidence
+    ) -> OpenEpisode:
         """Open an episode; one that would reach into the one before begins where that ended, so that ids differ."""
         ended = int(self.table["ended_ms"][wearer, condition])
         onset = max(first_bin_ms, -(-ended // BIN_MS) * BIN_MS)
         episode = OpenEpisode(wearer=wearer, condition=condition, onset_ms=onset, tier=tier, evidence=evidence)
         self.open[wearer, condition] = episode
         self.table["tier"][wearer, condition] = tier
+        self.table["decided_ms"][wearer, condition] = decided_ms
         return episode
 
     def tell(self, episode: OpenEpisode, change: Change, *, clock: LogClock, wearer_id: bytes) -> None:
@@ -96,13 +104,12 @@ class Episodes:
         else:
             episode.pages = episode.pages or clock.now_ms - (change.at_ms - BIN_MS) < PAGES_WITHIN_MS
         subject = Subject(wearer=UUID(bytes=wearer_id))
-        kind: EpisodeType = "technical" if condition.vital is None else "physiological"
         self.changes.append(
             Episode(
                 episode_id=episode_id(subject, condition.name, episode.onset_ms),
                 subject=subject,
                 condition=condition.name,
-                type=kind,
+                type=condition.type,
                 phase=change.phase,
                 tier=episode.tier,
                 writer=WRITER,
@@ -121,9 +128,22 @@ class Episodes:
 
     def physiological_tier(self, wearers: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Return the highest tier of each wearer's open physiological episodes, 0 for none."""
-        tiers = self.table["tier"][wearers, : len(FLOOR_RULES)]
+        tiers = self.table["tier"][wearers, :_BODY]
         highest: npt.NDArray[np.int8] = np.maximum(tiers.max(axis=1), 0)
         return highest
+
+    def may_learn(self, wearer: Ints, at_ms: Ints) -> Bools:
+        """Return which vitals of these wearers no episode was about at these times, shape (n, VITAL_COUNT).
+
+        By event time, so that it does not depend on which of a wearer's streams came first.
+        """
+        decided, ended, tier = (self.table[name][wearer, :_BODY] for name in ("decided_ms", "ended_ms", "tier"))
+        at = at_ms[:, None]
+        during = (decided <= at) & ((tier >= 0) | (ended > at))
+        if not during.any():
+            return np.ones((len(wearer), VITAL_COUNT), dtype=np.bool_)
+        free: Bools = ~(during @ ABOUT)
+        return free
 
     def dump(self) -> tuple[bytes, dict[str, npt.NDArray[Any]]]:
         """Return the open episodes and the arrays."""

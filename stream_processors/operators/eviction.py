@@ -22,9 +22,7 @@ LOOK_AT: Final = 4_096
 
 Parts = dict[str, dict[str, npt.NDArray[Any]]]
 
-_BY_WEARER: Final = frozenset(
-    {"episodes", "scorer", "tiers", "watch", "silence", "counts", "frozen.wearer", "rest.wearer"}
-)
+_BY_WEARER: Final = frozenset({"episodes", "detector", "watch", "silence", "counts", "frozen.wearer", "rest.wearer"})
 _BY_STREAM: Final = frozenset({"roster", "frozen.stream", "rest.stream", "floor"})
 _PLAIN: Final = "look_at_ms"
 """Not a column but one number of a part."""

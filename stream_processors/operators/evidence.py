@@ -1,17 +1,16 @@
 """Evidence: what an episode rests on, first from the run that opened it, then bin by bin."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from schemas.episodes import Evidence
-from schemas.scores import BIN_MS
 from schemas.vitals import ORIGINS, SOURCE_NAMES, VITALS
 from stream_processors.operators import reasons
 from stream_processors.operators.bins import UNKNOWN_QUALITY, Bins
 from stream_processors.operators.conditions import CONDITIONS
-from stream_processors.operators.gates import HEART_RATE
+from stream_processors.operators.detector import Decision, Expectation
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Run
 
@@ -21,22 +20,12 @@ _FROZEN: Final = "the value repeats itself exactly: repeated bins do not count"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
-    """What the model last expected of a vital; all None where it knows too little."""
-
-    centre: float | None = None
-    scale: float | None = None
-    z: float | None = None
-    known_s: float | None = None
-    model: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """One bin of one vital as plain numbers."""
 
     wearer: int
     stream: int
+    start_ms: int
     end_ms: int
     value: float
     quality: int
@@ -48,17 +37,13 @@ class Sight:
     resting_ms: int
     expectation: Expectation
 
-    @property
-    def start_ms(self) -> int:
-        """Start of the bin."""
-        return self.end_ms - BIN_MS
-
 
 def sight(bins: Bins, activity: Activity, row: int, vital: int, *, expectation: Expectation) -> Sight:
     """Return one row of a wave."""
     return Sight(
         wearer=int(bins.wearer[row]),
         stream=int(bins.stream[row]),
+        start_ms=int(bins.end_ms[row]) - bins.length_ms,
         end_ms=int(bins.end_ms[row]),
         value=float(bins.values[row, vital]),
         quality=int(bins.quality[row]),
@@ -68,7 +53,7 @@ def sight(bins: Bins, activity: Activity, row: int, vital: int, *, expectation: 
         sources=int(bins.sources[row]),
         context=_context(activity, row),
         resting_ms=int(activity.resting_ms[row]),
-        expectation=expectation if vital == HEART_RATE else Expectation(model=expectation.model),
+        expectation=expectation,
     )
 
 
@@ -113,6 +98,7 @@ def further(evidence: Evidence, seen: Sight, *, onset_ms: int, assumed: bool = F
         expected=_rounded(seen.expectation.centre),
         scale=_rounded(seen.expectation.scale),
         z=_rounded(seen.expectation.z),
+        baseline=_rounded(seen.expectation.baseline),
         baseline_age_s=None if known_s is None else float(round(known_s)),
         duration_s=max(seen.end_ms - onset_ms, 0) / 1000,  # a backlog of another stream may lie before the onset
         context=context,
@@ -126,11 +112,24 @@ def further(evidence: Evidence, seen: Sight, *, onset_ms: int, assumed: bool = F
     )
 
 
-def decided_by(
-    evidence: Evidence, rule: Literal["floor", "baseline"], *, threshold: float | None, unit: str | None
-) -> Evidence:
-    """Return the evidence with the rule and limit that decided."""
-    return msgspec.structs.replace(evidence, rule=rule, threshold=threshold, threshold_unit=unit)
+def by_floor(evidence: Evidence, limit: float | None) -> Evidence:
+    """Return the evidence with the clinical limit that decided."""
+    return msgspec.structs.replace(evidence, rule="floor", threshold=limit, threshold_unit=evidence.unit)
+
+
+def by_detector(evidence: Evidence, decision: Decision) -> Evidence:
+    """Return the evidence with what decided in the detector."""
+    return msgspec.structs.replace(
+        evidence,
+        rule="baseline",
+        threshold=_rounded(decision.threshold),
+        threshold_unit=decision.unit,
+        time_scale_s=decision.time_scale_s,
+        kind=decision.kind,
+        promised_rate=_rounded(decision.promised_rate, 4),
+        realised_rate=_rounded(decision.realised_rate, 4),
+        rate_days=_rounded(decision.rate_days, 1),
+    )
 
 
 def frozen(evidence: Evidence) -> Evidence:
@@ -152,5 +151,5 @@ def _names(mask: int) -> list[str]:
     return sorted(SOURCE_NAMES.get(code, f"source {code}") for code in codes)
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None or value != value else round(value, 2)  # noqa: PLR0124 - NaN is the one unequal to itself
+def _rounded(value: float | None, digits: int = 2) -> float | None:
+    return None if value is None or value != value else round(value, digits)  # noqa: PLR0124 - NaN is the one unequal to itself

@@ -11,7 +11,7 @@ from stream_processors.operators.readings import VITAL_COUNT
 
 FACTS: Final = (
     "wearer", "stream", "stream_id", "end_ms", "sent_ms", "received_ms", "time_ms", "put_ms", "arrival",
-    "cell", "firmware", "origin", "injected", "worn",
+    "cell", "firmware", "origin", "injected", "worn", "utc_offset_min",
 )  # fmt: skip
 """Columns of `Pending.facts`: `put_ms` is the observed time of the record, `arrival` counts readings of all time."""
 FACT: Final = {name: column for column, name in enumerate(FACTS)}

@@ -36,6 +36,7 @@ class Readings:
         sent_ms: Time as the device sent it; `received_ms` the gateway's receipt.
         worn: 0 unknown, `NOT_WORN` or `WORN`.
         cell: H3 index, 0 for none.
+        utc_offset_min: Local time minus UTC, 0 where the device did not tell.
         numbers: Vitals and quality, NaN where unknown, shape (n, VITAL_COUNT + 1), float32.
     """
 
@@ -51,6 +52,7 @@ class Readings:
     received_ms: Ints
     clock_offset_ms: Ints
     cell: Ints
+    utc_offset_min: Ints
     origin: Ints
     injected: Bools
     backfill: Bools
@@ -88,6 +90,7 @@ def read(value: bytes, *, append_ms: int) -> Readings | None:
         received_ms=frame.integers("received") // 1000,
         clock_offset_ms=frame.integers("clock_offset_ms"),
         cell=frame.integers("cell"),
+        utc_offset_min=frame.integers("utc_offset_min"),
         origin=frame.integers("origin"),
         injected=frame.booleans("injected"),
         backfill=frame.booleans("backfill"),

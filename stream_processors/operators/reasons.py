@@ -1,22 +1,27 @@
 """One plain sentence for a person: what was seen, for how long, and what is usual."""
 
+from collections.abc import Callable
 from typing import Final
 
 from schemas.episodes import Evidence
 from schemas.vitals import BY_NAME
 
-_UNITS: Final = {"%": " %", "Cel": " degrees Celsius"}
+_SAID: Final = {"respiratory_rate": "Breathing"}
+"""Labels that a person says otherwise."""
+_UNITS: Final = {"spo2": " %", "skin_temperature": " degrees", "body_temperature": " degrees", "hrv_rmssd": " ms",
+                 "hrv_sdnn": " ms", "respiratory_rate": " a minute"}  # fmt: skip
 """Units that belong into a sentence; a heart rate is understood without one."""
+_A_DAY_S: Final = 86_400
 
 
 def duration(milliseconds: int) -> str:
-    """Return a duration as people say it: 45 s, 6 min, 2 min 05 s, 3 h 10 min."""
+    """Return a duration as people say it: 45 s, 6 min, 2 min 05 s, 3 h 10 min, 8 h."""
     seconds = milliseconds // 1000
     if seconds < 60:  # noqa: PLR2004 - seconds in a minute
         return f"{seconds} s"
     minutes, rest = divmod(seconds, 60)
     if minutes >= 60:  # noqa: PLR2004 - minutes in an hour
-        return f"{minutes // 60} h {minutes % 60:02d} min"
+        return f"{minutes // 60} h {minutes % 60:02d} min" if minutes % 60 else f"{minutes // 60} h"
     return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
 
 
@@ -24,35 +29,91 @@ def amount(vital: str, value: float | None) -> str:
     """Return a value as a person is shown it, with its unit where a sentence needs one."""
     if value is None:
         return "unknown"
-    row = BY_NAME[vital]
-    return f"{value:.{row.decimals}f}{_UNITS.get(row.unit, '')}"
+    return f"{value:.{BY_NAME[vital].decimals}f}{_UNITS.get(vital, '')}"
 
 
-def physiological(evidence: Evidence) -> str:
-    """Return the sentence of an open episode."""
+def physiological(condition: str, evidence: Evidence) -> str:
+    """Return the sentence of an open episode: what is seen, for how long, and what is usual."""
+    say = _SENTENCES.get(condition, _measured)
+    return f"{say(evidence)}.{marks(evidence)}"
+
+
+def _measured(evidence: Evidence) -> str:
+    return f"{_seen(evidence)} for {_length(evidence)}{_compared(evidence)}"
+
+
+def _at_rest(evidence: Evidence) -> str:
+    """Return the words of a vital that is judged at rest alone."""
+    words = ", activity unknown" if evidence.context == "activity unknown" else " at rest"
+    usual = _compared(evidence) or "; what is usual for this wearer is not known yet"
+    return f"{_seen(evidence)} for {_length(evidence)}{words}{usual}"
+
+
+def _above(evidence: Evidence) -> str:
+    """Return the words of a vital whose absolute value says little: by how much it is off."""
+    if evidence.observed is None or evidence.expected is None:
+        return _measured(evidence)
+    off = amount(evidence.vital or "", abs(evidence.observed - evidence.expected))
+    side = "above" if evidence.observed >= evidence.expected else "below"
+    return f"{_label(evidence)} {off} {side} usual for {_length(evidence)}"
+
+
+def _resting(evidence: Evidence) -> str:
+    """Return the words of the resting heart rate of many hours, or of two nights."""
+    usual = evidence.expected if evidence.baseline is None else evidence.baseline
+    if evidence.observed is None or usual is None:
+        return f"{_seen(evidence)} at rest, higher than usual"
+    off = f"{max(evidence.observed - usual, 0):.0f} above usual"
+    if (evidence.time_scale_s or 0) > _A_DAY_S:
+        return f"Heart rate at night {off}, two nights running"
+    return f"Resting heart rate {off} for {duration(int((evidence.time_scale_s or 0) * 1000))}"
+
+
+def _drift(evidence: Evidence) -> str:
+    seen = _seen(evidence)
+    among = f"among them {seen[0].lower()}{seen[1:]}{_compared(evidence)}"
+    return f"Several vital signs together far from usual for {_length(evidence)}, {among}"
+
+
+_SENTENCES: Final[dict[str, Callable[[Evidence], str]]] = {
+    "heart_rate.high": _at_rest,
+    "heart_rate.low": _at_rest,
+    "respiratory_rate.high": _at_rest,
+    "skin_temperature.high": _above,
+    "resting_heart_rate.high": _resting,
+    "vitals.drift": _drift,
+}
+
+
+def _label(evidence: Evidence) -> str:
     vital = evidence.vital or ""
     label = BY_NAME[vital].label
-    length = duration(int((evidence.duration_s or 0) * 1000))
-    words = f"{label[0].upper()}{label[1:]} {amount(vital, evidence.observed)} for {length}"
-    if vital == "heart_rate":
-        words += ", activity unknown" if evidence.context == "activity unknown" else " at rest"
-        words += f"; {_usual(evidence)}"
-    return f"{words}.{marks(evidence)}"
+    return _SAID.get(vital, label[0].upper() + label[1:])
 
 
-def _usual(evidence: Evidence) -> str:
+def _seen(evidence: Evidence) -> str:
+    return f"{_label(evidence)} {amount(evidence.vital or '', evidence.observed)}"
+
+
+def _length(evidence: Evidence) -> str:
+    return duration(int((evidence.duration_s or 0) * 1000))
+
+
+def _compared(evidence: Evidence) -> str:
+    """Return what is usual: of the moment, where the detector knows a baseline of its own beside it."""
     if evidence.expected is None or evidence.scale is None:
-        return "what is usual for this wearer is not known yet"
+        return ""
+    digits = BY_NAME[evidence.vital or ""].decimals
     low, high = evidence.expected - 2 * evidence.scale, evidence.expected + 2 * evidence.scale
-    return f"usual at rest {low:.0f} to {high:.0f}"
+    low, high = max(low, 0.0), min(high, BY_NAME[evidence.vital or ""].plausible[1])
+    when = "for this hour" if evidence.baseline is not None else "at rest"
+    return f"; usual {when} {low:.{digits}f} to {high:.{digits}f}"
 
 
 def recovered(evidence: Evidence, *, within_ms: int) -> str:
     """Return the sentence of an episode whose condition ended."""
-    vital = evidence.vital or ""
-    label = BY_NAME[vital].label
-    words = f"{label[0].upper()}{label[1:]} {amount(vital, evidence.observed)}, back for {duration(within_ms)}"
-    return f"{words}; it had reached {amount(vital, evidence.extreme)}.{marks(evidence)}"
+    words = f"{_seen(evidence)}, back for {duration(within_ms)}"
+    return f"{words}; it had reached {amount(evidence.vital or '', evidence.extreme)}.{marks(evidence)}"
 
 
 def data_ended(evidence: Evidence, *, silent_ms: int) -> str:

@@ -1,7 +1,7 @@
-"""What is expected of each bin, and how far off it is: the contract of a model, and the simple model."""
+"""What is expected of each bin's heart rate, and how far off it is: the simple model."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,6 @@ from schemas.scores import BIN_MS
 from stream_processors.operators.baseline import Baseline
 from stream_processors.operators.bins import Bins
 from stream_processors.operators.gates import HEART_RATE
-from stream_processors.operators.readings import VITAL_COUNT
 from stream_processors.operators.rest import Activity
 
 _BIN_MIN: Final = BIN_MS / 60_000
@@ -29,15 +28,15 @@ _FAST_RATE: Final = _BIN_MIN / FAST_MIN
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """What a model says of one wave of bins.
+class Deviation:
+    """What the model says of the heart rate of one wave of bins, each shape (n,).
 
     Attributes:
-        z: Standardised deviation by vital, NaN where not judged, shape (n, VITAL_COUNT).
-        expected: What was expected of each vital, `scale` the deviation around it, shapes as `z`.
-        combined: Score over time and vitals, NaN where the model knows too little to say anything, shape (n,).
-        sided: Smoothed deviation by vital, above zero for the high side, NaN where not judged, shape (n, VITAL_COUNT).
-        known_s: Observed rest time behind what is expected, seconds, shape (n,).
+        z: Standardised deviation, NaN where not judged.
+        expected: What was expected of the heart rate, `scale` the deviation around it; NaN where not known.
+        combined: Score over time, NaN where the model knows too little to say anything.
+        sided: Smoothed deviation, above zero for the high side, NaN where not judged.
+        known_s: Observed rest time behind what is expected, seconds.
     """
 
     z: Floats
@@ -46,33 +45,6 @@ class Scores:
     combined: Floats
     sided: Floats
     known_s: Floats
-
-
-class Scorer(Protocol):
-    """A model of what is usual for each wearer. Slots are wearer slots; its state is part of the partition's."""
-
-    name: str
-    """Name and version, as scores and evidence show them."""
-
-    def extend(self, wearers: int) -> None:
-        """Make room for wearer slots below `wearers`."""
-        ...
-
-    def score(self, bins: Bins, activity: Activity, *, rate_usable: Bools, learn: Bools) -> Scores:
-        """Take one bin of each wearer, in order of time; learn only where allowed."""
-        ...
-
-    def calm(self, wearers: Ints) -> None:
-        """Forget the deviation of wearers who recovered, not what is usual for them."""
-        ...
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the state as arrays."""
-        ...
-
-    def load(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
-        """Take over a dump."""
-        ...
 
 
 class RestingRate:
@@ -89,7 +61,7 @@ class RestingRate:
         self._baseline.extend(wearers)
         self._table.extend(wearers)
 
-    def score(self, bins: Bins, activity: Activity, *, rate_usable: Bools, learn: Bools) -> Scores:
+    def score(self, bins: Bins, activity: Activity, *, rate_usable: Bools, learn: Bools) -> Deviation:
         """Score first, with what was known before; then learn."""
         lane, rate = bins.wearer, bins.values[:, HEART_RATE]
         judged = rate_usable & (activity.resting_ms >= REST_FOR_SCORE_MS)
@@ -104,13 +76,12 @@ class RestingRate:
         self._table["last_ms"][lane] = bins.end_ms
         self._baseline.learn(lane, rate, where=judged & learn)
         said = np.where(usual.enough & rate_usable, sided, np.nan)
-        expected = np.where(usual.enough, usual.centre_bpm, np.nan)
-        return Scores(
-            z=_of_rate(z),
-            expected=_of_rate(expected),
-            scale=_of_rate(np.where(usual.enough, usual.scale_bpm, np.nan)),
+        return Deviation(
+            z=z,
+            expected=np.where(usual.enough, usual.centre_bpm, np.nan),
+            scale=np.where(usual.enough, usual.scale_bpm, np.nan),
             combined=np.abs(said),
-            sided=_of_rate(said),
+            sided=said,
             known_s=usual.minutes * 60.0,
         )
 
@@ -129,9 +100,3 @@ class RestingRate:
         """Take over a dump."""
         for prefix, table in (("baseline.", self._baseline.table), ("score.", self._table)):
             table.load({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
-
-
-def _of_rate(values: Floats) -> Floats:
-    wide = np.full((len(values), VITAL_COUNT), np.nan)
-    wide[:, HEART_RATE] = values
-    return wide

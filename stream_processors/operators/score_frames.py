@@ -11,11 +11,10 @@ from inference.slots import Ints
 from schemas.scores import BIN_MS, SCORE_SCHEMA, dictionary_ids
 from schemas.vitals import NAMES
 from stream_processors.operators.bins import Bins
+from stream_processors.operators.detector import Scores
 from stream_processors.operators.gates import MOTION
 from stream_processors.operators.readings import WORN
 from stream_processors.operators.rest import Activity
-from stream_processors.operators.score import Scores
-from stream_processors.operators.tiers import TIER0_Z
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 
@@ -48,8 +47,8 @@ def batch(waves: list[Wave], ids: list[bytes], firmwares: list[str], *, model: s
         pa.array(np.full(count, BIN_MS, dtype=np.int32)),
         _floats(score.astype(np.float32)),
         pa.array(_joined([wave.tier for wave in waves])),
-        pa.array(score >= TIER0_Z),
-        pa.nulls(count, pa.float32()),
+        pa.array(_joined([wave.scores.tier0 for wave in waves])),
+        _numbers([wave.scores.tier0_rate for wave in waves]),
         _floats(values[:, MOTION]),
         pa.array(worn == WORN, mask=worn == 0),
         pa.array(_joined([wave.activity.at_rest for wave in waves])),
@@ -65,6 +64,9 @@ def batch(waves: list[Wave], ids: list[bytes], firmwares: list[str], *, model: s
         *_by_vital(values),
         *_by_vital(_joined([wave.scores.z for wave in waves]).astype(np.float32)),
         *_by_vital(_joined([wave.scores.expected for wave in waves]).astype(np.float32)),
+        _numbers([wave.scores.promised_rate for wave in waves]),
+        _numbers([wave.scores.realised_rate for wave in waves]),
+        _numbers([wave.scores.rate_days for wave in waves]),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SCORE_SCHEMA)
 
@@ -81,6 +83,10 @@ def _by_vital(matrix: npt.NDArray[np.float32]) -> list[pa.Array]:
     absent = np.asarray(np.isnan(matrix).all(axis=0))
     none = pa.nulls(len(matrix), pa.float32())
     return [none if absent[column] else _floats(matrix[:, column]) for column in range(len(NAMES))]
+
+
+def _numbers(parts: list[npt.NDArray[Any]]) -> pa.Array:
+    return _floats(_joined(parts).astype(np.float32))
 
 
 def _floats(values: npt.NDArray[np.float32]) -> pa.Array:

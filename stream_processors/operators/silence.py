@@ -92,7 +92,12 @@ class Silence:
         )
         first_bin_ms = heard_at // BIN_MS * BIN_MS
         episode = self._episodes.begin(
-            wearer=wearer, condition=NO_DATA, first_bin_ms=first_bin_ms, tier=0, evidence=evidence
+            wearer=wearer,
+            condition=NO_DATA,
+            first_bin_ms=first_bin_ms,
+            decided_ms=clock.now_ms,
+            tier=0,
+            evidence=evidence,
         )
         sentence = reasons.no_data(gap_ms) + reasons.marks(evidence)
         change = Change(phase="opened", at_ms=clock.now_ms, reason=sentence)
@@ -157,6 +162,7 @@ class ClockOffsets:
             wearer=wearer,
             condition=CLOCK_OFFSET,
             first_bin_ms=seen_ms // BIN_MS * BIN_MS,
+            decided_ms=seen_ms,
             tier=0,
             evidence=evidence,
         )

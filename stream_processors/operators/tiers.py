@@ -15,7 +15,7 @@ from stream_processors.operators.bins import Bins
 from stream_processors.operators.gates import HEART_RATE
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Runs
-from stream_processors.operators.score import Scores
+from stream_processors.operators.score import Deviation
 
 THRESHOLDS_Z: Final = (3.0, 5.0)
 """Smoothed deviation for tier 1 and tier 2."""
@@ -62,13 +62,13 @@ class Tiers:
         self.runs.table.extend(wearers)
         self.table.extend(wearers)
 
-    def judge(self, bins: Bins, scores: Scores, activity: Activity) -> TierVerdict:
+    def judge(self, bins: Bins, said: Deviation, activity: Activity) -> TierVerdict:
         """Take one bin of each wearer, in order of time."""
         lane = bins.wearer
-        sided = scores.sided[:, HEART_RATE, None] * _SIGNS
-        z = scores.z[:, HEART_RATE, None] * _SIGNS
+        sided = said.sided[:, None] * _SIGNS
+        z = said.z[:, None] * _SIGNS
         rising = (z >= _RISE_Z) | (sided >= _RISEN_Z)
-        back = (sided < EXIT_Z) | (self._deviation(bins, scores) < BACK_Z)
+        back = (sided < EXIT_Z) | (self._deviation(bins, said) < BACK_Z)
         measured = ~np.isnan(sided)
         if not (rising.any() or self.runs.running(lane).any()):
             return TierVerdict(np.zeros(rising.shape, dtype=np.int64), rising, back, measured)
@@ -91,9 +91,9 @@ class Tiers:
         self.table.reset(wearers)
 
     @staticmethod
-    def _deviation(bins: Bins, scores: Scores) -> npt.NDArray[np.float64]:
+    def _deviation(bins: Bins, said: Deviation) -> npt.NDArray[np.float64]:
         """Return how far each rate is off on both sides, judged or not: someone who moves recovers too."""
-        off = (bins.values[:, HEART_RATE] - scores.expected[:, HEART_RATE]) / scores.scale[:, HEART_RATE]
+        off = (bins.values[:, HEART_RATE] - said.expected) / said.scale
         deviation: npt.NDArray[np.float64] = off[:, None] * _SIGNS
         return deviation
 

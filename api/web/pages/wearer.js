@@ -28,6 +28,7 @@ export function WearerPage({ id }) {
   const values = newest.value.get(id);
   const mine = [...alerts.value.values()].filter((alert) => alert.subject.wearer === id).sort((a, b) => isOpen(b) - isOpen(a) || Date.parse(b.onset) - Date.parse(a.onset));
   const past = history.current;
+  const judged = past?.lastScore();
   const marks = [...(values?.values() ?? [])];
   const drawn = SHOWN_FIRST.filter((name) => past?.has(name));
   return html`<div class="stack">
@@ -37,6 +38,7 @@ export function WearerPage({ id }) {
     </div>
     <div class="values card">${Object.keys(VITALS).filter((name) => values?.has(name)).map((name) => html`<${Value} name=${name} entry=${values.get(name)} timezone=${wearer.timezone} />`)}
       ${!marks.length && html`<span class="quiet">${T.state.nodata}</span>`}</div>
+    ${judged && html`<p class="quiet" data-rates>${T.model(judged.model)} ${judged.promised_rate != null ? T.rates(judged) : ""}</p>`}
     ${past?.error && html`<p class="error card" role="alert">${T.failed(past.error)}</p>`}
     ${past?.truncated && html`<p class="quiet">${T.truncated}</p>`}
     <div class="columns">

@@ -64,6 +64,9 @@ export class History {
     for (const name of Object.keys(VITALS)) if (name in known) this.names.add(name);
   }
 
+  /** The newest scored bin in the range, undefined where there is none. */
+  lastScore() { return this.scores.get(Math.max(...this.scores.keys())); }
+
   #score(score) { this.scores.set(Date.parse(score.bin), score); }
 
   #soon() {

@@ -2,8 +2,12 @@
 
 from uuid import UUID
 
+import numpy as np
+
 from schemas.episodes import Episode, Evidence
+from schemas.vitals import NAMES
 from stream_processors.operators.clock import LogClock
+from stream_processors.operators.conditions import CODE
 from stream_processors.operators.episodes import Change, Episodes
 from tests.vitals_frames import T0_MS
 
@@ -14,7 +18,7 @@ def told(times_ms: list[int]) -> list[Episode]:
     """Return one change of a fresh state's one episode at each of these log times."""
     episodes = Episodes()
     episodes.table.extend(1)
-    opened = episodes.begin(wearer=0, condition=0, first_bin_ms=T0_MS, tier=3, evidence=Evidence())
+    opened = episodes.begin(wearer=0, condition=0, first_bin_ms=T0_MS, decided_ms=T0_MS, tier=3, evidence=Evidence())
     for at_ms in times_ms:
         change = Change(phase="updated", at_ms=T0_MS, reason="a reason")
         episodes.tell(opened, change, clock=LogClock(now_ms=at_ms), wearer_id=WEARER)
@@ -32,3 +36,21 @@ def test_a_state_computed_anew_is_not_taken_for_older() -> None:
     long_known, anew = told([T0_MS + 1_000 * number for number in range(20)]), told([T0_MS + 20_000])
     assert anew[-1].episode_id == long_known[-1].episode_id
     assert anew[-1].revision > long_known[-1].revision
+
+
+def test_nothing_is_learned_of_a_vital_between_the_opening_and_the_end_of_an_episode() -> None:
+    """By event time: before it was decided and after it ended the vital may be learned from, others always."""
+    episodes = Episodes()
+    episodes.table.extend(1)
+    opened = episodes.begin(
+        wearer=0, condition=CODE["spo2.low"], first_bin_ms=T0_MS, decided_ms=T0_MS + 60_000, tier=1, evidence=Evidence()
+    )
+
+    def may(at_ms: int) -> list[str]:
+        allowed = episodes.may_learn(np.array([0]), np.array([at_ms]))
+        return [name for name, free in zip(NAMES, allowed[0], strict=True) if not free]
+
+    assert (may(T0_MS + 55_000), may(T0_MS + 60_000)) == ([], ["spo2"])
+    ended = Change(phase="ended", at_ms=T0_MS + 120_000, reason="a reason", end_reason="recovered")
+    episodes.tell(opened, ended, clock=LogClock(now_ms=T0_MS), wearer_id=WEARER)
+    assert (may(T0_MS + 55_000), may(T0_MS + 115_000), may(T0_MS + 120_000)) == ([], ["spo2"], [])

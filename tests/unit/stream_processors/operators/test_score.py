@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 
-from schemas.vitals import NAMES
-from stream_processors.operators.score import RestingRate, Scores
+from stream_processors.operators.score import Deviation, RestingRate
 from tests.closed_bins import activity, bins
 
-RATE = NAMES.index("heart_rate")
 YES = np.array([True])
 
 
-def score(model: RestingRate, number: int, rate: float, *, at_rest: bool = True, learn: bool = True) -> Scores:
+def score(model: RestingRate, number: int, rate: float, *, at_rest: bool = True, learn: bool = True) -> Deviation:
     """Take one bin of one wearer."""
     one = bins(number, heart_rate=rate)
     return model.score(one, activity(at_rest=at_rest), rate_usable=YES, learn=np.array([learn]))
@@ -37,7 +35,7 @@ def test_what_is_usual_scores_low() -> None:
     """A rate as always has a score near 0 and is expected."""
     said = score(taught(), 720, 60.0)
     assert said.combined[0] == pytest.approx(0.0, abs=0.1)
-    assert said.expected[0, RATE] == pytest.approx(60.0)
+    assert said.expected[0] == pytest.approx(60.0)
 
 
 def test_a_deviation_grows_over_minutes() -> None:
@@ -48,13 +46,13 @@ def test_a_deviation_grows_over_minutes() -> None:
         said = score(model, number, 110.0, learn=False)
     assert first < 0.5
     assert said.combined[0] > 4.0
-    assert said.sided[0, RATE] > 0
+    assert said.sided[0] > 0
 
 
 def test_the_low_side_is_negative() -> None:
     """A rate below what is usual gives a negative deviation and a positive score."""
     said = score(taught(), 720, 40.0)
-    assert said.sided[0, RATE] < 0 < said.combined[0]
+    assert said.sided[0] < 0 < said.combined[0]
 
 
 def test_movement_is_not_judged() -> None:
@@ -63,7 +61,7 @@ def test_movement_is_not_judged() -> None:
     for number in range(720, 756):
         before = score(model, number, 110.0, learn=False)
     moving = score(model, 756, 150.0, at_rest=False)
-    assert np.isnan(moving.z[0, RATE])
+    assert np.isnan(moving.z[0])
     assert moving.combined[0] < before.combined[0]
 
 
@@ -75,4 +73,4 @@ def test_recovery_forgets_the_deviation_alone() -> None:
     model.calm(np.array([0]))
     said = score(model, 756, 60.0)
     assert said.combined[0] == pytest.approx(0.0, abs=0.1)
-    assert said.expected[0, RATE] == pytest.approx(60.0, abs=0.1)
+    assert said.expected[0] == pytest.approx(60.0, abs=0.1)
