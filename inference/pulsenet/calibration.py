@@ -1,10 +1,10 @@
 """Thresholds that keep a promised rate of alerts: conformal on the population, shrunk to the wearer, then adapted.
 
 The population's threshold of a channel at a rate r is the ceil((n + 1)(1 - r))-th smallest of n maxima of clean
-wearer-days (split conformal). In a wearer's first seven days it moves half the way to the largest of the wearer's own
-daily maxima; from then on it follows the wearer's own alerts: each day it rises by ETA times (alerts - promised).
-No threshold holds for every single wearer without assumptions about the wearer (Lin et al. 2022), so each wearer's
-realised rate is kept and shown.
+wearer-days (split conformal). A wearer's own daily maxima move it: their centre and spread take the place of the
+population's as days accrue, while the shape of the tail stays the population's. From the eighth day on it also follows
+the wearer's own alerts: each day it rises by ETA times (alerts - promised). No threshold holds for every single wearer
+without assumptions about the wearer (Lin et al. 2022), so each wearer's realised rate is kept and shown.
 """
 
 import json
@@ -25,7 +25,8 @@ TIER_RATES: Final = (0.1, 0.01)
 TIER0_RATE: Final = 0.01
 """Flags a wearer and 5-minute bin."""
 OWN_DAYS: Final = 7
-OWN_SHARE: Final = 0.5
+PRIOR_DAYS: Final = 7.0
+"""After so many days a wearer's own daily maxima count as much as the population's."""
 ETA: Final = 0.25
 SHIFT_MOST: Final = 2.0
 REFRACTORY_MIN: Final = 180
@@ -33,18 +34,31 @@ DAY_LEAST_MIN: Final = 60
 """A local day with fewer judged minutes is no wearer-day."""
 
 _LEAST: Final = 0.3
+_SPREAD_LEAST: Final = 0.05
 _BIN_MIN: Final = 5
+_CLIP: Final = 3.0
+_OWN_DAYS_MOST: Final = 60.0
 _ETA0: Final = 0.02
 _FLAG_BOUNDS: Final = (0.2, 2.0)
+_NAMES: Final = tuple(f"{channel.condition} {channel.scale}" for channel in CHANNELS)
 _GRID: Final = tuple(10.0 ** (-k / 8.0) for k in range(33))
 """Rates a day at which thresholds are kept, from 1 to 0.0001."""
 
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Thresholds of the population: by channel and rate of `_GRID`, shape (CHANNEL_COUNT, 33), and of the flag."""
+    """What the daily maxima of a population tell.
+
+    Attributes:
+        thresholds: By channel and rate of `_GRID`, shape (CHANNEL_COUNT, 33).
+        centre: Median daily maximum by channel; `spread` the mean distance from it.
+        flag: Limit of the tier-0 flag, of score over tier-1 threshold.
+        wearer_days: How many days there were, and from what `source`.
+    """
 
     thresholds: Floats
+    centre: Floats
+    spread: Floats
     flag: float
     wearer_days: int
     source: str
@@ -55,8 +69,14 @@ class Population:
 
         Beyond the rates that so many days can tell, the largest maximum stands, raised by the slope of the last tenth.
         """
-        thresholds = np.stack([_conformal(column[~np.isnan(column)]) for column in maxima.T])
-        return cls(thresholds, flag, len(maxima), source)
+        told = [column[~np.isnan(column)] for column in maxima.T]
+        thresholds = np.stack([_conformal(column) for column in told])
+        centre = np.array([float(np.median(column)) if len(column) else 0.0 for column in told])
+        away = [
+            float(np.abs(column - middle).mean()) if len(column) else 1.0
+            for column, middle in zip(told, centre, strict=True)
+        ]
+        return cls(thresholds, centre, np.maximum(away, _SPREAD_LEAST), flag, len(maxima), source)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -68,25 +88,29 @@ class Population:
         try:
             told = json.loads(path.read_text())
             by_channel = told["thresholds"]
-            rows = [by_channel[f"{channel.condition} {channel.scale}"] for channel in CHANNELS]
+            rows = [by_channel[name] for name in _NAMES]
             thresholds = np.array(rows, dtype=np.float64)
             if thresholds.shape != (CHANNEL_COUNT, len(_GRID)) or not np.isfinite(thresholds).all():
                 raise ContractError(f"{path.name} holds thresholds of another shape.")
-            return cls(thresholds, float(told["flag"]), int(told["wearer_days"]), str(told["source"]))
+            centre, spread = (
+                np.array([told[part][name] for name in _NAMES], dtype=np.float64) for part in ("centre", "spread")
+            )
+            return cls(thresholds, centre, spread, float(told["flag"]), int(told["wearer_days"]), str(told["source"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ContractError(f"{path.name} holds no calibration: {type(error).__name__}.") from error
 
     def write(self, path: Path) -> None:
         """Write the thresholds as JSON."""
-        names = [f"{channel.condition} {channel.scale}" for channel in CHANNELS]
         told = {
             "source": self.source,
             "wearer_days": self.wearer_days,
             "flag": round(self.flag, 4),
             "rates": [round(rate, 6) for rate in _GRID],
+            "centre": {name: round(float(value), 4) for name, value in zip(_NAMES, self.centre, strict=True)},
+            "spread": {name: round(float(value), 4) for name, value in zip(_NAMES, self.spread, strict=True)},
             "thresholds": {
                 name: [round(float(value), 4) for value in row]
-                for name, row in zip(names, self.thresholds, strict=True)
+                for name, row in zip(_NAMES, self.thresholds, strict=True)
             },
         }
         path.write_text(json.dumps(told, indent=1) + "\n")
@@ -141,7 +165,9 @@ class Calibration:
             "judged": Column("f4", 0.0),
             "measured": Column("f4", 0.0, CHANNEL_COUNT),
             "highest": Column("f4", np.nan, CHANNEL_COUNT),
-            "own": Column("f4", np.nan, CHANNEL_COUNT),
+            "own_days": Column("f4", 0.0, CHANNEL_COUNT),
+            "centre": Column("f4", 0.0, CHANNEL_COUNT),
+            "spread": Column("f4", 0.0, CHANNEL_COUNT),
             "shift": Column("f4", 0.0, CHANNEL_COUNT),
             "alarms": Column("f4", 0.0, CHANNEL_COUNT),
             "alarmed": Column("i8", NEVER, CHANNEL_COUNT),
@@ -183,13 +209,19 @@ class Calibration:
     def _thresholds(self, slot: Ints) -> Floats:
         rates = self._rates(slot)
         population = _at_rates(self._population.thresholds, rates)
-        own = self.table["own"][slot].astype(np.float64)
-        days = np.minimum(self.table["days"][slot], OWN_DAYS)
-        weight = np.where(np.isnan(own), 0.0, OWN_SHARE * days[:, None] / OWN_DAYS if self._own else 0.0)
-        first = population[:, :, 0]
-        moved = weight * (np.nan_to_num(own) - first) + self.table["shift"][slot]
-        thresholds: Floats = np.maximum(population + moved[:, :, None], _LEAST)
+        centre, spread = self._own_days(slot)
+        shape = (population - self._population.centre[:, None]) / self._population.spread[:, None]
+        own = centre[:, :, None] + shape * spread[:, :, None] + self.table["shift"][slot][:, :, None]
+        thresholds: Floats = np.maximum(own, _LEAST)
         return thresholds
+
+    def _own_days(self, slot: Ints) -> tuple[Floats, Floats]:
+        """Return centre and spread of daily maxima: the wearer's own, as far as days tell."""
+        days = self.table["own_days"][slot].astype(np.float64)
+        weight = days / (days + PRIOR_DAYS) if self._own else np.zeros_like(days)
+        centre = (1.0 - weight) * self._population.centre + weight * self.table["centre"][slot]
+        spread = (1.0 - weight) * self._population.spread + weight * self.table["spread"][slot]
+        return centre, spread
 
     def _count(self, slot: Ints, minute: Ints, score: Floats, judged: Bools, beyond: Bools) -> None:
         table = self.table
@@ -206,9 +238,8 @@ class Calibration:
         table = self.table
         whole = table["judged"][slot] >= DAY_LEAST_MIN
         days, alarms = table["days"][slot], table["alarms"][slot]
-        early = (whole & (days < OWN_DAYS))[:, None]
-        highest = table["highest"][slot]
-        table["own"][slot] = np.where(early, np.fmax(table["own"][slot], highest), table["own"][slot])
+        highest = table["highest"][slot].astype(np.float64)
+        self._learn(slot, highest, whole[:, None] & ~np.isnan(highest))
         late = whole & (days >= OWN_DAYS)
         step = ETA * (alarms - self._rates(slot)[:, :, 0]) if self._adapt else 0.0
         follows = late[:, None] & ~np.isnan(highest)
@@ -220,6 +251,20 @@ class Calibration:
         table["highest"][slot] = np.nan
         table["alarms"][slot] = 0.0
         table["measured"][slot] *= 0.5
+
+    def _learn(self, slot: Ints, highest: Floats, told: Bools) -> None:
+        """Take a day's maxima: a day far beyond what is usual counts as one at the edge of it."""
+        table = self.table
+        days = table["own_days"][slot].astype(np.float64)
+        centre, spread = self._own_days(slot)
+        most = _CLIP * spread
+        clipped = np.clip(np.where(told, highest, centre), centre - most, centre + most)
+        share = np.where(told, np.maximum(1.0 / (days + 1.0), 1.0 / _OWN_DAYS_MOST), 0.0)
+        own_centre = table["centre"][slot] + share * (clipped - table["centre"][slot])
+        table["centre"][slot] = own_centre
+        away = np.abs(clipped - (own_centre * days + self._population.centre * PRIOR_DAYS) / (days + PRIOR_DAYS))
+        table["spread"][slot] = table["spread"][slot] + share * (away - table["spread"][slot])
+        table["own_days"][slot] = days + told
 
     def _flag(self, slot: Ints, minute: Ints, combined: Floats) -> Bools:
         table = self.table

@@ -16,6 +16,7 @@ from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SIGNS, VITAL_OF
 from inference.pulsenet.nights import Nights
 from inference.pulsenet.numbers import capped, decays, powers
 from inference.pulsenet.series import BODY_TEMPERATURE, HEART_RATE, HRV_RMSSD, HRV_SDNN, SKIN_TEMPERATURE, VITAL_COUNT
+from inference.pulsenet.steps import Steps
 from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 
 FAST_SHARE: Final = 0.25
@@ -86,8 +87,12 @@ class Deviation:
         self.table.extend(wearers)
         self.nights.table.extend(wearers)
 
-    def follow(self, slot: Ints, minute: Ints, z: Floats, active: Active) -> Deviations:
-        """Take one minute's deviations of each wearer, NaN where a vital was not judged, shape (n, VITAL_COUNT)."""
+    def follow(self, minutes: Steps, z: Floats, active: Active, *, trust: Floats) -> Deviations:
+        """Take one minute's deviations of each wearer, NaN where a vital was not judged, shape (n, VITAL_COUNT).
+
+        `trust` says how much the heart rate counts, shape (n,).
+        """
+        slot, minute = minutes.slot, minutes.minute
         known = ~np.isnan(z)
         if self._at_rest_only:
             settled = active.since_min >= SETTLED_MIN
@@ -96,19 +101,20 @@ class Deviation:
             counting = known
         since = minute[:, None] - self.table["seen"][slot]
         self.table["seen"][slot] = np.where(known, minute[:, None], self.table["seen"][slot])
-        fast = self._fast(slot, z, counting, active.gap_min, since)
+        fast = self._fast(slot, z, counting, active.gap_min, since, trust)
         level = self._level(slot, minute, np.where(counting, z, np.nan), active.gap_min)
         hour = self._hour(slot, z, counting, since)
         long = self._long(slot, z[:, HEART_RATE], counting[:, HEART_RATE], active.gap_min)
         nights = self.nights.follow(slot, minute, z, known & (active.state == ASLEEP)[:, None])
         return self._scores(minute[:, None] - self.table["seen"][slot], fast, level, hour, long, nights)
 
-    def _fast(self, slot: Ints, z: Floats, counting: Bools, gap: Ints, since: Ints) -> Floats:
+    def _fast(self, slot: Ints, z: Floats, counting: Bools, gap: Ints, since: Ints, trust: Floats) -> Floats:
         """Return the 5-minute averages; a minute that does not count fades those measured often."""
         before = self.table["fast"][slot]
         sparse = np.minimum(since, _RARE_MIN)
         faded = before * _FADES[capped(gap - 1)][:, None]
         share = np.minimum(1.0 - _KEPT[capped(sparse)], _FAST_MOST)
+        share[:, HEART_RATE] *= trust
         fast = np.where(counting, faded + share * (np.where(counting, z, 0.0) - faded), faded * FADE)
         waits = ~counting & np.isnan(z) & (since > 1) & (since <= _RARE_MIN)
         fast = np.where(waits, before, fast)

@@ -11,13 +11,16 @@ import numpy.typing as npt
 
 from inference.pulsenet.series import HEART_RATE
 from inference.pulsenet.steps import Steps
-from inference.slots import NEVER, Bools, Column, Ints, Table
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 
 RUN_MIN: Final = 4
 """A value is not believed from its fourth equal minute."""
 LONG_RUN_MIN: Final = 10
 AFTER_MIN: Final = 5
 """Nor are the minutes after a long run, in which the sensor finds the pulse again."""
+TRUST: Final = np.array([1.0, 1.0, 0.6, 0.3])
+"""How much a minute counts by its place in a run, from none to third: about every seventh true minute repeats the one
+before it, two in a row are rare, and many frozen stretches begin with a jump."""
 
 
 class Frozen:
@@ -31,8 +34,8 @@ class Frozen:
             "doubt": Column("i8", NEVER),
         })  # fmt: skip
 
-    def judge(self, minutes: Steps) -> Bools:
-        """Return where the heart rate is not to be believed, shape (n,)."""
+    def judge(self, minutes: Steps) -> tuple[Bools, Floats]:
+        """Return where the heart rate is not to be believed, and how much it counts elsewhere, each shape (n,)."""
         table, slot = self.table, minutes.slot
         rate = minutes.values[:, HEART_RATE]
         known = ~np.isnan(rate)
@@ -47,7 +50,7 @@ class Frozen:
         table["value"][slot] = np.where(known, rate, table["value"][slot])
         table["minute"][slot] = np.where(known, minutes.minute, table["minute"][slot])
         frozen: Bools = (again & (run >= RUN_MIN)) | (minutes.minute < doubt)
-        return frozen
+        return frozen, TRUST[np.minimum(run, RUN_MIN - 1)]
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         """Return the state."""

@@ -27,6 +27,7 @@ class Look:
         seen: What was observed last, shape (n, features.SEEN).
         compared: Values as the model compares them, shape (n, VITAL_COUNT).
         believed: Where a value was measured and passed the gates, shape (n, VITAL_COUNT).
+        trust: How much the heart rate counts, 0 to 1, shape (n,).
         gate: `JUDGED` to `NO_VALUE` for the heart rate, shape (n,).
     """
 
@@ -36,6 +37,7 @@ class Look:
     seen: Floats
     compared: Floats
     believed: Bools
+    trust: Floats
     gate: Ints
 
     @property
@@ -58,7 +60,7 @@ class Inputs:
 
     def look(self, minutes: Steps) -> Look:
         """Take one minute of each wearer, in order of time."""
-        frozen = self._frozen.judge(minutes)
+        frozen, trust = self._frozen.judge(minutes)
         active = self._activity.follow(minutes)
         measured = ~np.isnan(minutes.values)
         warming = active.worn_min <= WARM_UP_MIN
@@ -74,6 +76,7 @@ class Inputs:
             seen=self._last.features(minutes.slot, minutes.minute),
             compared=scaled(minutes.values),
             believed=believed,
+            trust=trust if self._frozen_gate else np.ones_like(trust),
             gate=np.select(reasons, [NO_VALUE, WARMING_UP, FROZEN, GATED], JUDGED),
         )
 

@@ -21,12 +21,9 @@ _LOG_MEAN: Final = -0.5
 def fit(rows: Rows, *, seed: int) -> dict[str, npt.NDArray[Any]]:
     """Return the weights of `predictor.Ridge`: columns of a vital that is nowhere measured predict the prior."""
     draw = np.random.default_rng(seed)
-    chosen = np.flatnonzero(rows.known.ravel())
-    if len(chosen) > _ROWS_MOST:
-        chosen = np.sort(draw.choice(chosen, _ROWS_MOST, replace=False))
-    context = rows.context.reshape(-1, rows.context.shape[-1])[chosen]
-    seen = rows.seen.reshape(-1, rows.seen.shape[-1])[chosen]
-    distance = rows.distance.reshape(-1, VITAL_COUNT)[chosen]
+    count = len(rows.context)
+    chosen = np.sort(draw.choice(count, min(count, _ROWS_MOST), replace=False))
+    context, seen, distance = rows.context[chosen], rows.seen[chosen], rows.distance[chosen]
     mean, log_scale = _both(context, distance)
     later, log_later = _both(np.concatenate((context, seen), axis=1), distance)
     return {"mean": mean, "log_scale": log_scale, "next_mean": later, "next_log_scale": log_later}
@@ -49,11 +46,12 @@ def _robust(inputs: npt.NDArray[np.float32], target: Floats) -> tuple[Floats, Fl
     weight: Floats = np.ones(len(target))
     mean: Floats = np.zeros(inputs.shape[1])
     log_scale = mean
+    left: Floats
     for _ in range(_ROUNDS):
         mean = _solve(inputs, target, weight / (scale * scale))
         left = target - inputs @ mean
         log_scale = _solve(inputs, np.log(np.maximum(np.abs(left), _LEAST)) - _LOG_MEAN, np.ones(len(target)))
-        scale = np.exp(np.clip(inputs @ log_scale, -2.0, 2.0))
+        scale = np.exp(np.clip(inputs @ log_scale, -2.0, 2.0)).astype(np.float64)
         weight = (T_DEGREES + 1.0) / (T_DEGREES + np.square(left / scale))
     return mean, log_scale
 
