@@ -45,8 +45,7 @@ class Gate:
 
 
 SHORT_TERM: Final = Gate(least_pairs=60, least_coverage=0.3)
-"""For 5 min: 90 s of believed beats, among them about a minute of unbroken ones. Wristbands lose beats in every movement;
-RMSSD over what was left of well covered windows, cut down to 0.3, lay within 8 % of the whole (median)."""
+"""For 5 min: 90 s of believed beats, about a minute of them unbroken. Wristbands lose beats in every movement."""
 SPOT: Final = Gate(least_pairs=30, least_coverage=0.8)
 """For a measurement that a person sits still for, about a minute."""
 
@@ -94,9 +93,7 @@ def measure(beats: Beats, first: Ints, after: Ints, *, window_s: npt.ArrayLike, 
     )
     length_s = np.broadcast_to(np.asarray(window_s, dtype=np.float64), count.shape)
     coverage = np.minimum(total / (length_s * US_PER_MS * 1000), 1.0)
-    reason = np.where(coverage < gate.least_coverage, LOW_COVERAGE, GIVEN)
-    reason = np.where(pairs < gate.least_pairs, FEW_BEATS, reason)
-    reason = np.where(count == 0, NO_BEATS, reason)
+    reason = reasons(count, pairs, coverage, gate)
     given = reason == GIVEN
 
     def shown(values: Floats) -> Floats:
@@ -116,6 +113,13 @@ def measure(beats: Beats, first: Ints, after: Ints, *, window_s: npt.ArrayLike, 
         coverage=coverage,
         reason=reason,
     )
+
+
+def reasons(beats: Ints, pairs: Ints, coverage: Floats, gate: Gate) -> Ints:
+    """Return for each window, by its believed beats, its differences and its coverage, an index into `REASONS`."""
+    reason = np.where(coverage < gate.least_coverage, LOW_COVERAGE, GIVEN)
+    reason = np.where(pairs < gate.least_pairs, FEW_BEATS, reason)
+    return np.where(beats == 0, NO_BEATS, reason)
 
 
 def whole(beats: Beats, *, gate: Gate = SPOT) -> Hrv:

@@ -105,14 +105,15 @@ def people(folder: Path) -> list[Person]:
 
 def _person(recording: Recording, told: Mapping[str, Labels]) -> Person:
     start_s = recording.start_ms / 1000
+    rows = _last_told(recording) + 1
     # Row k is the second that ends k + 1 s after the start: it belongs to the minute that holds most of it.
-    minute = np.floor((start_s + np.arange(recording.seconds) + 0.5) / _MINUTE_S).astype(np.int64)
+    minute = np.floor((start_s + np.arange(rows) + 0.5) / _MINUTE_S).astype(np.int64)
     first, minutes = int(minute[0]), int(minute[-1] - minute[0]) + 1
     series = empty(name=recording.name, data="real", first_minute=first, minutes=minutes, utc_offset_min=0)
     place = minute - first
     for column, name in ((HEART_RATE, "heart_rate"), (SKIN_TEMPERATURE, "skin_temperature")):
-        series.values[:, column] = means(place, recording.vitals[name], minutes=minutes)
-    series.motion[:] = means(place, recording.vitals["motion"], minutes=minutes)
+        series.values[:, column] = means(place, recording.vitals[name][:rows], minutes=minutes)
+    series.motion[:] = means(place, recording.vitals["motion"][:rows], minutes=minutes)
     beats = judge(recording.beats_ms, ends_s=recording.beat_ends_s)
     ends_s = recording.beat_ends_s + start_s
     until_s = np.arange(first + 1, first + minutes + 1, dtype=np.float64) * _MINUTE_S
@@ -120,6 +121,13 @@ def _person(recording: Recording, told: Mapping[str, Labels]) -> Person:
     series.values[:, HRV_RMSSD] = hrv.rmssd_ms
     labels = told.get(recording.name)
     return Person(series=series, recording=recording, beats=beats, beat_ends_s=ends_s, hrv=hrv, labels=labels)
+
+
+def _last_told(recording: Recording) -> int:
+    """Return the last second in which anything was measured, 0 where nothing ever was."""
+    known = np.isfinite(np.stack(list(recording.vitals.values()))).any(axis=0) | (np.diff(recording.beat_starts) > 0)
+    told = np.flatnonzero(known)
+    return int(told[-1]) if len(told) else 0
 
 
 def _labels(folder: Path) -> dict[str, Labels]:
