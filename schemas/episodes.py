@@ -45,7 +45,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         data_quality: Lowest quality among the deciding readings, None when no source told one.
         quality_note: Why the quality may be doubted, such as "quality unknown".
         sources: Which sources measured.
-        bins: Number of bins that agree.
+        bins: Number of bins that agree: of 5 s, or of a minute where the detector judges minutes.
         baseline_age_s: Observed rest time behind the baseline.
         injected: Some deciding value was injected for a demonstration or test.
         origin: live, replay or simulated.
@@ -53,7 +53,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         baseline: This wearer's own resting value, in `unit`.
         time_scale_s: Over how long the deviation that decided was averaged.
         kind: Whether the deviation came at once or grew, None where that is not known.
-        promised_rate: Alerts a day of this wearer that the threshold promises at most.
+        promised_rate: Alerts a day that this wearer is promised at most.
         realised_rate: Those that there were, over `rate_days` days.
         gap_s: For `no_data`: observed seconds of silence.
         clock_offset_ms: For `clock_offset`.

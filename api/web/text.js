@@ -72,7 +72,7 @@ export const T = {
 const EVIDENCE = [
   ["observed", "Observed"], ["extreme", "Furthest"], ["expected", "Expected"], ["scale", "Usual spread (±)"], ["threshold", "Limit"], ["z", "Standard deviations off"],
   ["baseline", "Own resting value"], ["time_scale_s", "Averaged over"], ["kind", "Came"],
-  ["duration_s", "Lasted"], ["context", "Context"], ["data_quality", "Data quality"], ["quality_note", "About the quality"], ["sources", "Measured by"], ["bins", "Bins of 5 s that agree"],
+  ["duration_s", "Lasted"], ["context", "Context"], ["data_quality", "Data quality"], ["quality_note", "About the quality"], ["sources", "Measured by"], ["bins", "Bins that agree"],
   ["baseline_age_s", "Rest behind the usual value"], ["gap_s", "Silence"], ["clock_offset_ms", "Clock offset"], ["promised_rate", "Alerts promised at most"], ["realised_rate", "Alerts so far"], ["rate_days", "Counted over"], ["rule", "Rule"], ["model", "Model"], ["origin", "Origin"],
 ];
 

@@ -22,7 +22,7 @@ from stream_processors.operators.episodes import Episodes
 from stream_processors.operators.eviction import FORGET_MS, LOOK_AT, Parts, Remaining
 from stream_processors.operators.floor import Floor
 from stream_processors.operators.gates import FrozenGate
-from stream_processors.operators.lateness import Lateness, bin_end_ms
+from stream_processors.operators.lateness import LATENESS_MS, Lateness, bin_end_ms
 from stream_processors.operators.packing import pack, unpack
 from stream_processors.operators.pending import FACTS, Pending
 from stream_processors.operators.readings import Readings, read
@@ -39,6 +39,11 @@ HEARTBEAT_MS: Final = 1_000
 """A partition whose scores are silent for this long gets an empty frame with the clock."""
 FRAME_ROWS: Final = 2_000
 """Bins in one frame of scores, about 200 bytes each: after an outage of ours a record may close thousands at once."""
+
+
+GATHERS_MS: Final = 90_000
+"""Observed time without a reading after which what was gathered of a wearer is judged though it may not be whole."""
+GATHERING_LOOK_MS: Final = 1_000
 
 
 class VitalsFamily(FrameRows):
@@ -91,6 +96,7 @@ class VitalsState:
         self._counts = Table({"late": Column("i8", 0), "backfill": Column("i8", 0)})
         self._arrivals = 0
         self._told_ms = 0
+        self._gathered_ms = 0
 
     def step(self, record: Record) -> Step:
         """Handle one record: place its rows, move clock and watermarks, close bins, judge them, tell.
@@ -107,6 +113,7 @@ class VitalsState:
             touched = self._take(readings, record.append_ms)
         moved = self._lateness.move(touched, self._clock, self._roster, self._pending)
         scored = self._close(moved)
+        self._complete(moved)
         self._silence.expire(self._clock)
         self._watch.expire(self._clock)
         stay = self._staying()
@@ -183,6 +190,20 @@ class VitalsState:
                 scored.append(self._judge(score_waves[number]))
         self._watch.calm()  # of whom only a stream's own bin told: nothing may wait for a later record
         return scored
+
+    def _complete(self, moved: Ints) -> None:
+        """Let the detector judge what it gathered of wearers of whom no earlier bin can come, or nothing comes."""
+        if len(moved):
+            frontier = self._lateness.wearers["frontier_ms"][moved]
+            self._hear(self._detector.complete(moved, frontier, learning=self._episodes))
+        if self._clock.observed_ms < self._gathered_ms + GATHERING_LOOK_MS:
+            return
+        self._gathered_ms = self._clock.observed_ms
+        wearers, end_ms = self._detector.gathering()
+        silent = self._silence.table["heard_ms"][wearers] + GATHERS_MS <= self._clock.observed_ms
+        silent &= (self._lateness.wearers["waiting"][wearers] == 0) & (end_ms + LATENESS_MS <= self._clock.now_ms)
+        if silent.any():
+            self._hear(self._detector.complete(wearers[silent], end_ms[silent], learning=self._episodes))
 
     def _judge_floor(self, bins: Bins) -> None:
         lane, end, start = bins.stream, bins.end_ms, bins.start_ms
@@ -304,6 +325,7 @@ class VitalsState:
             "observed_ms": self._clock.observed_ms,
             "arrivals": self._arrivals,
             "told_ms": self._told_ms,
+            "gathered_ms": self._gathered_ms,
             "look_at": self._look_at,
         }
         blobs = {
@@ -331,6 +353,7 @@ class VitalsState:
         self._look_at = scalars.get("look_at", LOOK_AT)
         self._clock = LogClock(now_ms=scalars["now_ms"], observed_ms=scalars["observed_ms"])
         self._arrivals, self._told_ms = scalars["arrivals"], scalars["told_ms"]
+        self._gathered_ms = scalars["gathered_ms"]
         wearers = blobs["wearers"]
         ids = [wearers[at : at + 16] for at in range(0, len(wearers), 16)]
         firmwares = msgspec.msgpack.decode(blobs["firmwares"], type=list[str])

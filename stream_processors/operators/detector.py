@@ -48,7 +48,7 @@ class Decision:
         threshold: Limit that was passed, in `unit`.
         time_scale_s: Over how long the deviation was averaged.
         kind: Whether it came at once or grew.
-        promised_rate: Alerts a day that the threshold promises at most; `realised_rate` this wearer's over `rate_days`.
+        promised_rate: Alerts a day that this wearer is promised at most; `realised_rate` those over `rate_days` days.
     """
 
     threshold: float
@@ -84,6 +84,8 @@ class Verdict:
         back: The vital was measured and is back near what is usual, or the smoothed deviation is gone.
         measured: There is a value and something to compare it with.
         decision: Returns what decided, of a row, a condition and the tier that fires.
+        refractory_ms: After an episode that recovered, one of no higher tier opens no sooner than this after the last
+            one opened: what the detector promises is counted so. The floor is not bound by it.
     """
 
     bins: Bins
@@ -93,6 +95,7 @@ class Verdict:
     back: Bools
     measured: Bools
     decision: Callable[[int, int, int], Decision]
+    refractory_ms: int = 0
 
 
 class Learning(Protocol):

@@ -62,7 +62,8 @@ class Episodes:
 
     Attributes:
         table: By wearer slot: `tier` of the open episode of each condition (-1 none), of the last one `decided_ms`
-            (end of the bin that opened it) and `ended_ms`, and `received_ms`, the newest receipt.
+            (end of the bin that opened it), `ended_ms` and, where it recovered, its tier (`recovered_tier`), and
+            `received_ms`, the newest receipt.
         open: By (wearer slot, code of the condition).
         changes: Changes of the present step, in order.
     """
@@ -72,6 +73,7 @@ class Episodes:
             "tier": Column("i1", -1, len(CONDITIONS)),
             "ended_ms": Column("i8", NEVER, len(CONDITIONS)),
             "decided_ms": Column("i8", NEVER, len(CONDITIONS)),
+            "recovered_tier": Column("i1", 0, len(CONDITIONS)),
             "received_ms": Column("i8", NEVER),
         })  # fmt: skip
         self.open: dict[tuple[int, int], OpenEpisode] = {}
@@ -100,6 +102,7 @@ class Episodes:
         if change.phase == "ended":
             del self.open[key]
             self.table["tier"][key] = -1
+            self.table["recovered_tier"][key] = episode.tier if change.end_reason == "recovered" else 0
             self.table["ended_ms"][key] = max(change.at_ms, episode.onset_ms + BIN_MS)
         else:
             episode.pages = episode.pages or clock.now_ms - (change.at_ms - BIN_MS) < PAGES_WITHIN_MS

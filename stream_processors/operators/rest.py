@@ -42,6 +42,10 @@ class Activity:
     unknown: Bools
     moving: Bools
 
+    def take(self, rows: Ints) -> "Activity":
+        """Return some of the rows."""
+        return Activity(self.at_rest[rows], self.resting_ms[rows], self.unknown[rows], self.moving[rows])
+
     def instead(self, where: Bools, other: "Activity") -> "Activity":
         """Return this, with the other's knowledge where asked."""
         return Activity(

@@ -36,13 +36,13 @@ class Runs:
         self.table = Table({
             "start_ms": Column("i8", NEVER, width),
             "last_ms": Column("i8", NEVER, width),
-            "bins": Column("i8", 0, width),
+            "bins": Column("i4", 0, width),
             "extreme": Column("f8", np.nan, width),
-            "quality": Column("i8", UNKNOWN_QUALITY, width),
-            "vague": Column("i8", 0, width),
-            "injected": Column("i8", 0, width),
-            "origin": Column("i8", 0, width),
-            "assumed": Column("i8", 0, width),
+            "quality": Column("i2", UNKNOWN_QUALITY, width),
+            "vague": Column("i1", 0, width),
+            "injected": Column("i1", 0, width),
+            "origin": Column("i1", 0, width),
+            "assumed": Column("i1", 0, width),
             "sources": Column("i8", 0, width),
         })  # fmt: skip
 
@@ -72,6 +72,10 @@ class Runs:
             table[name][lane] = np.where(agree, np.maximum(kept, fact[:, None]), kept)
         kept = np.where(goes_on, table["sources"][lane], 0)
         table["sources"][lane] = np.where(agree, kept | bins.sources[:, None], kept)
+
+    def end(self, lane: int, rule: int) -> None:
+        """End one run."""
+        self.table["bins"][lane, rule] = 0
 
     def run(self, lane: int, rule: int) -> Run:
         """Return one run."""

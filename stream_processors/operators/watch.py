@@ -69,6 +69,8 @@ class Watch:
             tier = int(verdict.tier[row, rule])
             episode = self._episodes.open.get((seen.wearer, rule))
             if tier:
+                if episode is None and self._told_lately(seen, rule, tier, verdict.refractory_ms):
+                    continue
                 run = self._detector.run(seen.wearer, rule)
                 self._fire(seen, rule, tier, run, clock, decision=verdict.decision(row, rule, tier))
             elif episode is not None and (episode.tiers_hold or verdict.holds[row, rule]):
@@ -115,6 +117,10 @@ class Watch:
         vital = int(VITAL[rule])
         expectation = self._detector.expectation(int(bins.wearer[row]), vital)
         return evidence.sight(bins, activity, row, vital, expectation=expectation)
+
+    def _told_lately(self, seen: Sight, rule: int, tier: int, refractory_ms: int) -> bool:
+        table, key = self._episodes.table, (seen.wearer, rule)
+        return bool(tier <= table["recovered_tier"][key] and seen.end_ms - table["decided_ms"][key] < refractory_ms)
 
     def _fire(
         self, seen: Sight, rule: int, tier: int, run: Run, clock: LogClock, *, decision: Decision | None = None

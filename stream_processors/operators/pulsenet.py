@@ -1,0 +1,267 @@
+"""PulseNet behind the contract of a detector: minutes in, verdicts on every condition out.
+
+A minute is judged when it is complete; between two minutes each bin's z is its distance from what the last minute
+expected. A condition opens where one of its channels reaches the threshold in force; it goes on while a channel's own
+deviation, the wearer's level not taken away, stays beyond half of the tier-1 threshold.
+"""
+
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.pulsenet.calibration import REFRACTORY_MIN, TIER0_RATE, TIER_RATES
+from inference.pulsenet.channels import CHANNELS
+from inference.pulsenet.engine import Judged, PulseNet
+from inference.pulsenet.inputs import WARMING_UP
+from inference.pulsenet.series import HEART_RATE
+from inference.pulsenet.series import VITAL_COUNT as MODEL_VITALS
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
+from stream_processors.operators.bins import Bins
+from stream_processors.operators.conditions import ABOUT, CODE, SIGNS, VITAL
+from stream_processors.operators.detector import RULES, Decision, Expectation, Learning, Scores, Verdict, unknown_vitals
+from stream_processors.operators.minutes import MINUTE_MS, Minute, Minutes
+from stream_processors.operators.rest import Activity
+from stream_processors.operators.runs import Run, Runs
+
+EXIT_SHARE: Final = 0.5
+"""Hysteresis: an episode goes on while the deviation is beyond this share of its tier-1 threshold."""
+BACK_Z: Final = 1.5
+"""A single minute this near to what is expected speaks for recovery of what is averaged over minutes."""
+RISING_Z: Final = 1.0
+SUDDEN_Z: Final = 4.0
+"""A minute this far from what the minutes before let expect: the change came at once."""
+KNOWN_MIN: Final = 5.0
+"""Minutes at rest before anything is said to be usual for a wearer."""
+STALE_MIN: Final = 10
+"""What a minute said holds no longer than this."""
+BREAK_MS: Final = 900_000
+"""A run of minutes that agree does not reach over a longer gap."""
+
+_SCALE_S: Final = {"5 min": 300.0, "60 min": 3_600.0, "8 h": 28_800.0, "2 nights": 172_800.0}
+_RULE: Final = np.array([CODE[channel.condition] for channel in CHANNELS])
+_FAST: Final = np.array([channel.scale == "5 min" for channel in CHANNELS])
+_FAST_RULES: Final = np.isin(np.arange(RULES), _RULE[_FAST])
+_OF_RULE: Final = tuple(np.flatnonzero(rule == _RULE) for rule in range(RULES))
+_FREEZES: Final = np.arange(MODEL_VITALS) == HEART_RATE
+_VITALS: Final = tuple(np.flatnonzero(row) for row in ABOUT[:RULES, :MODEL_VITALS])
+
+
+class PulseNetDetector:
+    """The anomaly model for the wearers of a partition."""
+
+    def __init__(self, model: PulseNet) -> None:
+        self.name = model.name
+        self._model = model
+        self._minutes = Minutes()
+        self._runs = Runs(SIGNS)
+        self._said = Table({
+            "minute": Column("i8", NEVER),
+            "expected": Column("f8", np.nan, MODEL_VITALS),
+            "scale": Column("f8", np.nan, MODEL_VITALS),
+            "baseline": Column("f4", np.nan, MODEL_VITALS),
+            "z": Column("f4", np.nan, MODEL_VITALS),
+            "known_min": Column("f4", 0.0, MODEL_VITALS),
+            "combined": Column("f4", np.nan),
+            "flag": Column("?", 0),
+            "realised": Column("f4", np.nan),
+            "days": Column("f4", np.nan),
+            "sharpest": Column("f4", 0.0, RULES),
+            "calm_ms": Column("i8", NEVER, RULES),
+        })  # fmt: skip
+
+    def extend(self, wearers: int) -> None:
+        """Make room for wearer slots below `wearers`."""
+        self._model.extend(wearers)
+        self._minutes.table.extend(wearers)
+        self._runs.table.extend(wearers)
+        self._said.extend(wearers)
+
+    def judge(
+        self, bins: Bins, activity: Activity, *, frozen: Bools, learning: Learning
+    ) -> tuple[Scores, list[Verdict]]:
+        """Judge the minutes that these bins complete, compare the bins with what is expected, and gather them."""
+        complete = self._minutes.before(bins)
+        verdicts = self._step(complete, learning)
+        scores = self._score(bins, frozen)
+        self._minutes.add(bins, activity, frozen=frozen)
+        return scores, verdicts
+
+    def complete(self, wearers: Ints, until_ms: Ints, *, learning: Learning) -> list[Verdict]:
+        """Judge the minutes of these wearers of which no bin can come any more."""
+        return self._step(self._minutes.until(wearers, until_ms), learning)
+
+    def gathering(self) -> tuple[Ints, Ints]:
+        """Return the wearers of whom a minute gathers, and when it ends (event time)."""
+        return self._minutes.gathering()
+
+    def _step(self, wearers: Ints, learning: Learning) -> list[Verdict]:
+        if len(wearers) == 0:
+            return []
+        minute = self._minutes.give(wearers)
+        self._calm(wearers, minute.bins.end_ms)
+        learn = learning.may_learn(wearers, minute.bins.end_ms)[:, :MODEL_VITALS]
+        judged = self._model.step(minute.steps, learn=learn)
+        self._keep(minute, judged)
+        return [self._verdict(minute, judged)]
+
+    def _calm(self, wearers: Ints, end_ms: Ints) -> None:
+        """Forget what was smoothed where a recovery lies before the end of this minute, in event time."""
+        since = self._said["calm_ms"][wearers]
+        due = (since > NEVER) & (since <= end_ms[:, None])
+        if not due.any():
+            return
+        for row, rule in np.argwhere(due).tolist():
+            wearer = int(wearers[row])
+            vitals = _VITALS[rule]
+            self._model.calm(np.full(len(vitals), wearer), vitals)
+            self._runs.end(wearer, rule)
+            self._said["calm_ms"][wearer, rule] = NEVER
+
+    def _keep(self, minute: Minute, judged: Judged) -> None:
+        """Remember what was said, for the bins of the next minutes and for evidence."""
+        said, slot = self._said, minute.steps.slot
+        usable = (judged.known_min >= KNOWN_MIN) & (judged.gate != WARMING_UP)[:, None]
+        said["minute"][slot] = minute.steps.minute
+        said["expected"][slot] = np.where(usable, judged.expected, np.nan)
+        said["scale"][slot] = np.where(usable, (judged.high - judged.low) / 4.0, np.nan)
+        said["baseline"][slot] = np.where(usable, judged.baseline, np.nan)
+        said["z"][slot] = judged.z
+        said["known_min"][slot] = judged.known_min
+        said["combined"][slot], said["flag"][slot] = judged.combined, judged.flag
+        said["realised"][slot], said["days"][slot] = judged.realised, judged.days
+
+    def _score(self, bins: Bins, frozen: Bools) -> Scores:
+        said, slot, count = self._said, bins.wearer, len(bins)
+        fresh = bins.start_ms // MINUTE_MS - said["minute"][slot] <= STALE_MIN
+        values = bins.values[:, :MODEL_VITALS]
+        if frozen.any():
+            values = np.where(frozen[:, None] & _FREEZES, np.nan, values)
+        expected = np.where(fresh[:, None], said["expected"][slot], np.nan)
+        scale = np.where(fresh[:, None], said["scale"][slot], np.nan)
+        combined = np.where(fresh, said["combined"][slot], np.nan)
+        known = ~np.isnan(combined)
+        return Scores(
+            z=_wide((values - expected) / scale),
+            expected=_wide(expected),
+            scale=_wide(scale),
+            combined=combined,
+            tier0=known & said["flag"][slot],
+            tier0_rate=np.where(known, TIER0_RATE, np.nan),
+            promised_rate=np.full(count, TIER_RATES[0]),
+            realised_rate=said["realised"][slot].astype(np.float64),
+            rate_days=said["days"][slot].astype(np.float64),
+        )
+
+    def _verdict(self, minute: Minute, judged: Judged) -> Verdict:
+        ratio = np.nan_to_num(judged.score / judged.threshold[:, :, 0], nan=-np.inf)
+        beyond = np.nan_to_num(judged.score, nan=-np.inf)[:, :, None] >= judged.threshold
+        tier = beyond[:, :, 0] * 1 + (beyond[:, :, 0] & beyond[:, :, 1]) * 1
+        held = np.nan_to_num(judged.held, nan=-np.inf) >= EXIT_SHARE * judged.threshold[:, :, 0]
+        z = judged.z[:, VITAL] * SIGNS
+        measured = ~np.isnan(z)
+        near = measured & (z < BACK_Z) & _FAST_RULES
+        far = _any_of_rule(held)
+        fires = _most_of_rule(tier) * measured
+        holds = far & ~near & measured
+        self._follow(minute, judged, z, far)
+        chosen = np.stack([codes[np.argmax(ratio[:, codes], axis=1)] for codes in _OF_RULE], axis=1)
+
+        def decision(row: int, rule: int, fired: int) -> Decision:
+            channel = int(chosen[row, rule])
+            return Decision(
+                threshold=float(judged.threshold[row, channel, fired - 1]),
+                time_scale_s=_SCALE_S[CHANNELS[channel].scale],
+                kind=self._kind(int(minute.steps.slot[row]), rule),
+                promised_rate=TIER_RATES[0],
+                realised_rate=_known(judged.realised[row]),
+                rate_days=_known(judged.days[row]),
+            )
+
+        return Verdict(
+            bins=minute.bins,
+            activity=minute.activity,
+            tier=fires,
+            holds=holds,
+            back=measured & ~holds,
+            measured=measured,
+            decision=decision,
+            refractory_ms=REFRACTORY_MIN * MINUTE_MS,
+        )
+
+    def _follow(self, minute: Minute, judged: Judged, z: Floats, far: Bools) -> None:
+        """Follow the run of minutes that agree with each condition: an episode begins with its first."""
+        slot, bins = minute.steps.slot, minute.bins
+        rising = ((z >= RISING_Z) & _FAST_RULES) | far
+        late = bins.start_ms[:, None] - self._runs.table["last_ms"][slot] > BREAK_MS
+        told = ~np.isnan(z)
+        values = bins.values[:, VITAL]
+        goes_on = self._runs.running(slot) & ~late & (rising | ~told)
+        self._runs.follow(slot, bins, values, minute.activity, agree=rising & told, ends=(told & ~rising) | late)
+        sharp = np.nan_to_num(judged.sudden[:, VITAL] * SIGNS, nan=0.0)
+        kept = np.where(goes_on, self._said["sharpest"][slot], 0.0)
+        self._said["sharpest"][slot] = np.where(told, np.maximum(kept, sharp), kept)
+
+    def _kind(self, wearer: int, rule: int) -> Literal["sudden", "gradual"]:
+        return "sudden" if self._said["sharpest"][wearer, rule] >= SUDDEN_Z else "gradual"
+
+    def expectation(self, wearer: int, vital: int) -> Expectation:
+        """Return what the last minute expected of a vital."""
+        if vital >= MODEL_VITALS:
+            return Expectation(model=self.name)
+        said = {name: _known(self._said[name][wearer, vital]) for name in ("expected", "scale", "z", "baseline")}
+        if said["expected"] is None:
+            return Expectation(model=self.name)
+        return Expectation(
+            centre=said["expected"],
+            scale=said["scale"],
+            z=said["z"],
+            baseline=said["baseline"],
+            known_s=60.0 * float(self._said["known_min"][wearer, vital]),
+            model=self.name,
+        )
+
+    def run(self, wearer: int, rule: int) -> Run:
+        """Return the run of minutes that agree with a condition."""
+        return self._runs.run(wearer, rule)
+
+    def calm(self, wearer: int, rule: int, at_ms: int) -> None:
+        """Forget, before the next minute that ends at or after this time, what was smoothed of a condition's vitals."""
+        self._said["calm_ms"][wearer, rule] = at_ms
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the state as arrays by wearer slot."""
+        parts = {
+            "model": self._model.dump(),
+            "minutes": self._minutes.dump(),
+            "runs": self._runs.dump(),
+            "said": self._said.dump(),
+        }
+        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    def load(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over a dump."""
+        parts = (
+            ("model.", self._model), ("minutes.", self._minutes.table), ("runs.", self._runs.table),
+            ("said.", self._said),
+        )  # fmt: skip
+        for prefix, part in parts:
+            part.load({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
+
+
+def _any_of_rule(by_channel: Bools) -> Bools:
+    return np.stack([by_channel[:, codes].any(axis=1) for codes in _OF_RULE], axis=1)
+
+
+def _most_of_rule(by_channel: Ints) -> Ints:
+    return np.stack([by_channel[:, codes].max(axis=1) for codes in _OF_RULE], axis=1)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _wide(of_model: Floats) -> Floats:
+    wide = unknown_vitals(len(of_model))
+    wide[:, :MODEL_VITALS] = of_model
+    return wide
