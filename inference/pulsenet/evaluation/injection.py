@@ -1,7 +1,7 @@
 """Events put into real recordings: the same seeded places for every detector."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -60,14 +60,6 @@ class Event:
         return self.start + self.scenario.minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One copy of a recording, with the events put into it."""
-
-    series: Series
-    events: tuple[Event, ...]
-
-
 HEADLINE: Final = (Scenario("rest", 40, 20), Scenario("rest", 25, 30))
 GRID: Final = tuple(
     Scenario(context, delta, minutes)
@@ -95,12 +87,6 @@ def plans(
                 books.append(book)
             book.enter(event, int(day[start]))
     return [tuple(book.events) for book in books]
-
-
-def copies(series: Series, planned: Sequence[tuple[Event, ...]]) -> Iterator[Copy]:
-    """Make the copies one after the other."""
-    for events in planned:
-        yield Copy(injected(series, events), events)
 
 
 def injected(series: Series, events: Sequence[Event]) -> Series:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from inference.pulsenet.series import Series
-from inference.slots import Floats
+from inference.slots import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +28,13 @@ class Judgement:
     Attributes:
         scores: The scores.
         thresholds: The threshold in force before each minute, by promised rate in alarms a wearer-day.
+        others: Minutes at which alarms opened that are of neither side's score (of a night, of several vitals), by
+            promised rate: they are false ones where nothing was put in, and find events of the high side.
     """
 
     scores: Sided
     thresholds: Mapping[float, Sided]
+    others: Mapping[float, Ints]
 
 
 class Detector(Protocol):

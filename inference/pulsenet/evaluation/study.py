@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from typing import Final
+
+import numpy as np
 
 from inference.pulsenet.evaluation.alarms import alarms, delay_min
 from inference.pulsenet.evaluation.days import Days, days_of
-from inference.pulsenet.evaluation.injection import Copy, Event, Scenario, copies, plans
+from inference.pulsenet.evaluation.injection import Event, Scenario, injected, plans
 from inference.pulsenet.evaluation.metrics import BUFFERS_MIN
 from inference.pulsenet.evaluation.protocol import Detector, Judgement, SelfCalibrated, Sided
 from inference.pulsenet.evaluation.rates import RATES, Reference, Rule, thresholds
@@ -18,7 +20,11 @@ from inference.slots import Floats, Ints
 AROUND_MIN: Final = max(BUFFERS_MIN) // 2
 """Minutes kept on each side of an event's scores."""
 BATCH_MIN: Final = 3_000_000
-"""Wearer-minutes given to a detector at once."""
+"""Wearer-minutes given to a detector at once, which are all in memory."""
+STATEFUL_BATCH_MIN: Final = 20_000_000
+"""For one that calibrates itself: it steps through time, which costs the same for few wearers as for many."""
+
+_NONE: Final[Ints] = np.array([], dtype=np.int64)
 
 RULES: Final[tuple[Rule, ...]] = ("pop", "shr", "adapt", "own")
 Told = Callable[[int], None]
@@ -75,12 +81,12 @@ class Untouched:
     Attributes:
         scores: The scores of the whole recording.
         thresholds: By rule and promised rate.
-        alarms: Minutes at which alarms opened on test days, high then low, by rule and promised rate.
+        alarms: Minutes at which alarms opened on test days, high, low, of anything else, by rule and promised rate.
     """
 
     scores: Sided
     thresholds: dict[tuple[Rule, float], Sided]
-    alarms: dict[tuple[Rule, float], tuple[Ints, Ints]]
+    alarms: dict[tuple[Rule, float], tuple[Ints, Ints, Ints]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,51 +134,61 @@ def prepare(
 
 def examine(detector: Detector, study: Study, *, told: Told = lambda _: None) -> Outcome:
     """Score everything, set the thresholds, and see which events are found."""
-    clock = _Clock(detector, told)
+    asked = _Asked(detector, told)
+    put_in = [(number, wearer, events) for number, wearer in enumerate(study.wearers) for events in wearer.planned]
+    judged = asked.judged(
+        chain(
+            study.population,
+            (wearer.series for wearer in study.wearers),
+            (injected(wearer.series, events) for _, wearer, events in put_in),
+        )
+    )
     reference = Reference.of(
-        [one.scores for one in clock.judged(study.population, brings=False)],
-        [days_of(one) for one in study.population],
+        [next(judged).scores for _ in study.population], [days_of(one) for one in study.population]
     )
-    brings = isinstance(detector, SelfCalibrated)
-    first = clock.judged([one.series for one in study.wearers], brings=brings)
-    untouched = tuple(
-        _untouched(judged, wearer, reference, brings=brings)
-        for judged, wearer in zip(first, study.wearers, strict=True)
-    )
+    untouched = tuple(_untouched(next(judged), wearer, reference, brings=asked.brings) for wearer in study.wearers)
     found: list[Found] = []
-    for number, (wearer, clean) in enumerate(zip(study.wearers, untouched, strict=True)):
-        most = max(1, BATCH_MIN // max(1, wearer.series.minutes))
-        for batch in _batches(copies(wearer.series, wearer.planned), most):
-            for copy, judged in zip(batch, clock.judged([one.series for one in batch], brings=brings), strict=True):
-                found += _found(number, wearer, copy, judged, clean)
+    for number, wearer, events in put_in:
+        found += _found((number, wearer), events, next(judged), untouched[number])
     return Outcome(
         name=detector.name,
-        main="own" if brings else "shr",
+        main="own" if asked.brings else "shr",
         untouched=untouched,
         found=tuple(found),
-        us_per_step=clock.us_per_step,
+        us_per_step=asked.us_per_step,
     )
 
 
-class _Clock:
-    """Asks the detector, and takes the time it needs."""
+class _Asked:
+    """Asks the detector batch by batch, and takes the time it needs."""
 
     def __init__(self, detector: Detector, told: Told) -> None:
+        self.brings = isinstance(detector, SelfCalibrated)
         self._detector = detector
         self._told = told
         self._spent_s = 0.0
         self._minutes = 0
 
-    def judged(self, series: Sequence[Series], *, brings: bool) -> list[Judgement]:
-        if not series:
+    def judged(self, series: Iterable[Series]) -> Iterator[Judgement]:
+        most = STATEFUL_BATCH_MIN if self.brings else BATCH_MIN
+        batch: list[Series] = []
+        for one in series:
+            batch.append(one)
+            if len(batch) * max(other.minutes for other in batch) >= most:
+                yield from self._judge(batch)
+                batch = []
+        yield from self._judge(batch)
+
+    def _judge(self, batch: Sequence[Series]) -> list[Judgement]:
+        if not batch:
             return []
         start = time.perf_counter()
-        if brings and isinstance(self._detector, SelfCalibrated):
-            given = list(self._detector.judge(series))
+        if isinstance(self._detector, SelfCalibrated):
+            given = list(self._detector.judge(batch))
         else:
-            given = [Judgement(scores=one, thresholds={}) for one in self._detector.scores(series)]
+            given = [Judgement(scores=one, thresholds={}, others={}) for one in self._detector.scores(batch)]
         self._spent_s += time.perf_counter() - start
-        minutes = sum(one.minutes for one in series)
+        minutes = sum(one.minutes for one in batch)
         self._minutes += minutes
         self._told(minutes)
         return given
@@ -180,11 +196,6 @@ class _Clock:
     @property
     def us_per_step(self) -> float:
         return 1e6 * self._spent_s / max(1, self._minutes)
-
-
-def _batches(made: Iterator[Copy], most: int) -> Iterable[list[Copy]]:
-    while batch := list(islice(made, most)):
-        yield batch
 
 
 def _untouched(judged: Judgement, wearer: Wearer, reference: Reference, *, brings: bool) -> Untouched:
@@ -196,29 +207,35 @@ def _untouched(judged: Judgement, wearer: Wearer, reference: Reference, *, bring
             elif brings:
                 lines[rule, rate] = judged.thresholds.get(rate, lines["shr", rate])
     opened = {
-        key: (
-            _on_test_days(judged.scores.high, line.high, wearer.days),
-            _on_test_days(judged.scores.low, line.low, wearer.days),
+        (rule, rate): (
+            _on_test_days(alarms(judged.scores.high, line.high), wearer.days),
+            _on_test_days(alarms(judged.scores.low, line.low), wearer.days),
+            _on_test_days(_others(judged, rule, rate), wearer.days),
         )
-        for key, line in lines.items()
+        for (rule, rate), line in lines.items()
     }
     return Untouched(scores=judged.scores, thresholds=lines, alarms=opened)
 
 
-def _on_test_days(score: Floats, threshold: Floats, days: Days) -> Ints:
+def _others(judged: Judgement, rule: Rule, rate: float) -> Ints:
+    return judged.others.get(rate, _NONE) if rule == "own" else _NONE
+
+
+def _on_test_days(opened: Ints, days: Days) -> Ints:
     """Alarms of days that count too little to be wearer-days are counted all the same: rates err to the high side."""
-    opened = alarms(score, threshold)
     return opened[opened >= days.test_from]
 
 
-def _found(number: int, wearer: Wearer, copy: Copy, judged: Judgement, clean: Untouched) -> list[Found]:
+def _found(whose: tuple[int, Wearer], events: Sequence[Event], judged: Judgement, clean: Untouched) -> list[Found]:
+    number, wearer = whose
     opened: dict[tuple[Rule, float, bool], Ints] = {}
     for (rule, rate), line in clean.thresholds.items():
         used = judged.thresholds.get(rate, line) if rule == "own" else line
-        opened[rule, rate, True] = alarms(judged.scores.high, used.high)
+        high = alarms(judged.scores.high, used.high)
+        opened[rule, rate, True] = np.sort(np.concatenate([high, _others(judged, rule, rate)]))
         opened[rule, rate, False] = alarms(judged.scores.low, used.low)
     found = []
-    for event in copy.events:
+    for event in events:
         rises = event.scenario.delta_bpm > 0
         score = judged.scores.high if rises else judged.scores.low
         found.append(

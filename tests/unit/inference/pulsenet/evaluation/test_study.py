@@ -77,6 +77,7 @@ def test_a_detector_s_own_thresholds_are_the_ones_it_is_judged_by(study: Study) 
                         rate: Sided(high=np.full(len(one.high), line), low=np.full(len(one.low), line))
                         for rate, line in never.items()
                     },
+                    others={},
                 )
                 for one in self.scores(series)
             ]

@@ -1,0 +1,90 @@
+"""The model itself, under the same contract as its rivals."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from inference.pulsenet.calibration import TIER_RATES
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS
+from inference.pulsenet.engine import Judged, PulseNet
+from inference.pulsenet.evaluation.alarms import REFRACTORY_MIN
+from inference.pulsenet.evaluation.protocol import Judgement, Sided
+from inference.pulsenet.offline import Grid
+from inference.pulsenet.series import VITAL_COUNT, Series
+from inference.slots import Bools, Ints
+
+_CONDITIONS: Final = [channel.condition for channel in CHANNELS]
+_HIGH: Final = _CONDITIONS.index("heart_rate.high")
+_LOW: Final = _CONDITIONS.index("heart_rate.low")
+_SIDES: Final = (_HIGH, _LOW)
+_OTHERS: Final = [code for code in range(CHANNEL_COUNT) if code not in _SIDES]
+_TIERS: Final = len(TIER_RATES)
+
+
+class Engine:
+    """Judges by the engine's own thresholds; every alert of any channel counts, whatever it is about."""
+
+    def __init__(self, model: Callable[[], PulseNet], *, name: str) -> None:
+        """`model` makes an engine without wearers: each batch of recordings has one of its own."""
+        self._model = model
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """Key of its row."""
+        return self._name
+
+    def scores(self, series: Sequence[Series]) -> Sequence[Sided]:
+        """The scores of the heart rate over five minutes."""
+        return [one.scores for one in self.judge(series)]
+
+    def judge(self, series: Sequence[Series]) -> Sequence[Judgement]:
+        """Step the engine through all recordings side by side; it learns from every minute, as it does live."""
+        model, grid = self._model(), Grid(series)
+        model.extend(len(series))
+        kept = _Kept((len(series), grid.minutes))
+        beyond: Bools = np.zeros(len(series), dtype=np.bool_)
+        for row in range(grid.minutes):
+            slots = np.flatnonzero(grid.known[row])
+            if not len(slots):
+                continue
+            judged = model.step(grid.minute(slots, row), learn=np.repeat(~beyond[slots, None], VITAL_COUNT, axis=1))
+            kept.take(judged, slots, row)
+            with np.errstate(invalid="ignore"):
+                beyond[slots] = judged.combined >= 1.0
+        return [kept.judgement(slot, one.minutes) for slot, one in enumerate(series)]
+
+
+class _Kept:
+    """What is needed of what the engine said, in 32 bits."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._scores = np.full((len(_SIDES), *shape), np.nan, dtype=np.float32)
+        self._lines = np.full((len(_SIDES), _TIERS, *shape), np.inf, dtype=np.float32)
+        self._opened = np.full((shape[0], len(_OTHERS), _TIERS), -REFRACTORY_MIN, dtype=np.int64)
+        self._alarms: list[tuple[int, int, int]] = []
+
+    def take(self, judged: Judged, slots: Ints, row: int) -> None:
+        for side, code in enumerate(_SIDES):
+            self._scores[side, slots, row] = judged.score[:, code]
+            for tier in range(_TIERS):
+                self._lines[side, tier, slots, row] = judged.threshold[:, code, tier]
+        with np.errstate(invalid="ignore"):
+            reached = judged.score[:, _OTHERS, None] >= judged.threshold[:, _OTHERS]
+        opens = reached & (row - self._opened[slots] >= REFRACTORY_MIN)
+        if opens.any():
+            self._opened[slots] = np.where(opens, row, self._opened[slots])
+            self._alarms += [(int(slots[place]), int(tier), row) for place, _, tier in np.argwhere(opens)]
+
+    def judgement(self, slot: int, minutes: int) -> Judgement:
+        high, low = self._scores[:, slot, :minutes].astype(np.float64)
+        lines = self._lines[:, :, slot, :minutes].astype(np.float64)
+        return Judgement(
+            scores=Sided(high=high, low=low),
+            thresholds={rate: Sided(high=lines[0, tier], low=lines[1, tier]) for tier, rate in enumerate(TIER_RATES)},
+            others={
+                rate: np.array([row for whose, of, row in self._alarms if (whose, of) == (slot, tier)], dtype=np.int64)
+                for tier, rate in enumerate(TIER_RATES)
+            },
+        )
