@@ -14,6 +14,7 @@ from infra.bench.commands import bench
 from infra.chaos.commands import chaos, soak
 from infra.dead_letter_commands import dead_letters
 from infra.fuzz.commands import fuzz
+from infra.models.commands import train
 from schemas.errors import PulseraError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 
 app.add_typer(bench, name="bench")
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(train, name="train")
 app.command("fuzz")(fuzz)
 app.command("chaos")(chaos)
 app.command("soak")(soak)
@@ -276,6 +278,13 @@ def simulate(
             "clock-skew (of devices); separated by commas, each with a share of its own if wanted: drop=0.1.",
         ),
     ] = "",
+    inject: Annotated[
+        str,
+        typer.Option(
+            help="What befalls the first wearer, and after how many minutes, marked as injected: tachycardia@2, "
+            "desaturation_ramp@1, fever_drift ... A wrong name prints all of them.",
+        ),
+    ] = "",
 ) -> None:
     """Send made data of many devices, marked as simulated wherever it shows.
 
@@ -283,7 +292,7 @@ def simulate(
     """
     from infra.device_commands import run_simulate
 
-    run_simulate(devices=devices, rate_hz=rate, seconds=seconds, seed=seed, faults=faults)
+    run_simulate(devices=devices, rate_hz=rate, seconds=seconds, seed=seed, faults=faults, inject=inject)
 
 
 def main() -> None:

@@ -13,13 +13,13 @@ from typing import Final
 
 import typer
 
+from inference.recordings.e4 import Recording, read_e4
 from infra.enrol import api_client, device_socket, enrol, find_system, unused_name
 from infra.logs import configure_logging
 from infra.settings import Settings, load_settings
 from infra.termination import run_until_terminated
 from ingest.client.connection import DeviceClient, wall_clock_ms
 from ingest.client.faults import Faults, parse_faults
-from inference.recordings.e4 import Recording, read_e4
 from ingest.client.replay import (
     DEMO_FOLDER,
     DEMO_INJECTION,
@@ -30,7 +30,7 @@ from ingest.client.replay import (
     ReplayPlan,
     replay,
 )
-from ingest.client.simulator import People, Tally, check_rate, simulate
+from ingest.client.simulator import People, Tally, check_rate, parse_injection, simulate
 from schemas.errors import SetupError
 
 DEMO: Final = "demo"
@@ -73,11 +73,13 @@ def run_replay(dataset: str, *, speed: float | None, present_s: int | None, targ
     run_until_terminated(_replayed(plan, settings, target, name))
 
 
-def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: int | None, faults: str) -> None:
+def run_simulate(
+    *, devices: int, rate_hz: float, seconds: float | None, seed: int | None, faults: str, inject: str
+) -> None:
     """Sends made data of many devices for `seconds`, or until Ctrl-C.
 
     Raises:
-        ContractError: There is no such fault, rate or share.
+        ContractError: There is no such fault, rate, share or injection.
         SetupError: There is no running system.
         DeviceStoppedError: The gateway will not take one of the devices any more.
     """
@@ -88,7 +90,8 @@ def run_simulate(*, devices: int, rate_hz: float, seconds: float | None, seed: i
     check_rate(rate_hz)
     trouble = Faults(parse_faults(faults), devices=devices, step_s=1 / rate_hz, seed=chosen)
     typer.echo(f"seed {chosen}", err=True)
-    run_until_terminated(_simulated(People(devices, seed=chosen), trouble, settings, rate_hz=rate_hz, seconds=seconds))
+    people = People(devices, seed=chosen, injection=parse_injection(inject))
+    run_until_terminated(_simulated(people, trouble, settings, rate_hz=rate_hz, seconds=seconds))
 
 
 async def _replayed(plan: ReplayPlan, settings: Settings, target: Target, name: str) -> None:

@@ -16,6 +16,7 @@ _SLEEP_CYCLE_H: Final = 1.55
 FAST, MIDDLE, BREATH, VARIABILITY, SKIN, OXYGEN = range(6)
 _WANDER_MIN: Final = np.array([3.0, 25.0, 4.0, 8.0, 40.0, 15.0])
 """How long each wandering remembers (correlation e^-1), in minutes."""
+WANDERINGS: Final = len(_WANDER_MIN)
 
 DEBT, AROUSAL, SLEEP, WARM_SKIN, CORE, FOOD = range(6)
 _LAG_MIN: Final = np.array([9.0, 1.2, 12.0, 18.0, 25.0, 15.0])

@@ -1,4 +1,4 @@
-"""Made people for load and display, always marked `simulated`: plausible curves, not a model of physiology.
+"""Devices of made people, always marked `simulated`: the physiological simulator as readings that are sent.
 
 The same seed, start and step give the same people and the same readings. All people move in one numpy step.
 """
@@ -9,103 +9,98 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from inference.physiology.onsets import STREAMED
+from inference.physiology.seconds import Living, Moment
+from inference.slots import Floats
 from ingest.client.faults import Faults
 from ingest.client.messages import Reading
 from schemas.errors import ContractError
 from schemas.vitals import BY_NAME
 
-Floats = npt.NDArray[np.float64]
-
 MOST_HZ: Final = 100.0
-_DAY_S: Final = 86_400.0
-_WARMEST_HOUR: Final = 16.0
-_REST_BOUT_S: Final = 1_500.0
-_ACTIVE_BOUT_S: Final = 420.0
-_RISE_S: Final = 30.0
-_FALL_S: Final = 70.0
+_HRV_WINDOW_S: Final = 300
 _DECIMALS: Final = {
     "heart_rate": 1,
+    "hrv_rmssd": 1,
+    "hrv_sdnn": 1,
     "spo2": 1,
     "respiratory_rate": 1,
     "skin_temperature": 2,
+    "body_temperature": 2,
     "acceleration": 3,
     "motion": 3,
     "steps": 0,
 }
 
 
-class People:
-    """A number of made people, each with a resting heart rate, a day and bouts of activity of their own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """A fault of the library that befalls the first person, so many minutes after the start."""
 
-    def __init__(self, count: int, *, seed: int) -> None:
+    fault: str
+    minutes: float
+
+
+def parse_injection(text: str) -> Injection | None:
+    """Return what a text such as `tachycardia@2` asks for, None for an empty one.
+
+    Raises:
+        ContractError: There is no such fault, or the minutes are no number of at least 0.
+    """
+    if not text:
+        return None
+    fault, _, after = text.partition("@")
+    if fault not in STREAMED:
+        raise ContractError(f"There is no fault {fault!r} to inject; there are {', '.join(STREAMED)}.")
+    try:
+        minutes = float(after or "0")
+    except ValueError:
+        minutes = np.nan
+    if not 0 <= minutes < np.inf:
+        raise ContractError(f"The minutes after which {fault} begins must be a number of at least 0, not {after!r}.")
+    return Injection(fault=fault, minutes=minutes)
+
+
+class People:
+    """A number of made people, each with a body, a day and habits of their own (docs/models/physiology.md)."""
+
+    def __init__(self, count: int, *, seed: int, injection: Injection | None = None) -> None:
         if count < 1:
             raise ContractError(f"There must be at least one person, not {count}.")
-        self._random = np.random.default_rng(seed)
-        draw = self._random
-        self._count = count
-        self._resting_bpm = draw.normal(64, 6, count).clip(48, 84)
-        self._reserve_bpm = draw.uniform(45, 75, count)
-        self._breaths_per_min = draw.normal(14, 1.5, count).clip(10, 19)
-        self._spo2_percent = draw.normal(97, 0.6, count).clip(95, 98.5)
-        self._skin_cel = draw.normal(33, 0.6, count)
-        self._breath_phase = draw.uniform(0, 2 * np.pi, count)
-        self._exertion: Floats = np.zeros(count)
-        self._intensity: Floats = np.zeros(count)
-        self._heart_noise: Floats = np.zeros(count)
-        self._slow_noise: Floats = np.zeros(count)
+        fault, after_min = (None, 0.0) if injection is None else (injection.fault, injection.minutes)
+        self._living = Living(count, seed=seed, fault=fault, fault_min=after_min)
 
-    def step(self, time_ms: int, step_s: float) -> dict[str, Floats]:
-        """Let `step_s` pass until `time_ms` (Unix) and return each vital, shape (people,)."""
-        draw, count = self._random, self._count
-        self._bouts(step_s)
-        exertion, intensity = self._exertion, self._intensity
-        lag_s = np.where(intensity > exertion, _RISE_S, _FALL_S)
-        exertion = self._exertion = exertion + (intensity - exertion) * -np.expm1(-step_s / lag_s)
-        self._heart_noise = _wander(self._heart_noise, 1.2, step_s / 12, draw.standard_normal(count))
-        self._slow_noise = _wander(self._slow_noise, 1.0, step_s / 600, draw.standard_normal(count))
-
-        hour = time_ms / 1000 % _DAY_S / 3600
-        day = np.cos(2 * np.pi * (hour - _WARMEST_HOUR) / 24)
-        breaths = self._breaths_per_min + 12 * exertion + 0.4 * self._slow_noise
-        self._breath_phase = (self._breath_phase + 2 * np.pi * breaths / 60 * step_s) % (2 * np.pi)
-        swing_bpm = 2.0 * (1 - 0.8 * exertion) * np.sin(self._breath_phase)  # respiratory sinus arrhythmia
-        motion_g = (0.008 + 0.35 * intensity) * draw.lognormal(0, 0.25, count)
-        return {
-            "heart_rate": self._resting_bpm + 4 * day + self._reserve_bpm * exertion + swing_bpm + self._heart_noise,
-            "spo2": np.minimum(self._spo2_percent - 0.6 * exertion + draw.normal(0, 0.3, count), 100.0),
-            "respiratory_rate": breaths + draw.normal(0, 0.3, count),
-            "skin_temperature": self._skin_cel + 0.5 * day - 0.6 * exertion + 0.2 * self._slow_noise,
-            "acceleration": 1.0 + 0.15 * motion_g + draw.normal(0, 0.003, count),
-            "motion": motion_g,
-            "steps": draw.poisson(1.9 * step_s * np.where(intensity > 0, 0.6 + 0.4 * intensity, 0.0)).astype(float),
-        }
-
-    def _bouts(self, step_s: float) -> None:
-        draw = self._random
-        chance, strength = draw.random(self._count), draw.uniform(0.25, 0.9, self._count)
-        active = self._intensity > 0
-        begins = ~active & (chance < -np.expm1(-step_s / _REST_BOUT_S))
-        ends = active & (chance < -np.expm1(-step_s / _ACTIVE_BOUT_S))
-        self._intensity = np.where(begins, strength, np.where(ends, 0.0, self._intensity))
+    def step(self, time_ms: int, step_s: float) -> Moment:
+        """Let `step_s` pass until `time_ms` (Unix) and return what the devices measure."""
+        return self._living.step(time_ms, step_s)
 
 
-def _wander(noise: Floats, deviation: float, step: float, normal: Floats) -> Floats:
-    """Return the next values of a noise with this standard deviation that forgets over `1 / step` steps."""
-    kept = np.exp(-step)
-    wandered: Floats = noise * kept + deviation * np.sqrt(1 - kept**2) * normal
-    return wandered
-
-
-def readings(time_ms: int, vitals: dict[str, Floats]) -> list[Reading]:
-    """Return one reading a person."""
-    columns = {
-        name: np.round(np.clip(values, *BY_NAME[name].plausible), _DECIMALS[name]).tolist()
-        for name, values in vitals.items()
-    }
+def readings(time_ms: int, moment: Moment) -> list[Reading]:
+    """Return one reading a person, with the beats that ended since the one before."""
+    columns = {name: _column(name, values) for name, values in moment.vitals.items()}
     common: dict[str, Any] = {"time": time_ms, "source": "watch", "worn": True}
-    return [{**common, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)]
+    if "hrv_rmssd" in columns:
+        common["hrv_window_s"] = _HRV_WINDOW_S
+    made: list[dict[str, Any]] = [
+        {**common, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True)
+    ]
+    if moment.ibi_ms.shape[1]:
+        counts = np.isfinite(moment.ibi_ms).sum(axis=1).tolist()
+        for reading, beats, count in zip(made, np.round(moment.ibi_ms, 1).tolist(), counts, strict=True):
+            if count:
+                reading["ibi"] = beats[:count]
+    for injected in np.flatnonzero(moment.injected).tolist():
+        made[injected]["injected"] = True
+    return list[Reading](made)
+
+
+def _column(name: str, values: Floats) -> list[float | None]:
+    """Return a vital as plain numbers, None where it was not measured."""
+    told: list[float | None] = np.round(np.clip(values, *BY_NAME[name].plausible), _DECIMALS[name]).tolist()
+    if np.isnan(values).any():
+        return [None if missing else value for value, missing in zip(told, np.isnan(values).tolist(), strict=True)]
+    return told
 
 
 def check_rate(rate_hz: float) -> None:
