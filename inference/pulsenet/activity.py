@@ -67,7 +67,7 @@ class Activity:
         self.table = Table({
             "last": Column("i8", NEVER),
             "worn": Column("i8", 0),
-            "since": Column("i8", 0, len(STEP_LEVELS)),
+            "since": Column("i2", 0, len(STEP_LEVELS)),
             "steps": Column("f8", 0.0, len(_STEP_TAUS_MIN)),
             "motion": Column("f8", 0.0, len(_MOTION_TAUS_MIN)),
             "brisk": Column("f8", 0.0),
@@ -100,7 +100,7 @@ class Activity:
         reached = np.stack([minutes.steps >= level for level in STEP_LEVELS], axis=1)
         reached[:, 0] |= swings
         reached[:, 1] |= minutes.motion >= 2 * LOW_MOTION_G
-        grown = np.minimum(self.table["since"][minutes.slot] + gap[:, None], SINCE_MOST_MIN)
+        grown = np.minimum(self.table["since"][minutes.slot].astype(np.int64) + gap[:, None], SINCE_MOST_MIN)
         since: Ints = np.where(reached, 0, grown)
         self.table["since"][minutes.slot] = since
         return since

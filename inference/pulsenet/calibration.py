@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SHARES
+from inference.pulsenet.features import LONG_AGO
 from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from schemas.errors import ContractError
 
@@ -30,6 +31,7 @@ PRIOR_DAYS: Final = 7.0
 ETA: Final = 0.25
 SHIFT_MOST: Final = 2.0
 REFRACTORY_MIN: Final = 180
+"""What passes its threshold again within this time is the same alert."""
 DAY_LEAST_MIN: Final = 60
 """A local day with fewer judged minutes is no wearer-day."""
 
@@ -170,7 +172,7 @@ class Calibration:
             "spread": Column("f4", 0.0, CHANNEL_COUNT),
             "shift": Column("f4", 0.0, CHANNEL_COUNT),
             "alarms": Column("f4", 0.0, CHANNEL_COUNT),
-            "alarmed": Column("i8", NEVER, CHANNEL_COUNT),
+            "beyond": Column("i4", LONG_AGO, CHANNEL_COUNT),
             "days": Column("f4", 0.0),
             "total": Column("f4", 0.0),
             "bin": Column("i8", NEVER),
@@ -228,10 +230,10 @@ class Calibration:
         table["judged"][slot] += judged.any(axis=1)
         table["measured"][slot] += judged
         table["highest"][slot] = np.fmax(table["highest"][slot], score)
-        opens = beyond & (minute[:, None] - table["alarmed"][slot] >= REFRACTORY_MIN)
-        if opens.any():
-            table["alarmed"][slot] = np.where(opens, minute[:, None], table["alarmed"][slot])
-            table["alarms"][slot] += opens
+        if beyond.any():
+            last = table["beyond"][slot]
+            table["alarms"][slot] += beyond & (minute[:, None] - last >= REFRACTORY_MIN)
+            table["beyond"][slot] = np.where(beyond, minute[:, None], last)
 
     def _turn(self, slot: Ints) -> None:
         """End a wearer's day."""

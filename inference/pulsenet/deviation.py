@@ -11,13 +11,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from inference.pulsenet.activity import ASLEEP, Active
+from inference.pulsenet.activity import ASLEEP
 from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SIGNS, VITAL_OF, of_scale
+from inference.pulsenet.inputs import Look
 from inference.pulsenet.nights import Nights
 from inference.pulsenet.numbers import capped, decays, powers
 from inference.pulsenet.series import BODY_TEMPERATURE, HEART_RATE, HRV_RMSSD, HRV_SDNN, SKIN_TEMPERATURE, VITAL_COUNT
 from inference.pulsenet.steps import Steps
-from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
+from inference.slots import Bools, Column, Floats, Ints, Table
 
 FAST_SHARE: Final = 0.25
 SETTLED_MIN: Final = 8
@@ -74,7 +75,6 @@ class Deviation:
         self._at_rest_only = at_rest_only
         self.nights = Nights()
         self.table = Table({
-            "seen": Column("i8", NEVER, VITAL_COUNT),
             "fast": Column("f8", 0.0, VITAL_COUNT),
             "hour": Column("f8", 0.0, VITAL_COUNT),
             "long": Column("f8", 0.0),
@@ -87,36 +87,27 @@ class Deviation:
         self.table.extend(wearers)
         self.nights.table.extend(wearers)
 
-    def follow(self, minutes: Steps, z: Floats, active: Active, *, trust: Floats) -> Deviations:
-        """Take one minute's deviations of each wearer, NaN where a vital was not judged, shape (n, VITAL_COUNT).
-
-        `trust` says how much the heart rate counts, shape (n,).
-        """
-        slot, minute = minutes.slot, minutes.minute
+    def follow(self, minutes: Steps, z: Floats, look: Look) -> Deviations:
+        """Take one minute's deviations of each wearer, NaN where a vital was not judged, shape (n, VITAL_COUNT)."""
+        slot, minute, active = minutes.slot, minutes.minute, look.active
         known = ~np.isnan(z)
-        if self._at_rest_only:
-            settled = active.since_min >= SETTLED_MIN
-            counting = known & settled[:, None]
-        else:
-            counting = known
-        since = minute[:, None] - self.table["seen"][slot]
-        self.table["seen"][slot] = np.where(known, minute[:, None], self.table["seen"][slot])
-        fast = self._fast(slot, z, counting, active.gap_min, since, trust)
+        settled = active.since_min >= SETTLED_MIN
+        counting = known & settled[:, None] if self._at_rest_only else known
+        fast = self._fast(slot, z, counting, look)
         level = self._level(slot, minute, np.where(counting, z, np.nan), active.gap_min)
-        hour = self._hour(slot, z, counting, since)
+        hour = self._hour(slot, z, counting, look.since)
         long = self._long(slot, z[:, HEART_RATE], counting[:, HEART_RATE], active.gap_min)
         nights = self.nights.follow(slot, minute, z, known & (active.state == ASLEEP)[:, None])
-        return self._scores(minute[:, None] - self.table["seen"][slot], fast, level, hour, long, nights)
+        return self._scores(np.where(known, 0, look.since), fast, level, hour, long, nights)
 
-    def _fast(self, slot: Ints, z: Floats, counting: Bools, gap: Ints, since: Ints, trust: Floats) -> Floats:
+    def _fast(self, slot: Ints, z: Floats, counting: Bools, look: Look) -> Floats:
         """Return the 5-minute averages; a minute that does not count fades those measured often."""
         before = self.table["fast"][slot]
-        sparse = np.minimum(since, _RARE_MIN)
-        faded = before * _FADES[capped(gap - 1)][:, None]
-        share = np.minimum(1.0 - _KEPT[capped(sparse)], _FAST_MOST)
-        share[:, HEART_RATE] *= trust
+        faded = before * _FADES[capped(look.active.gap_min - 1)][:, None]
+        share = np.minimum(1.0 - _KEPT[np.minimum(look.since, _RARE_MIN)], _FAST_MOST)
+        share[:, HEART_RATE] *= look.trust
         fast = np.where(counting, faded + share * (np.where(counting, z, 0.0) - faded), faded * FADE)
-        waits = ~counting & np.isnan(z) & (since > 1) & (since <= _RARE_MIN)
+        waits = ~counting & np.isnan(z) & (look.since > 1) & (look.since <= _RARE_MIN)
         fast = np.where(waits, before, fast)
         self.table["fast"][slot] = fast
         return fast

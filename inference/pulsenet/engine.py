@@ -97,7 +97,7 @@ class PulseNet:
         expected, wide = self._own(look, model_mean, model_scale)
         z = _deviate(look, expected, wide)
         sudden = _deviate(look, centre + UNIT * told.next_mean, np.maximum(UNIT * told.next_scale, SCALE_LEAST))
-        deviations = self._deviation.follow(minutes, z, look.active, trust=look.trust)
+        deviations = self._deviation.follow(minutes, z, look)
         calibrated = self._calibration.judge(slot, minute, minutes.local_min, deviations.score)
         self._inputs.learn(minutes, look, model_mean, model_scale, may=learn)
         return Judged(

@@ -13,12 +13,14 @@ import numpy.typing as npt
 from inference.pulsenet.activity import ACTIVITY_FEATURES, Active
 from inference.pulsenet.personal import PRIOR_CENTRE, PRIOR_SPREAD, UNIT, Usual
 from inference.pulsenet.series import HEART_RATE, RESPIRATORY_RATE, SKIN_TEMPERATURE, SPO2, VITAL_COUNT
-from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
+from inference.slots import Bools, Column, Floats, Ints, Table
 
 ABSOLUTE: Final = (HEART_RATE, SPO2, RESPIRATORY_RATE, SKIN_TEMPERATURE)
 CONTEXT: Final = ACTIVITY_FEATURES + 2 * len(ABSOLUTE) + VITAL_COUNT
 SEEN: Final = 2 * VITAL_COUNT
 
+LONG_AGO: Final = -(2**30)
+"""A minute before every minute, in 32 bits."""
 _FAR: Final = 6.0
 _SINCE_MOST: Final = 240
 _SINCE: Final = np.array([1.0 / (1.0 + minutes / 5.0) for minutes in range(_SINCE_MOST + 1)])
@@ -38,13 +40,18 @@ class LastSeen:
     def __init__(self) -> None:
         self.table = Table({
             "distance": Column("f4", 0.0, VITAL_COUNT),
-            "minute": Column("i8", NEVER, VITAL_COUNT),
+            "minute": Column("i4", LONG_AGO, VITAL_COUNT),
         })  # fmt: skip
 
-    def features(self, slot: Ints, minute: Ints) -> Floats:
+    def since(self, slot: Ints, minute: Ints) -> Ints:
+        """Return for how many minutes no value of a vital was believed, shape (n, VITAL_COUNT)."""
+        since: Ints = minute[:, None] - self.table["minute"][slot].astype(np.int64)
+        return since
+
+    def features(self, slot: Ints, since: Ints) -> Floats:
         """Return what was seen before this minute, shape (n, SEEN)."""
-        since = np.clip(minute[:, None] - self.table["minute"][slot], 0, _SINCE_MOST)
-        return np.concatenate((self.table["distance"][slot].astype(np.float64), _SINCE[since]), axis=1)
+        ago = _SINCE[np.clip(since, 0, _SINCE_MOST)]
+        return np.concatenate((self.table["distance"][slot].astype(np.float64), ago), axis=1)
 
     def see(self, slot: Ints, minute: Ints, compared: Floats, usual: Usual, believed: Bools) -> None:
         """Take the values of this minute that are believed."""

@@ -25,6 +25,7 @@ class Look:
         usual: What is usual for these wearers.
         context: Inputs that know nothing of present or past values, shape (n, features.CONTEXT).
         seen: What was observed last, shape (n, features.SEEN).
+        since: Minutes since a value of the vital was last believed, shape (n, VITAL_COUNT).
         compared: Values as the model compares them, shape (n, VITAL_COUNT).
         believed: Where a value was measured and passed the gates, shape (n, VITAL_COUNT).
         trust: How much the heart rate counts, 0 to 1, shape (n,).
@@ -35,6 +36,7 @@ class Look:
     usual: Usual
     context: Floats
     seen: Floats
+    since: Ints
     compared: Floats
     believed: Bools
     trust: Floats
@@ -67,13 +69,15 @@ class Inputs:
         believed = measured & ~minutes.gated & ~warming[:, None]
         if self._frozen_gate:
             believed[:, HEART_RATE] &= ~frozen
+        since = self._last.since(minutes.slot, minutes.minute)
         usual = self._personal.usual(minutes.slot, active.state)
         reasons = [~measured[:, HEART_RATE], warming, frozen, ~believed[:, HEART_RATE]]
         return Look(
             active=active,
             usual=usual,
             context=context_features(active, usual, measured),
-            seen=self._last.features(minutes.slot, minutes.minute),
+            seen=self._last.features(minutes.slot, since),
+            since=since,
             compared=scaled(minutes.values),
             believed=believed,
             trust=trust if self._frozen_gate else np.ones_like(trust),
