@@ -24,6 +24,7 @@ from stream_processors.families.storage import SeriesBatch
 _PIECE_BYTES: Final = 262_144
 _ROLLUPS: Final = ("readings_1m", "readings_1h")
 _LONG_S: Final = 900.0
+_AGAIN_S: Final = 2.0
 _ALERT: Final = """
 INSERT INTO alerts (alert_id, episode_id, revision, subject, wearer_id, kind, type, priority, condition, response,
     onset, raised, cleared, state)
@@ -128,9 +129,7 @@ class Filling:
         took: dict[str, float] = {}
         if self.variant == "timescaledb":
             for table in _ROLLUPS:
-                took[f"sums of {table}"] = await self._timed(
-                    f"CALL refresh_continuous_aggregate('{table}', NULL, now() - INTERVAL '1 hour')"
-                )
+                took[f"sums of {table}"] = await self._refreshed(table)
             for table in ("readings", *_ROLLUPS):
                 took[f"compression of {table}"] = await self._timed(
                     "SELECT compress_chunk(chunk, if_not_compressed => true) "  # noqa: S608 - our own names
@@ -158,6 +157,19 @@ class Filling:
             compressed_before=packed["before"],
             compressed_after=packed["after"],
         )
+
+    async def _refreshed(self, table: str) -> float:
+        """Bring the sums of a table up to date once the database's own refresh of them is done."""
+        until = time.perf_counter() + _LONG_S
+        while True:
+            try:
+                return await self._timed(
+                    f"CALL refresh_continuous_aggregate('{table}', NULL, now() - INTERVAL '1 hour')"
+                )
+            except asyncpg.LockNotAvailableError:
+                if time.perf_counter() > until:
+                    raise
+                await asyncio.sleep(_AGAIN_S)
 
     async def _timed(self, statement: str) -> float:
         began = time.perf_counter()
