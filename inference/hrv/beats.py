@@ -76,8 +76,11 @@ def judge(intervals_ms: npt.ArrayLike, *, starts: npt.ArrayLike | None = None, e
     )
 
 
-def believe(interval_ms: Floats, starts: Ints) -> Bools:
-    """Return which intervals are believed; sequence k is `starts[k]:starts[k + 1]`."""
+def believe(interval_ms: Floats, starts: Ints, *, known: int = 0) -> Bools:
+    """Return which intervals are believed; sequence k is `starts[k]:starts[k + 1]`.
+
+    The first `known` of each sequence are there for those after them; nothing is said of them.
+    """
     plausible = (interval_ms >= PLAUSIBLE_MS[0]) & (interval_ms <= PLAUSIBLE_MS[1])
     value = interval_ms[plausible]
     counted = np.concatenate(([0], np.cumsum(plausible)))
@@ -87,20 +90,24 @@ def believe(interval_ms: Floats, starts: Ints) -> Bools:
     young = place - first < LEAST_CONTEXT
     begin = np.where(young, first, np.maximum(place - CONTEXT, first))
     end = np.where(young, np.minimum(first + CONTEXT + 1, after), place)
-    usual = _medians(value, begin, end)
+    asked = plausible.copy()
+    if known:
+        asked[(starts[:-1, None] + np.arange(known)).ravel()] = False
+    rows = np.flatnonzero(asked[plausible])
+    usual = _medians(value, begin[rows], end[rows])
     believed = np.zeros(len(interval_ms), dtype=np.bool_)
-    believed[plausible] = np.abs(value - usual) <= CHANGE * usual
+    believed[asked] = np.abs(value[rows] - usual) <= CHANGE * usual
     return believed
 
 
 def _medians(value: Floats, begin: Ints, end: Ints) -> Floats:
     """Return the median of each `value[begin:end]`, none of which is empty or longer than `CONTEXT` + 1."""
-    if not len(value):
-        return value
+    if not len(begin):
+        return np.empty(0)
     places = begin[:, None] + np.arange(CONTEXT + 1)
     inside = places < end[:, None]
     around = np.sort(np.where(inside, value[np.minimum(places, len(value) - 1)], np.inf), axis=1)
     count = end - begin
-    rows = np.arange(len(value))
+    rows = np.arange(len(begin))
     middle: Floats = (around[rows, (count - 1) // 2] + around[rows, count // 2]) / 2
     return middle

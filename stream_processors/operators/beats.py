@@ -267,7 +267,7 @@ class Beats:
         new = np.arange(len(wearer)) + np.repeat(CONTEXT * np.arange(1, len(first) + 1), width - CONTEXT)
         together[new] = interval_us
         interval_ms = together / US_PER_MS
-        believed = believe(interval_ms, starts)
+        believed = believe(interval_ms, starts, known=CONTEXT)
         plausible = (interval_ms >= PLAUSIBLE_MS[0]) & (interval_ms <= PLAUSIBLE_MS[1])
         found = np.append(np.zeros(CONTEXT, dtype=np.int64), together[plausible])
         counted = np.append(0, np.cumsum(plausible))[starts]
