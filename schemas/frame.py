@@ -106,6 +106,18 @@ class Frame:
                 values[:, place] = self.floats(name)
         return values
 
+    def lists(self, name: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Return a column of lists as all their values, one list after the other, and where each begins.
+
+        Row k's are `values[starts[k]:starts[k + 1]]`; an absent list is empty. `starts` has the shape (rows + 1,).
+        """
+        starts = np.zeros(self.rows + 1, dtype=np.int64)
+        if self.absent(name):
+            return np.empty(0, dtype=np.float32), starts
+        column = self.batch.column(name)
+        np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), out=starts[1:])
+        return np.asarray(column.flatten().to_numpy(zero_copy_only=False), dtype=np.float32), starts
+
     def integers(self, name: str) -> npt.NDArray[np.int64]:
         """Return an integer or time column as int64, shape (rows,); times are microseconds since 1970 UTC.
 

@@ -33,6 +33,19 @@ def test_wearers_are_found_wherever_their_column_stands() -> None:
     assert frame.wearers_of(data) == {made_frames.wearer(5).bytes}
 
 
+def test_lists_of_beats_come_row_by_row() -> None:
+    """Beats are read as one array with where each row's begin; no list is empty, also through bytes and in a part."""
+    made = made_frames.readings({"ibi": [800.0, 810.0]}, {}, {"ibi": [790.5]}, {"ibi": []}, {"ibi": [805.0]})
+    for read in (made, frame.decode(frame.encode(made.batch))):
+        values, starts = read.lists("ibi")
+        assert values.tolist() == [800.0, 810.0, 790.5, 805.0]
+        assert starts.tolist() == [0, 2, 2, 3, 3, 4]
+    values, starts = frame.Frame(made.batch.slice(1, 3)).lists("ibi")
+    assert (values.tolist(), starts.tolist()) == ([790.5], [0, 0, 1, 1])
+    values, starts = made_frames.readings({}, {}).lists("ibi")
+    assert (len(values), starts.tolist()) == (0, [0, 0, 0])
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"no frame at all", frame.heartbeat()[:200], frame.write_stream(pa.record_batch({"time": [1]})),
