@@ -34,6 +34,9 @@ REFRACTORY_MIN: Final = 180
 """What passes its threshold again within this time is the same alert."""
 DAY_LEAST_MIN: Final = 60
 """A local day with fewer judged minutes is no wearer-day."""
+MEASURED_LEAST: Final = 0.5
+"""Judged minutes, halved each day, from which a channel has its part of the promise: one judged once a day keeps it,
+one judged all day loses it after twelve days without."""
 
 _LEAST: Final = 0.3
 _SPREAD_LEAST: Final = 0.05
@@ -176,7 +179,7 @@ class Calibration:
             "days": Column("f4", 0.0),
             "total": Column("f4", 0.0),
             "bin": Column("i8", NEVER),
-            "flagged": Column("f4", 0.0),
+            "flagged": Column("f4", np.nan),
             "flag": Column("f4", population.flag),
         })  # fmt: skip
 
@@ -194,14 +197,15 @@ class Calibration:
         combined = ratio.max(axis=1)
         some = judged.any(axis=1)
         self._count(slot, minute, score, judged, ratio >= 1.0)
-        flag = self._flag(slot, minute, np.where(some, combined, 0.0))
+        combined[~some] = np.nan
+        flag = self._flag(slot, minute, combined)
         days = table["days"][slot].astype(np.float64)
         realised = np.where(days > 0, table["total"][slot] / np.maximum(days, 1.0), np.nan)
-        return Calibrated(threshold, np.where(some, combined, np.nan), flag, realised, days)
+        return Calibrated(threshold, combined, flag, realised, days)
 
     def _rates(self, slot: Ints) -> Floats:
         """Return each channel's part of the promise: of what is measured of this wearer, by the last days."""
-        known = self.table["measured"][slot] > 0
+        known = self.table["measured"][slot] >= MEASURED_LEAST
         shares = np.where(known, SHARES, 0.0)
         total = shares.sum(axis=1, keepdims=True)
         shares = np.where(known, SHARES / np.where(total > 0, total, 1.0), SHARES)
@@ -269,15 +273,17 @@ class Calibration:
         table["own_days"][slot] = days + told
 
     def _flag(self, slot: Ints, minute: Ints, combined: Floats) -> Bools:
+        """Follow the tail of the scores: a bin with a flag raises its limit as much as 99 judged ones lower it."""
         table = self.table
         limit = table["flag"][slot].astype(np.float64)
         number = minute // _BIN_MIN
         turned = (number != table["bin"][slot]) & (table["bin"][slot] > NEVER)
-        missed = table["flagged"][slot] - TIER0_RATE
-        limit = np.where(turned & self._adapt, np.clip(limit + _ETA0 * missed, *_FLAG_BOUNDS), limit)
+        before = table["flagged"][slot]
+        ends = turned & ~np.isnan(before) & self._adapt
+        limit = np.where(ends, np.clip(limit + _ETA0 * (before - TIER0_RATE), *_FLAG_BOUNDS), limit)
         flag: Bools = combined >= limit
-        table["flagged"][slot] = np.where(turned, 0.0, table["flagged"][slot])
-        table["flagged"][slot] = np.maximum(table["flagged"][slot], flag)
+        told = np.where(np.isnan(combined), np.nan, flag)
+        table["flagged"][slot] = np.fmax(np.where(turned, np.nan, before), told)
         table["flag"][slot], table["bin"][slot] = limit, number
         return flag
 
