@@ -40,7 +40,7 @@ _FADES: Final = powers(FADE)
 _KEPT: Final = powers(1.0 - FAST_SHARE)
 _FAST_MOST: Final = 0.5
 _RARE_MIN: Final = 15
-"""A vital that is measured at least this often keeps its average between two values."""
+"""For so long an average waits for the next value: a rare measurement is no recovery, nor is a gap."""
 _LEVEL_DECAY: Final = decays(LEVEL_TAU_MIN)
 _HOUR_DECAY: Final = decays(HOUR_TAU_MIN)
 _HOUR_MOST: Final = 0.25
@@ -101,14 +101,15 @@ class Deviation:
         return self._scores(np.where(known, 0, look.since), fast, level, hour, long, nights)
 
     def _fast(self, slot: Ints, z: Floats, counting: Bools, look: Look) -> Floats:
-        """Return the 5-minute averages; a minute that does not count fades those measured often."""
+        """Return the 5-minute averages; a minute of movement fades them, as does one long after the last value."""
         before = self.table["fast"][slot]
-        faded = before * _FADES[capped(look.active.gap_min - 1)][:, None]
+        lost = np.minimum(look.active.gap_min[:, None], look.since - _RARE_MIN) - 1
+        faded = before * _FADES[capped(lost)]
         share = np.minimum(1.0 - _KEPT[np.minimum(look.since, _RARE_MIN)], _FAST_MOST)
         share[:, HEART_RATE] *= look.trust
-        fast = np.where(counting, faded + share * (np.where(counting, z, 0.0) - faded), faded * FADE)
-        waits = ~counting & np.isnan(z) & (look.since > 1) & (look.since <= _RARE_MIN)
-        fast = np.where(waits, before, fast)
+        waits = np.isnan(z) & (look.since <= _RARE_MIN)
+        still = np.where(waits, faded, faded * FADE)
+        fast = np.where(counting, faded + share * (np.where(counting, z, 0.0) - faded), still)
         self.table["fast"][slot] = fast
         return fast
 
