@@ -37,7 +37,7 @@ def test_people_stay_within_what_living_people_show() -> None:
 
 def test_activity_raises_the_heart_rate_with_a_lag() -> None:
     """Moving seconds have faster hearts than still ones, and the first moving second is not yet fast."""
-    vitals = run(5, people=200, steps=1800)
+    vitals = run(5, people=100, steps=1800)
     moving = vitals["motion"] > 0.06
     rate = vitals["heart_rate"] - vitals["heart_rate"][0]
     begins = moving[1:] & ~moving[:-1]
