@@ -28,7 +28,7 @@ EXIT_SHARE: Final = 0.5
 """Hysteresis: an episode goes on while the deviation is beyond this share of its tier-1 threshold."""
 BACK_Z: Final = 1.5
 """A single minute this near to what is expected speaks for recovery of what is averaged over minutes."""
-RISING_Z: Final = 1.0
+RISING_Z: Final = 1.5
 SUDDEN_Z: Final = 4.0
 """A minute this far from what the minutes before let expect: the change came at once."""
 KNOWN_MIN: Final = 5.0
@@ -41,7 +41,9 @@ BREAK_MS: Final = 900_000
 _SCALE_S: Final = {"5 min": 300.0, "60 min": 3_600.0, "8 h": 28_800.0, "2 nights": 172_800.0}
 _RULE: Final = np.array([CODE[channel.condition] for channel in CHANNELS])
 _FAST: Final = np.array([channel.scale == "5 min" for channel in CHANNELS])
-_FAST_RULES: Final = np.isin(np.arange(RULES), _RULE[_FAST])
+_SLOW_RULES: Final = ~np.isin(np.arange(RULES), _RULE[_FAST])
+_ORDER: Final = np.argsort(_RULE, kind="stable")
+_STARTS: Final = np.searchsorted(_RULE[_ORDER], np.arange(RULES))
 _OF_RULE: Final = tuple(np.flatnonzero(rule == _RULE) for rule in range(RULES))
 _FREEZES: Final = np.arange(MODEL_VITALS) == HEART_RATE
 _VITALS: Final = tuple(np.flatnonzero(row) for row in ABOUT[:RULES, :MODEL_VITALS])
@@ -154,21 +156,20 @@ class PulseNetDetector:
         )
 
     def _verdict(self, minute: Minute, judged: Judged) -> Verdict:
-        ratio = np.nan_to_num(judged.score / judged.threshold[:, :, 0], nan=-np.inf)
-        beyond = np.nan_to_num(judged.score, nan=-np.inf)[:, :, None] >= judged.threshold
-        tier = beyond[:, :, 0] * 1 + (beyond[:, :, 0] & beyond[:, :, 1]) * 1
-        held = np.nan_to_num(judged.held, nan=-np.inf) >= EXIT_SHARE * judged.threshold[:, :, 0]
+        first = judged.threshold[:, :, 0]
+        share = judged.score / first
         z = judged.z[:, VITAL] * SIGNS
         measured = ~np.isnan(z)
-        near = measured & (z < BACK_Z) & _FAST_RULES
-        far = _any_of_rule(held)
-        fires = _most_of_rule(tier) * measured
-        holds = far & ~near & measured
+        tier = (_most_of_rule(share) >= 1.0).astype(np.int64)
+        if tier.any():
+            tier += _most_of_rule(np.minimum(share, judged.score / judged.threshold[:, :, 1])) >= 1.0
+            tier *= measured
+        far = _most_of_rule(judged.held / first) >= EXIT_SHARE
+        holds = far & ((z >= BACK_Z) | (_SLOW_RULES & measured))
         self._follow(minute, judged, z, far)
-        chosen = np.stack([codes[np.argmax(ratio[:, codes], axis=1)] for codes in _OF_RULE], axis=1)
 
         def decision(row: int, rule: int, fired: int) -> Decision:
-            channel = int(chosen[row, rule])
+            channel = _OF_RULE[rule][np.nanargmax(share[row, _OF_RULE[rule]])]
             return Decision(
                 threshold=float(judged.threshold[row, channel, fired - 1]),
                 time_scale_s=_SCALE_S[CHANNELS[channel].scale],
@@ -181,7 +182,7 @@ class PulseNetDetector:
         return Verdict(
             bins=minute.bins,
             activity=minute.activity,
-            tier=fires,
+            tier=tier,
             holds=holds,
             back=measured & ~holds,
             measured=measured,
@@ -192,15 +193,20 @@ class PulseNetDetector:
     def _follow(self, minute: Minute, judged: Judged, z: Floats, far: Bools) -> None:
         """Follow the run of minutes that agree with each condition: an episode begins with its first."""
         slot, bins = minute.steps.slot, minute.bins
-        rising = ((z >= RISING_Z) & _FAST_RULES) | far
-        late = bins.start_ms[:, None] - self._runs.table["last_ms"][slot] > BREAK_MS
+        rising = far | ((z >= RISING_Z) & ~_SLOW_RULES)
+        running = self._runs.running(slot)
+        rows = np.flatnonzero((rising | running).any(axis=1))
+        if len(rows) == 0:
+            return
+        slot, bins, z, rising, running = slot[rows], bins.take(rows), z[rows], rising[rows], running[rows]
         told = ~np.isnan(z)
+        ends = told & ~rising
+        ends |= bins.start_ms[:, None] - self._runs.table["last_ms"][slot] > BREAK_MS
         values = bins.values[:, VITAL]
-        goes_on = self._runs.running(slot) & ~late & (rising | ~told)
-        self._runs.follow(slot, bins, values, minute.activity, agree=rising & told, ends=(told & ~rising) | late)
-        sharp = np.nan_to_num(judged.sudden[:, VITAL] * SIGNS, nan=0.0)
-        kept = np.where(goes_on, self._said["sharpest"][slot], 0.0)
-        self._said["sharpest"][slot] = np.where(told, np.maximum(kept, sharp), kept)
+        self._runs.follow(slot, bins, values, minute.activity.take(rows), agree=rising & told, ends=ends)
+        sharp = judged.sudden[rows][:, VITAL] * SIGNS
+        kept = np.where(running & ~ends, self._said["sharpest"][slot], 0.0)
+        self._said["sharpest"][slot] = np.fmax(kept, sharp)
 
     def _kind(self, wearer: int, rule: int) -> Literal["sudden", "gradual"]:
         return "sudden" if self._said["sharpest"][wearer, rule] >= SUDDEN_Z else "gradual"
@@ -249,12 +255,10 @@ class PulseNetDetector:
             part.load({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
 
 
-def _any_of_rule(by_channel: Bools) -> Bools:
-    return np.stack([by_channel[:, codes].any(axis=1) for codes in _OF_RULE], axis=1)
-
-
-def _most_of_rule(by_channel: Ints) -> Ints:
-    return np.stack([by_channel[:, codes].max(axis=1) for codes in _OF_RULE], axis=1)
+def _most_of_rule(by_channel: Floats) -> Floats:
+    """Return the largest number among the channels of each condition, NaN where none says anything."""
+    most: Floats = np.fmax.reduceat(by_channel[:, _ORDER], _STARTS, axis=1)
+    return most
 
 
 def _known(value: float) -> float | None:
