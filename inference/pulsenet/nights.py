@@ -15,7 +15,6 @@ NIGHT_MIN: Final = 120
 """A night with fewer minutes asleep with a value does not count."""
 NIGHTS_LEAST: Final = 3
 """Nights before one can be compared."""
-_DAY_MIN: Final = 1_440
 _PRIOR_NIGHTS: Final = 7.0
 _SLOWEST: Final = 1.0 / 30.0
 _PRIOR_SCATTER: Final = 0.5
@@ -23,6 +22,8 @@ _SCATTER_LEAST: Final = 0.25
 _CLIP: Final = 3.0
 _BREAK_MIN: Final = 360
 """So long without sleep ends a night."""
+RUNNING_MIN: Final = 2_160
+"""A night that ended longer ago than a day and a half is not last night."""
 
 
 class Nights:
@@ -31,6 +32,7 @@ class Nights:
     def __init__(self) -> None:
         self.table = Table({
             "asleep": Column("i8", NEVER),
+            "ended": Column("i8", NEVER),
             "sum": Column("f8", 0.0, VITAL_COUNT),
             "count": Column("f4", 0.0, VITAL_COUNT),
             "centre": Column("f4", 0.0, VITAL_COUNT),
@@ -41,23 +43,26 @@ class Nights:
         })  # fmt: skip
 
     def follow(self, slot: Ints, minute: Ints, z: Floats, asleep: Bools) -> Floats:
-        """Return the smaller deviation of the last two nights, NaN where there were not two, shape (n, VITAL_COUNT).
+        """Return the smaller deviation of the last two nights, NaN unless they ran on to now, shape (n, VITAL_COUNT).
 
         `asleep` says which values were measured asleep. A night ends `_BREAK_MIN` after its last such minute.
         """
         table = self.table
         over = (minute - table["asleep"][slot] > _BREAK_MIN) & (table["asleep"][slot] > NEVER)
         if over.any():
-            self._end(slot[over], minute[over])
+            self._end(slot[over])
         told = asleep.any(axis=1)
         table["asleep"][slot] = np.where(told, minute, table["asleep"][slot])
         table["sum"][slot] += np.where(asleep, z, 0.0)
         table["count"][slot] += asleep
-        said: Floats = table["said"][slot].astype(np.float64)
+        lasts = (minute - table["ended"][slot] <= RUNNING_MIN)[:, None]
+        said: Floats = np.where(lasts, table["said"][slot], np.nan)
         return said
 
-    def _end(self, slot: Ints, minute: Ints) -> None:
+    def _end(self, slot: Ints) -> None:
         table = self.table
+        asleep = table["asleep"][slot]
+        running = (asleep - table["ended"][slot] <= RUNNING_MIN)[:, None]
         count = table["count"][slot].astype(np.float64)
         enough = count >= NIGHT_MIN
         night = np.where(enough, table["sum"][slot] / np.maximum(count, 1.0), np.nan)
@@ -65,11 +70,11 @@ class Nights:
         centre, scatter = table["centre"][slot].astype(np.float64), table["scatter"][slot].astype(np.float64)
         deviation = (night - centre) / np.maximum(scatter, _SCATTER_LEAST)
         deviation = np.where(enough & (known >= NIGHTS_LEAST), deviation, np.nan)
-        table["said"][slot] = np.minimum(deviation, table["before"][slot])
-        lasts = (minute - table["asleep"][slot] < _DAY_MIN)[:, None]
-        table["before"][slot] = np.where(lasts, deviation, np.nan)
+        table["said"][slot] = np.where(running, np.minimum(deviation, table["before"][slot]), np.nan)
+        table["before"][slot] = deviation
         self._learn(slot, night, enough, known, centre, scatter)
-        table["sum"][slot], table["count"][slot], table["asleep"][slot] = 0.0, 0.0, NEVER
+        table["sum"][slot], table["count"][slot] = 0.0, 0.0
+        table["ended"][slot], table["asleep"][slot] = asleep, NEVER
 
     def _learn(self, slot: Ints, night: Floats, enough: Bools, known: Floats, centre: Floats, scatter: Floats) -> None:
         share = np.maximum(_SLOWEST, 1.0 / (known + 1.0))
