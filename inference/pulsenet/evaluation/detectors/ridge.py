@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 
 from inference.pulsenet.evaluation.detectors.personal import day_phase, usual
-from inference.pulsenet.evaluation.detectors.rest import Z_CLIP, both, cut
+from inference.pulsenet.evaluation.detectors.rest import both, cut
 from inference.pulsenet.evaluation.detectors.smoothing import Smoothing, followed, lagged, smoothed
 from inference.pulsenet.evaluation.grid import Grid, grid
 from inference.pulsenet.evaluation.protocol import Sided
+from inference.pulsenet.numbers import normal_z
 from inference.pulsenet.series import Series
 from inference.slots import Floats
 
@@ -47,10 +48,10 @@ class Explained:
         return cls(mean=mean, log_scale=_ridge(x[told], np.log(left + 0.5)))
 
     def z(self, laid: Grid) -> Floats:
-        """The remainder in predicted spreads, NaN where the rate is not believed, shape (N, T)."""
+        """The remainder as the normal deviate of its Student t, NaN where the rate is not believed, shape (N, T)."""
         x = features(laid)
         scale = np.maximum(np.exp(x @ self.log_scale) / _MEDIAN_ABSOLUTE, LEAST_SCALE_BPM)
-        return np.clip((above_own(laid) - x @ self.mean) / scale, -Z_CLIP, Z_CLIP)
+        return normal_z((above_own(laid) - x @ self.mean) / scale)
 
 
 _MEDIAN_ABSOLUTE: Final = 0.6745
