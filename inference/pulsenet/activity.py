@@ -2,14 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from inference.pulsenet.numbers import DAY_WAVES, capped, decays, log_motion, log_steps
 from inference.pulsenet.steps import Steps
-from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
+from inference.slots import NEVER, Column, Floats, Ints, Table
 
 LOW_MOTION_G: Final = 0.1
 """A minute with more motion moves. Seated people in Stress-Predict stay below, walking wrists swing with 0.2 g."""
@@ -19,11 +18,15 @@ STEP_LEVELS: Final = (1, 20, 80)
 WARM_UP_MIN: Final = 15
 GAP_MIN: Final = 60
 """After so long without data a wearer begins anew: the first `WARM_UP_MIN` minutes say nothing."""
+REST_MIN: Final = 15
+"""Minutes without movement after which a wearer rests."""
 SLEEP_AFTER_MIN: Final = 60
 NIGHT: Final = (22 * 60, 8 * 60)
+"""So long without movement, in these minutes of the day, counts as sleep: no sensor here tells more."""
 STATES: Final = 5
 ASLEEP, MOVING, JUST_MOVED, SETTLING, RESTING = range(STATES)
 
+_SETTLING_MIN: Final = 5
 _STEP_TAUS_MIN: Final = (1.0, 3.0, 10.0, 30.0, 50.0)
 _MOTION_TAUS_MIN: Final = (3.0, 10.0, 50.0)
 _BRISK_TAU_MIN: Final = 30.0
@@ -34,7 +37,6 @@ _STEP_SHARE: Final = np.array([1.0 - math.exp(-1.0 / tau) for tau in _STEP_TAUS_
 _MOTION_SHARE: Final = np.array([1.0 - math.exp(-1.0 / tau) for tau in _MOTION_TAUS_MIN])
 _BRISK_SHARE: Final = 1.0 - math.exp(-1.0 / _BRISK_TAU_MIN)
 _SINCE: Final = np.array([1.0 / (1.0 + minutes / 10.0) for minutes in range(SINCE_MOST_MIN + 1)])
-_MINUTES_OF: Final = (1, 5, 15)
 
 ACTIVITY_FEATURES: Final = 1 + len(_STEP_TAUS_MIN) + 1 + 1 + len(_MOTION_TAUS_MIN) + 1 + len(STEP_LEVELS) + 1 + 4
 
@@ -47,7 +49,6 @@ class Active:
         features: Inputs of the prediction, shape (n, ACTIVITY_FEATURES).
         since_min: Minutes since movement, 0 while moving, at most `SINCE_MOST_MIN`.
         state: `ASLEEP` to `RESTING`: how long since movement, and whether it is a long rest at night.
-        known: A sensor told of movement in this minute.
         gap_min: Minutes since the wearer's last step, 1 where there is no gap.
         worn_min: Minutes with data since the last long gap, this one included.
     """
@@ -55,7 +56,6 @@ class Active:
     features: Floats
     since_min: Ints
     state: Ints
-    known: Bools
     gap_min: Ints
     worn_min: Ints
 
@@ -93,7 +93,7 @@ class Activity:
         )  # fmt: skip
         moving_for = since[:, 0]
         state = _state(moving_for, minutes.local_min)
-        return Active(features, moving_for, state, steps_known | motion_known, gap, worn)
+        return Active(features, moving_for, state, gap, worn)
 
     def _since(self, minutes: Steps, gap: Ints) -> Ints:
         swings = minutes.motion >= LOW_MOTION_G
@@ -117,13 +117,8 @@ class Activity:
         table["steps"][slot], table["motion"][slot], table["brisk"][slot] = stepped, moved, brisk
         return stepped, moved, brisk
 
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the state."""
-        return self.table.dump()
-
 
 def _state(since_min: Ints, local_min: Ints) -> Ints:
-    one, five, fifteen = _MINUTES_OF
-    state = MOVING + (since_min >= one) + (since_min >= five) + (since_min >= fifteen)
+    state = MOVING + (since_min >= 1) + (since_min >= _SETTLING_MIN) + (since_min >= REST_MIN)
     night = (local_min >= NIGHT[0]) | (local_min < NIGHT[1])
     return np.where(night & (since_min >= SLEEP_AFTER_MIN), ASLEEP, state)

@@ -11,10 +11,9 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SHARES
 from inference.pulsenet.features import LONG_AGO
@@ -286,10 +285,6 @@ class Calibration:
         table["flagged"][slot] = np.fmax(np.where(turned, np.nan, before), told)
         table["flag"][slot], table["bin"][slot] = limit, number
         return flag
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the state."""
-        return self.table.dump()
 
 
 def _at_rates(thresholds: Floats, rates: Floats) -> Floats:

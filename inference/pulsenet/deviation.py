@@ -6,10 +6,9 @@ docs/models/pulsenet.md.)
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from inference.pulsenet.activity import ASLEEP
 from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SIGNS, VITAL_OF, of_scale
@@ -81,11 +80,6 @@ class Deviation:
             "level": Column("f8", 0.0, len(_LEVELLED)),
             "lagged": Column("f4", np.nan, LEVEL_LAG_MIN * len(_LEVELLED)),
         })  # fmt: skip
-
-    def extend(self, wearers: int) -> None:
-        """Make room for wearer slots below `wearers`."""
-        self.table.extend(wearers)
-        self.nights.table.extend(wearers)
 
     def follow(self, minutes: Steps, z: Floats, look: Look) -> Deviations:
         """Take one minute's deviations of each wearer, NaN where a vital was not judged, shape (n, VITAL_COUNT)."""
@@ -165,15 +159,6 @@ class Deviation:
         """Forget the deviation of vitals that recovered, not what is usual for the wearer."""
         self.table["fast"][slot, vital] = 0.0
         self.table["hour"][slot, vital] = 0.0
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the state."""
-        return {**self.table.dump(), **{f"night.{name}": kept for name, kept in self.nights.table.dump().items()}}
-
-    def load(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
-        """Take over a dump."""
-        self.nights.table.load({n.removeprefix("night."): a for n, a in arrays.items() if n.startswith("night.")})
-        self.table.load({name: kept for name, kept in arrays.items() if not name.startswith("night.")})
 
 
 def _together(hour: Floats, age: Ints) -> Floats:

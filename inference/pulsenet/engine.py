@@ -32,7 +32,6 @@ class Judged:
         combined: Largest score over its tier-1 threshold, shape (n,).
         flag: Tier 0, shape (n,).
         realised: The wearer's tier-1 alerts a wearer-day so far, NaN before the first whole one; `days` how many.
-        since_min: Minutes since movement, shape (n,).
         known_min: Believed minutes at rest behind the baseline, shape as `z`.
         gate: `inputs.JUDGED` to `inputs.NO_VALUE` for the heart rate, shape (n,).
     """
@@ -50,7 +49,6 @@ class Judged:
     flag: Bools
     realised: Floats
     days: Floats
-    since_min: Ints
     known_min: Floats
     gate: Ints
 
@@ -114,7 +112,6 @@ class PulseNet:
             flag=calibrated.flag,
             realised=calibrated.realised,
             days=calibrated.days,
-            since_min=look.active.since_min,
             known_min=look.usual.minutes,
             gate=look.gate,
         )

@@ -5,10 +5,9 @@ known of it yet, and which vitals were measured in this minute. Nothing in it co
 Seen: each vital's last observed distance from the wearer's centre, and how long ago that was.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from inference.pulsenet.activity import ACTIVITY_FEATURES, Active
 from inference.pulsenet.personal import PRIOR_CENTRE, PRIOR_SPREAD, UNIT, Usual
@@ -58,7 +57,3 @@ class LastSeen:
         distance = np.clip((np.where(believed, compared, 0.0) - usual.centre) / UNIT, -_FAR, _FAR)
         self.table["distance"][slot] = np.where(believed, distance, self.table["distance"][slot])
         self.table["minute"][slot] = np.where(believed, minute[:, None], self.table["minute"][slot])
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the state."""
-        return self.table.dump()

@@ -4,10 +4,9 @@ In the minutes of Furberg et al. wear gaps are filled forward: 88 to 94 % of the
 runs of four and more equal values without a step. Ungated, most of the highest scores are such stretches.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from inference.pulsenet.series import HEART_RATE
 from inference.pulsenet.steps import Steps
@@ -51,7 +50,3 @@ class Frozen:
         table["minute"][slot] = np.where(known, minutes.minute, table["minute"][slot])
         frozen: Bools = (again & (run >= RUN_MIN)) | (minutes.minute < doubt)
         return frozen, TRUST[np.minimum(run, RUN_MIN - 1)]
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the state."""
-        return self.table.dump()

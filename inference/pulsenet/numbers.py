@@ -12,13 +12,11 @@ import numpy as np
 
 from inference.slots import Floats, Ints
 
-Z_MOST: Final = 8.0
 T_DEGREES: Final = 5.0
 """Degrees of freedom of the predicted distribution: tails as heavy as residual heart rates of people at rest."""
 
 _LONGEST_MIN: Final = 1_440
 _DAY_MIN: Final = 1_440
-_NEAR_ZERO_TAIL: Final = 1e-15
 
 
 def decays(time_constant_min: float) -> Floats:
@@ -47,14 +45,14 @@ def _t_tail(ratio: float) -> float:
 _RATIOS: Final = np.concatenate((np.arange(0.0, 10.0, 0.01), np.arange(10.0, 200.0, 0.25)))
 _NORMAL: Final = NormalDist()
 _Z: Final = np.array([
-    min(-_NORMAL.inv_cdf(max(_t_tail(float(ratio)), _NEAR_ZERO_TAIL)), Z_MOST) for ratio in _RATIOS
+    -_NORMAL.inv_cdf(_t_tail(float(ratio))) for ratio in _RATIOS
 ])  # fmt: skip
 
 
 def normal_z(ratio: Floats) -> Floats:
     """Return the normal deviate of equal probability for residual / scale of a Student t with five degrees of freedom.
 
-    Clipped at +-8; NaN stays NaN.
+    Clipped where the table ends, at 200 scales and a deviate of 6.5; NaN stays NaN.
     """
     z: Floats = np.interp(np.abs(ratio), _RATIOS, _Z)
     return np.where(ratio < 0, -z, z)
@@ -65,13 +63,13 @@ _LOGS: Final = np.array([math.log(value) for value in _LOG_GRID])
 
 
 def logarithm(values: Floats) -> Floats:
-    """Return natural logarithms of values between 0.25 and 1000, and those of the ends beyond."""
+    """Return natural logarithms of values between 0.25 and 1,088, and those of the ends beyond; NaN stays NaN."""
     logs: Floats = np.interp(values, _LOG_GRID, _LOGS)
     return logs
 
 
 def exponential(logs: Floats) -> Floats:
-    """Return the inverse of `logarithm`."""
+    """Return the inverse of `logarithm`; NaN stays NaN."""
     values: Floats = np.interp(logs, _LOGS, _LOG_GRID)
     return values
 

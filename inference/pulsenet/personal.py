@@ -5,12 +5,11 @@ are learned quickly and no single day decides later. A slower average, the ancho
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from inference.pulsenet.activity import RESTING, STATES, Active
+from inference.pulsenet.activity import REST_MIN, RESTING, STATES, Active
 from inference.pulsenet.numbers import exponential, logarithm
 from inference.pulsenet.series import HEART_RATE, HRV_RMSSD, HRV_SDNN, VITAL_COUNT
 from inference.slots import Bools, Column, Floats, Ints, Table
@@ -26,7 +25,6 @@ SCALE_LEAST: Final = np.array([4.0, 0.15, 0.15, 0.8, 1.2, 0.25, 0.12])
 DRIFT_MOST: Final = np.array([8.0, 0.5, 0.5, 1.5, 3.0, 1.2, 0.4])
 """How far a centre may lie from its anchor."""
 
-REST_MIN: Final = 15
 _PRIOR_MIN: Final = 50.0
 _SLOWEST: Final = 1.0 / 2_000.0
 _ANCHOR: Final = 1.0 / 20_000.0
@@ -35,6 +33,8 @@ _TRUST_MIN: Final = 300.0
 _CLIP: Final = 3.0
 _MEAN_TO_SCALE: Final = 1.15
 """Scale over mean absolute deviation of a Student t with five degrees of freedom, rounded."""
+_STRETCH: Final = (0.4, 2.5)
+"""Nobody scatters so much less, or more, than the model says."""
 _LOGARITHMIC: Final = [HRV_RMSSD, HRV_SDNN]
 _COLUMNS: Final = np.arange(VITAL_COUNT)
 _ALSO_ASLEEP: Final = _COLUMNS != HEART_RATE
@@ -45,7 +45,6 @@ def scaled(values: Floats) -> Floats:
     """Return values as the model compares them: variabilities as logarithms, all else in the registry's unit."""
     compared = values.copy()
     compared[:, _LOGARITHMIC] = logarithm(values[:, _LOGARITHMIC])
-    compared[np.isnan(values)] = np.nan
     return compared
 
 
@@ -53,7 +52,6 @@ def unscaled(compared: Floats) -> Floats:
     """Return the inverse of `scaled`."""
     values = compared.copy()
     values[:, _LOGARITHMIC] = exponential(compared[:, _LOGARITHMIC])
-    values[np.isnan(compared)] = np.nan
     return values
 
 
@@ -146,9 +144,5 @@ class Personal:
         off = np.clip(off, -most, most)
         table["bias"][row, place] = bias + share * off
         ratio = _MEAN_TO_SCALE * np.abs(off) * UNIT / scale
-        table["stretch"][row, place] = np.clip(stretch + share * (ratio - stretch), 0.4, 2.5)
+        table["stretch"][row, place] = np.clip(stretch + share * (ratio - stretch), *_STRETCH)
         table["heard"][row, place] = heard + may
-
-    def dump(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the state."""
-        return self.table.dump()
