@@ -1,0 +1,169 @@
+"""The model card: what the weights are, what they were made from, and how far they are to be trusted."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from inference.pulsenet.personal import PRIOR_CENTRE, PRIOR_SPREAD
+from inference.pulsenet.series import HEART_RATE, HRV_RMSSD, VITAL_NAMES
+from inference.pulsenet.training.calibrate import Kept
+from inference.pulsenet.training.data import Resting
+from inference.pulsenet.training.plan import Plan
+from inference.pulsenet.weights.loading import FILES, NAMES, Kind, calibration_file
+from inference.slots import Floats
+
+_MADE: Final = """\
+Made on {today} by `pulsera train pulsenet {asked}`. The same command on the same machine writes the same weights."""
+
+_WHAT: Final = """\
+Two models of what to expect of a wearer's vital signs in a minute, for wellness, not diagnosis. The network is two
+gated recurrent units of 32 (context and innovation), shared by all wearers, with linear read-outs; the other is
+linear in the same inputs. Either runs in the engine of `inference/pulsenet`, which adds what is usual for the wearer,
+averages over time, and thresholds."""
+
+_USE: Final = """\
+Wellness: to tell a wearer, or a carer whom the wearer has chosen, that something is unusual for this person in this
+situation. Not for diagnosis, not for the monitoring of a patient; not a medical device."""
+
+_DATA: Final = """\
+- Made people (`inference/physiology`, docs/models/physiology.md; no measurement of anybody): {people} to learn
+  from, over {days:g} days each (seed {seed}); {others} others decide when to stop (seed {stop}), {others} more test
+  (seed {test}). Some lack steps, motion or a vital sign.
+- Stress-Predict (Iqbal et al., Sensors 2022, 22, 8135; MIT licence), minutes: {learners}.
+- Welltory (Welltory/hrv-covid19; CC0): {resting}
+- Fitbit recordings are for evaluation only: they are in no weight and in no threshold."""
+
+_RESTING: Final = """\
+spot measurements, in no weight, since a spot is one minute without movement, zone or what came
+  before it. They check the priors of a new wearer: {spots} spots of {people} people have a median heart rate of
+  {rate[0]:.0f} bpm (standard deviation between people {rate[1]:.0f}; prior {prior_rate:.0f}, {prior_rate_sd:.0f}) and
+  of ln RMSSD of {ln_rmssd[0]:.2f} ({ln_rmssd[1]:.2f}; prior {prior_rmssd:.2f}, {prior_rmssd_sd:.2f})."""
+
+_LOSSES: Final = """\
+Mean negative log likelihood of a minute's value as served (lower is better), without Student's constant. The network is
+that of update {best} of {last}, the best on the people who decide when to stop."""
+
+_THRESHOLDS: Final = """\
+Conformal on the daily maxima of {people} made people nobody learned from over {days:g} days (seed {seed}); then on
+{kept} others (seed {kept_seed}), shrunk and adapted as in service. Promised: 0.1 alerts a wearer-day."""
+
+_INPUTS: Final = """\
+Context (35), all of this minute or before, in this order: ln(1 + steps); its exponential averages over 1, 3, 10, 30 and
+50 min; whether steps are counted; ln(1 + 20 motion in g); its averages over 3, 10 and 50 min; whether motion is
+measured; 1 / (1 + t / 10) for the t minutes since movement, since 20 and since 80 steps a minute; the average over
+30 min of minutes with 80 steps; two sine and cosine pairs of the local time of day; the wearer's own centre, and what
+is not known of it yet, of heart rate, oxygen saturation, breathing rate and skin temperature; for each of the seven
+vital signs whether it was measured. No present or recent value of a vital sign is among them, and the context half's
+state has never seen one. Seen (14), for the innovation half only: each vital's last believed distance from the wearer's
+centre, and 1 / (1 + t / 5) for its age of t minutes.
+
+Outputs: for each of {vitals}: mean and log scale of a Student t with five
+degrees of freedom, as a distance from the wearer's centre (variabilities as logarithms) in units of 10 bpm, 0.35, 0.35,
+1.5 %, 2.5 /min, 0.8 Cel, 0.35 Cel; once from the context, once for the next minute."""
+
+_LIMITS: Final = """\
+- Made people are a model of people. How often a resting heart rate rises for a while without a step is a chosen number
+  of the simulator, and it decides the thresholds of the population more than any weight does.
+- Of real people the weights have seen an hour each of heart rate, skin temperature, RMSSD and wrist motion, nearly all
+  of it seated, by day, without a count of steps. Oxygen saturation, breathing rate, SDNN, body temperature and nights
+  were learned from made people alone.
+- No wearer with atrial fibrillation, a pacemaker, beta blockers or a pregnancy, and no child, is in the data.
+- Thresholds promise a rate for a cohort like the calibration's, not for each wearer: each wearer's own is kept, shown.
+- Evaluation on recordings that neither weights nor thresholds have seen: `pulsera evaluate pulsenet`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a training has to tell.
+
+    Attributes:
+        plan: What was asked for.
+        learners: Who of Stress-Predict was used for what.
+        resting: What Welltory's people are like at rest, None where they were not looked at.
+        updates: Of the network: those of the best, and all.
+        made: Loss by half and vital on made people nobody learned from, by model, shape (2, VITAL_COUNT).
+        real: The same on recorded people nobody learned from; empty without.
+        kept: How the thresholds did on people that did not set them.
+    """
+
+    plan: Plan
+    learners: str
+    resting: Resting | None
+    updates: tuple[int, int]
+    made: dict[Kind, Floats]
+    real: dict[Kind, Floats]
+    kept: dict[Kind, Kept]
+
+
+def card(report: Report, out: Path, *, today: date) -> str:
+    """Return the card of the weights in a folder."""
+    plan = report.plan
+    sizes = [f"| `{name}` | {(out / name).stat().st_size:,} |" for name in _files()]
+    asked = f"--people {plan.people} --days {plan.days:g} --seed {plan.seed}"
+    asked += " --stress-predict DIR" if plan.stress_predict else ""
+    asked += " --welltory DIR" if plan.welltory else ""
+    parts = [
+        f"# {NAMES['network']} and {NAMES['ridge']}",
+        _MADE.format(today=today.isoformat(), asked=asked),
+        f"{_WHAT}\n\n{_INPUTS.format(vitals=', '.join(VITAL_NAMES))}",
+        "## Files\n\n| file | bytes |\n|---|---|\n" + "\n".join(sizes),
+        f"## Data\n\n{_data(report)}",
+        f"## Losses on people not learned from\n\n{_losses(report)}",
+        f"## Thresholds\n\n{_thresholds(report)}",
+        f"## Limits\n\n{_LIMITS}",
+        f"## Intended use\n\n{_USE}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _files() -> list[str]:
+    kinds: tuple[Kind, ...] = ("network", "ridge")
+    return [*FILES.values(), *(calibration_file(kind) for kind in kinds)]
+
+
+def _data(report: Report) -> str:
+    plan, told = report.plan, report.resting
+    resting = "not looked at in this run."
+    if told is not None:
+        resting = _RESTING.format(
+            spots=told.spots, people=told.people, rate=told.rate, ln_rmssd=told.ln_rmssd,
+            prior_rate=PRIOR_CENTRE[HEART_RATE], prior_rate_sd=PRIOR_SPREAD[HEART_RATE],
+            prior_rmssd=PRIOR_CENTRE[HRV_RMSSD], prior_rmssd_sd=PRIOR_SPREAD[HRV_RMSSD],
+        )  # fmt: skip
+    return _DATA.format(
+        people=plan.people, days=plan.days, seed=plan.seed, others=plan.others_checked, stop=plan.seed + 1,
+        test=plan.seed + 2, learners=report.learners, resting=resting,
+    )  # fmt: skip
+
+
+def _losses(report: Report) -> str:
+    best, last = report.updates
+    head = "| people | half | model | " + " | ".join(VITAL_NAMES) + " |\n|---|---|---|" + "---|" * len(VITAL_NAMES)
+    rows = []
+    for people, losses in (("made", report.made), ("Stress-Predict", report.real)):
+        for half, name in enumerate(("context", "innovation")):
+            rows += [f"| {people} | {name} | {kind} | {_cells(found[half])} |" for kind, found in losses.items()]
+    return "\n".join([_LOSSES.format(best=best, last=last), "", head, *rows])
+
+
+def _cells(losses: Floats) -> str:
+    return " | ".join("" if np.isnan(loss) else f"{loss:.3f}" for loss in losses)
+
+
+def _thresholds(report: Report) -> str:
+    plan = report.plan
+    told = _THRESHOLDS.format(
+        people=plan.calibrated, days=plan.calibrated_days, seed=plan.seed + 3, kept=plan.kept, kept_seed=plan.seed + 4
+    )
+    lines = [
+        told,
+        "",
+        "| model | alerts from day 8 | wearer-days | alerts a wearer-day | flag's limit |\n|---|---|---|---|---|",
+    ]
+    for kind, kept in report.kept.items():
+        rate = kept.alerts / kept.wearer_days if kept.wearer_days else float("nan")
+        lines.append(f"| {kind} | {kept.alerts:.0f} | {kept.wearer_days:.0f} | {rate:.3f} | {kept.flag:.3f} |")
+    return "\n".join(lines)

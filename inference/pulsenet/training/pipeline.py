@@ -1,0 +1,127 @@
+"""`pulsera train pulsenet`: from people to weights, calibration, model card and manifest."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from inference.pulsenet.calibration import Population
+from inference.pulsenet.series import Series
+from inference.pulsenet.training import ridge
+from inference.pulsenet.training.calibrate import Kept, calibrate, keep
+from inference.pulsenet.training.card import Report, card
+from inference.pulsenet.training.data import Learners, made_people, resting, told_of
+from inference.pulsenet.training.plan import Plan
+from inference.pulsenet.training.rows import Rows, Tellable, collect
+from inference.pulsenet.training.scoring import losses_of
+from inference.pulsenet.weights import loading
+from inference.pulsenet.weights.loading import CARD, FILES, MANIFEST, NAMES, Kind, calibration_file, digest
+from inference.slots import Floats
+from schemas.errors import SetupError
+
+Stage = Callable[[str], Tellable]
+"""Begins a stage of the work and returns who is told how far it is."""
+
+_KINDS: Final[tuple[Kind, ...]] = ("ridge", "network")
+
+
+def train(plan: Plan, out: Path, *, today: date, stage: Stage) -> Report:
+    """Write weights, calibrations, card and manifest into a folder; the same plan writes the same weights.
+
+    Raises:
+        RecordingError: A folder of recordings is none.
+        SetupError: What training needs is not installed.
+    """
+    _require_torch()
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST).unlink(missing_ok=True)
+    learners = Learners.of(plan.stress_predict)
+    updates = _weights(plan, learners, out, stage)
+    _manifest(plan, out, today)
+    kept = {kind: _calibrated(plan, kind, out, stage) for kind in _KINDS}
+    _manifest(plan, out, today)
+    report = Report(
+        plan=plan,
+        learners=learners.told(),
+        resting=None if plan.welltory is None else resting(plan.welltory),
+        updates=updates,
+        made=_tested(out, _made(plan, 2, stage("made people, to test"))),
+        real=_tested(out, _real(learners.test)),
+        kept=kept,
+    )
+    (out / CARD).write_text(card(report, out, today=today))
+    _manifest(plan, out, today)
+    return report
+
+
+def _require_torch() -> None:
+    try:
+        import onnx  # noqa: F401 - looked for before an hour's work, not after it
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise SetupError(
+            f"Training needs {error.name}, which is not installed.", next_step="pip install 'pulsera[train]'"
+        ) from error
+
+
+def _weights(plan: Plan, learners: Learners, out: Path, stage: Stage) -> tuple[int, int]:
+    """Write both models; return after how many updates the network was best, and how many there were."""
+    from inference.pulsenet.training.export import export
+    from inference.pulsenet.training.learning import Lesson, learn
+
+    people = made_people(plan.people, plan.days, seed=plan.seed)
+    made = collect(people, told=stage("made people, to learn from"))
+    real = _real(learners.learned)
+    linear = ridge.fit(made, real, seed=plan.seed, told=stage("linear model"))
+    kept: dict[str, Any] = linear
+    np.savez(out / FILES["ridge"], **kept)
+    lesson = Lesson(
+        made=made,
+        made_check=_made(plan, 1, stage("made people, to know when to stop")),
+        real=real,
+        real_check=_real(learners.check),
+        updates=plan.updates,
+        seed=plan.seed,
+    )
+    learned = learn(lesson, linear, told=stage("network"))
+    export(learned.network, out / FILES["network"])
+    return learned.updates, learned.last
+
+
+def _made(plan: Plan, number: int, told: Tellable) -> Rows:
+    return collect(made_people(plan.others_checked, plan.days, seed=plan.seed + number), told=told)
+
+
+def _real(recordings: Sequence[Series]) -> Rows | None:
+    return collect(recordings) if recordings else None
+
+
+def _calibrated(plan: Plan, kind: Kind, out: Path, stage: Stage) -> Kept:
+    """Write the thresholds of a model, and return how they do on other people."""
+    predictor = loading.predictor(kind, folder=out)
+    people = made_people(plan.calibrated, plan.calibrated_days, seed=plan.seed + 3)
+    maxima = calibrate(predictor, people, told=stage(f"{kind}: thresholds"))
+    source = f"{told_of(people)}, made, none of them learned from, seed {plan.seed + 3}; {predictor.name}"
+    first = Population.of(maxima, flag=1.0, source=source)
+    others = made_people(plan.kept, plan.calibrated_days, seed=plan.seed + 4)
+    kept = keep(predictor, first, others, told=stage(f"{kind}: thresholds on others"))
+    replace(first, flag=kept.flag).write(out / calibration_file(kind))
+    return kept
+
+
+def _tested(out: Path, rows: Rows | None) -> dict[Kind, Floats]:
+    if rows is None:
+        return {}
+    return {kind: losses_of(loading.predictor(kind, folder=out), rows) for kind in _KINDS}
+
+
+def _manifest(plan: Plan, out: Path, today: date) -> None:
+    """Tell the digest of every file that is there."""
+    names = [*FILES.values(), *(calibration_file(kind) for kind in _KINDS), CARD]
+    files = {name: digest(out / name) for name in names if (out / name).exists()}
+    told = {"made": today.isoformat(), "seed": plan.seed, "names": NAMES, "files": files}
+    (out / MANIFEST).write_text(json.dumps(told, indent=1) + "\n")

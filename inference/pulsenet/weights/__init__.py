@@ -1,0 +1,1 @@
+"""The shipped weights, their calibration, and the card that says what they are."""

@@ -1,0 +1,88 @@
+"""Loads weights that are what their manifest says; a file that was changed or lost is named, never run."""
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from inference.pulsenet.calibration import Calibration, Population
+from inference.pulsenet.engine import PulseNet
+from inference.pulsenet.network import Network
+from inference.pulsenet.predictor import Predictor, Ridge
+from schemas.errors import ContractError
+
+Kind = Literal["network", "ridge"]
+SHIPPED: Final[Kind] = "network"
+"""What scores, where nobody asks for the other."""
+NAMES: Final[dict[Kind, str]] = {"network": "pulsenet 1", "ridge": "pulsenet-ridge 1"}
+FILES: Final[dict[Kind, str]] = {"network": "pulsenet.onnx", "ridge": "ridge.npz"}
+MANIFEST: Final = "manifest.json"
+CARD: Final = "card.md"
+FOLDER: Final = Path(__file__).parent
+NEXT_STEP: Final = "Install Pulsera again, or make new weights: pulsera train pulsenet."
+
+
+def load(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> PulseNet:
+    """Return a new engine with a model's weights and calibration.
+
+    Raises:
+        ContractError: A file is missing, or is not what the manifest says.
+    """
+    return PulseNet(predictor(kind, folder=folder), Calibration(population(kind, folder=folder)))
+
+
+def predictor(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> Predictor:
+    """Return a model of the context.
+
+    Raises:
+        ContractError: As `load`.
+    """
+    path = _checked(folder, FILES[kind])
+    if kind == "network":
+        return Network(path, name=NAMES[kind])
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
+            return Ridge({name: kept[name] for name in kept.files}, name=NAMES[kind])
+    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ContractError(f"{path} holds no linear model: {type(error).__name__}. {NEXT_STEP}") from error
+
+
+def population(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> Population:
+    """Return a model's calibration.
+
+    Raises:
+        ContractError: As `load`.
+    """
+    return Population.read(_checked(folder, calibration_file(kind)))
+
+
+def calibration_file(kind: Kind) -> str:
+    """Return the name of a model's calibration."""
+    return f"calibration-{kind}.json"
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        ContractError: It cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ContractError(f"The weights {path} cannot be read: {error.strerror}. {NEXT_STEP}") from error
+
+
+def _checked(folder: Path, name: str) -> Path:
+    try:
+        told = json.loads((folder / MANIFEST).read_text())["files"][name]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ContractError(f"{folder / MANIFEST} does not tell of {name}. {NEXT_STEP}") from error
+    path = folder / name
+    if digest(path) != told:
+        raise ContractError(f"{path} is not the file that {MANIFEST} tells of. {NEXT_STEP}")
+    return path

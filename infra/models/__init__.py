@@ -1,0 +1,1 @@
+"""Models on the command line: training, evaluation, and what is loaded."""

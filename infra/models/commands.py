@@ -1,0 +1,49 @@
+"""`pulsera train ...`: how the shipped weights are made."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a model's weights.")
+
+
+@train.callback()
+def _group() -> None:
+    """Holds a command a model."""
+
+
+@train.command("pulsenet")
+def pulsenet(
+    people: Annotated[int, typer.Option(help="Made people to learn from.", min=2)] = 240,
+    days: Annotated[float, typer.Option(help="Days of each.", min=0.1)] = 4.0,
+    seed: Annotated[int, typer.Option(help="Decides everything that is drawn.", min=0)] = 5,
+    updates: Annotated[int, typer.Option(help="Most updates of the network.", min=1)] = 800,
+    stress_predict: Annotated[
+        Path | None, typer.Option(help="Folder of the Stress-Predict recordings, to learn from S01 to S20 too.")
+    ] = None,
+    welltory: Annotated[
+        Path | None, typer.Option(help="Folder of the Welltory recordings, to check the priors against.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write. Default: the weights that this checkout runs with.")
+    ] = None,
+) -> None:
+    """Train PulseNet on this computer: weights of both models, thresholds, model card and manifest.
+
+    Example: pulsera train pulsenet --people 240 --days 4 --seed 5 --stress-predict DIR --welltory DIR --out weights
+    """
+    from inference.pulsenet.training.pipeline import train as run
+    from inference.pulsenet.training.plan import Plan
+    from inference.pulsenet.weights.loading import FOLDER
+    from infra.models.progress import Stages
+
+    plan = Plan(
+        people=people, days=days, updates=updates, seed=seed, stress_predict=stress_predict, welltory=welltory
+    )  # fmt: skip
+    folder = FOLDER if out is None else out
+    typer.echo(f"seed {seed}; writing to {folder}", err=True)
+    with Stages() as stages:
+        run(plan, folder, today=datetime.now(UTC).date(), stage=stages.begin)
+    typer.echo((folder / "card.md").read_text())
