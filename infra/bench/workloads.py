@@ -119,7 +119,11 @@ def forgetting(size: Size) -> Iterator[Round]:
     facts = np.zeros((size.readings, len(FACT)), dtype=np.int64)
     facts[:, FACT["wearer"]] = np.arange(size.readings) % size.wearers
     for _ in range(size.seconds):
-        parts: Parts = {"roster": {"wearer": streams.copy()}, "pending": {"facts": facts.copy()}}
+        parts: Parts = {
+            "roster": {"wearer": streams.copy()},
+            "pending": {"facts": facts.copy()},
+            "beats.waiting": {"rows": facts.copy()},
+        }
         yield partial(_forget, stay, streams, parts)
 
 

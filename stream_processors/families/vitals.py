@@ -1,18 +1,17 @@
-"""The vitals family: bins, gates, rest, floor, detector, episodes, in this order over `readings.v1`."""
+"""The vitals family: bins, beats, gates, rest, floor, detector, episodes, in this order over `readings.v1`."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from inference.slots import FOREVER, Bools, Column, Ints, Table
-from schemas import episodes as episode_events
-from schemas import scores as score_frame
-from schemas.topics import EPISODES, READINGS, SCORES
+from schemas.topics import READINGS
 from stream_processors.operators import score_frames
+from stream_processors.operators.beats import BeatLists, Beats
 from stream_processors.operators.bins import Bins, stream_bins, waves, wearer_bins
 from stream_processors.operators.clock import LogClock
 from stream_processors.operators.clock_offset import Corrections
@@ -21,26 +20,21 @@ from stream_processors.operators.detector import Detector, Verdict
 from stream_processors.operators.episodes import Episodes
 from stream_processors.operators.eviction import FORGET_MS, LOOK_AT, Parts, Remaining
 from stream_processors.operators.floor import Floor
-from stream_processors.operators.gates import FrozenGate
+from stream_processors.operators.gates import HEART_RATE, FrozenGate, counts
 from stream_processors.operators.lateness import LATENESS_MS, Lateness, bin_end_ms
 from stream_processors.operators.packing import pack, unpack
 from stream_processors.operators.pending import FACTS, Pending
-from stream_processors.operators.readings import Readings, read
+from stream_processors.operators.readings import QUALITY, Readings, read
 from stream_processors.operators.rest import Rest
 from stream_processors.operators.resting import RestingDetector
 from stream_processors.operators.rows import FrameRows
 from stream_processors.operators.silence import ClockOffsets, Silence
+from stream_processors.operators.telling import Telling
 from stream_processors.operators.watch import Watch
 from stream_processors.operators.wearers import Roster
 from stream_processors.ports import Emission, Record, Step
 
 FORMAT: Final = "vitals-state 2"
-HEARTBEAT_MS: Final = 1_000
-"""A partition whose scores are silent for this long gets an empty frame with the clock."""
-FRAME_ROWS: Final = 2_000
-"""Bins in one frame of scores, about 200 bytes each: after an outage of ours a record may close thousands at once."""
-
-
 GATHERS_MS: Final = 90_000
 """Observed time without a reading after which what was gathered of a wearer is judged though it may not be whole."""
 GATHERING_LOOK_MS: Final = 1_000
@@ -84,6 +78,7 @@ class VitalsState:
         self._roster = Roster()
         self._corrections = Corrections()
         self._pending = Pending()
+        self._beats = Beats()
         self._lateness = Lateness()
         self._frozen = {"stream": FrozenGate(), "wearer": FrozenGate()}
         self._rest = {"stream": Rest(), "wearer": Rest()}
@@ -95,7 +90,7 @@ class VitalsState:
         self._offsets = ClockOffsets(self._episodes, self._roster.ids)
         self._counts = Table({"late": Column("i8", 0), "backfill": Column("i8", 0)})
         self._arrivals = 0
-        self._told_ms = 0
+        self._telling = Telling(self._partition)
         self._gathered_ms = 0
 
     def step(self, record: Record) -> Step:
@@ -162,6 +157,7 @@ class VitalsState:
         for number, column in enumerate(columns):
             facts[:, number] = column
         self._arrivals += count
+        self._take_beats(readings, wearer, time_ms, wearer_end)
         self._lateness.expect(wearer, stream, wearer_end_ms=wearer_end, stream_end_ms=stream_end)
         waits = (wearer_end < FOREVER) | (stream_end < FOREVER)
         if waits.all():
@@ -171,6 +167,22 @@ class VitalsState:
                 facts[waits], readings.numbers[waits], wearer_end_ms=wearer_end[waits], stream_end_ms=stream_end[waits]
             )
 
+    def _take_beats(self, readings: Readings, wearer: Ints, time_ms: Ints, wearer_end: Ints) -> None:
+        if len(readings.beats_ms) == 0:
+            return
+        believed = counts(readings.worn, readings.numbers[:, QUALITY])[:, HEART_RATE]
+        self._beats.take(
+            BeatLists(
+                wearer=wearer,
+                stream_id=readings.stream_id,
+                sent_ms=readings.sent_ms,
+                time_ms=time_ms,
+                end_ms=np.where(believed, wearer_end, FOREVER),
+                beats_ms=readings.beats_ms,
+                starts=readings.beat_starts,
+            )
+        )
+
     def _close(self, moved: Ints) -> list[score_frames.Wave]:
         """Close what has come, wave by wave: the streams' own bins for the floor, then the wearers'."""
         if len(moved) == 0:
@@ -179,6 +191,8 @@ class VitalsState:
         own = stream_bins(self._pending, by_stream) if len(by_stream) else None
         same = own if by_wearer is by_stream else stream_bins(self._pending, by_wearer) if len(by_wearer) else None
         whole = wearer_bins(same) if same is not None else None
+        if whole is not None:
+            self._beats.gather(whole.wearer, whole.end_ms)
         self._pending.close(by_wearer, by_stream)
         scored: list[score_frames.Wave] = []
         floor_waves = _waves(own, "stream")
@@ -218,6 +232,7 @@ class VitalsState:
         self._watch.floor(bins, verdict, activity, floor=self._floor, clock=self._clock)
 
     def _judge(self, bins: Bins) -> score_frames.Wave:
+        bins = self._beats.fill(bins)
         lane, end, start = bins.wearer, bins.end_ms, bins.start_ms
         activity = self._rest["wearer"].follow(lane, end, start, bins.values)
         frozen = self._frozen["wearer"].judge(lane, end, start, bins.values, alive=activity.moving | (bins.varied > 0))
@@ -232,35 +247,17 @@ class VitalsState:
 
     def _emissions(self, scored: list[score_frames.Wave]) -> list[Emission]:
         now_ms = self._clock.now_ms
-        emissions = []
-        if self._episodes.changes:
-            time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
-            for change in self._episodes.changes:
-                value = episode_events.encode(change, time=time)
-                key = change.subject.key.encode()
-                emissions.append(Emission(topic=EPISODES.name, partition=self._partition, key=key, value=value))
-            self._episodes.changes = []
-        if scored:
-            late, backfill = self._counts["late"], self._counts["backfill"]
-            batch = score_frames.batch(
-                scored,
-                self._roster.ids,
-                self._roster.firmwares,
-                model=self._detector.name,
-                late=late,
-                backfill=backfill,
-            )
-            for wave in scored:
-                late[wave.bins.wearer] = backfill[wave.bins.wearer] = 0
-        elif now_ms - self._told_ms >= HEARTBEAT_MS:
-            batch = _NO_SCORES
-        else:
-            return emissions
-        self._told_ms = now_ms
-        for start in range(0, max(batch.num_rows, 1), FRAME_ROWS):
-            value = score_frame.encode(batch.slice(start, FRAME_ROWS), clock_ms=now_ms)
-            emissions.append(Emission(topic=SCORES.name, partition=self._partition, key=None, value=value))
-        return emissions
+        changes, self._episodes.changes = self._episodes.changes, []
+        batch = self._batch(scored) if scored else None
+        return [*self._telling.episodes(changes, now_ms=now_ms), *self._telling.scores(batch, now_ms=now_ms)]
+
+    def _batch(self, scored: list[score_frames.Wave]) -> pa.RecordBatch:
+        late, backfill = self._counts["late"], self._counts["backfill"]
+        names, model = self._roster.firmwares, self._detector.name
+        batch = score_frames.batch(scored, self._roster.ids, names, model=model, late=late, backfill=backfill)
+        for wave in scored:
+            late[wave.bins.wearer] = backfill[wave.bins.wearer] = 0
+        return batch
 
     def _extend(self) -> None:
         wearers, streams = len(self._roster.ids), self._roster.streams.rows
@@ -268,7 +265,7 @@ class VitalsState:
             return
         self._lateness.extend(wearers, streams)
         self._detector.extend(wearers)
-        for table in (self._counts, self._episodes.table, self._silence.table):
+        for table in (self._counts, self._episodes.table, self._silence.table, self._beats.table):
             table.extend(wearers)
         for lane, rows in (("wearer", wearers), ("stream", streams)):
             self._frozen[lane].table.extend(rows)
@@ -316,6 +313,8 @@ class VitalsState:
             "rest.wearer": self._rest["wearer"].dump(),
             "floor": self._floor.runs.dump(),
             "detector": self._detector.dump(),
+            "beats": self._beats.dump(),
+            "beats.waiting": self._beats.waiting(),
             "watch": self._watch.dump(),
             "silence": self._silence.dump(),
             "counts": self._counts.dump(),
@@ -324,7 +323,7 @@ class VitalsState:
             "now_ms": self._clock.now_ms,
             "observed_ms": self._clock.observed_ms,
             "arrivals": self._arrivals,
-            "told_ms": self._told_ms,
+            "told_ms": self._telling.told_ms,
             "gathered_ms": self._gathered_ms,
             "look_at": self._look_at,
         }
@@ -352,7 +351,7 @@ class VitalsState:
     def _restore(self, scalars: dict[str, int], blobs: dict[str, bytes], parts: Parts) -> None:
         self._look_at = scalars.get("look_at", LOOK_AT)
         self._clock = LogClock(now_ms=scalars["now_ms"], observed_ms=scalars["observed_ms"])
-        self._arrivals, self._told_ms = scalars["arrivals"], scalars["told_ms"]
+        self._arrivals, self._telling.told_ms = scalars["arrivals"], scalars["told_ms"]
         self._gathered_ms = scalars["gathered_ms"]
         wearers = blobs["wearers"]
         ids = [wearers[at : at + 16] for at in range(0, len(wearers), 16)]
@@ -368,13 +367,11 @@ class VitalsState:
             self._rest[lane].table.load(parts[f"rest.{lane}"])
         self._floor.runs.table.load(parts["floor"])
         self._detector.load(parts["detector"])
+        self._beats.load(parts["beats"], parts["beats.waiting"])
         self._watch.load(parts["watch"])
         self._silence.load(parts["silence"])
         self._episodes.load(blobs["episodes"], parts["episodes"])
         self._counts.load(parts["counts"])
-
-
-_NO_SCORES: Final = score_frame.empty()
 
 
 def _waves(bins: Bins | None, lane: str) -> list[Bins]:

@@ -22,7 +22,9 @@ LOOK_AT: Final = 4_096
 
 Parts = dict[str, dict[str, npt.NDArray[Any]]]
 
-_BY_WEARER: Final = frozenset({"episodes", "detector", "watch", "silence", "counts", "frozen.wearer", "rest.wearer"})
+_BY_WEARER: Final = frozenset(
+    {"episodes", "detector", "beats", "watch", "silence", "counts", "frozen.wearer", "rest.wearer"}
+)
 _BY_STREAM: Final = frozenset({"roster", "frozen.stream", "rest.stream", "floor"})
 _PLAIN: Final = "look_at_ms"
 """Not a column but one number of a part."""
@@ -47,6 +49,9 @@ class Remaining:
         roster["wearer"][1:] = self._wearer[roster["wearer"][1:]]
         waiting = self.wearers[kept["pending"]["facts"][:, FACT["wearer"]]]
         kept["pending"] = {name: array[waiting] for name, array in kept["pending"].items()}
+        beats = kept["beats.waiting"]["rows"]
+        kept["beats.waiting"]["rows"] = beats = beats[self.wearers[beats[:, 0]]]
+        beats[:, 0] = self._wearer[beats[:, 0]]
         facts = kept["pending"]["facts"]
         facts[:, FACT["wearer"]] = self._wearer[facts[:, FACT["wearer"]]]
         facts[:, FACT["stream"]] = self._stream[facts[:, FACT["stream"]]]

@@ -38,6 +38,8 @@ class Readings:
         cell: H3 index, 0 for none.
         utc_offset_min: Local time minus UTC, 0 where the device did not tell.
         numbers: Vitals and quality, NaN where unknown, shape (n, VITAL_COUNT + 1), float32.
+        beats_ms: Inter-beat intervals, one reading's after the other's; reading k's are
+            `beats_ms[beat_starts[k]:beat_starts[k + 1]]`.
     """
 
     wearers: list[bytes]
@@ -58,6 +60,8 @@ class Readings:
     backfill: Bools
     worn: Ints
     numbers: npt.NDArray[np.float32]
+    beats_ms: npt.NDArray[np.float32]
+    beat_starts: Ints
 
     @property
     def rows(self) -> int:
@@ -76,6 +80,7 @@ def read(value: bytes, *, append_ms: int) -> Readings | None:
         return None
     wearers, wearer = frame.ids("wearer")
     boots, boot = frame.ids("boot")
+    beats_ms, beat_starts = frame.lists("ibi")
     firmwares, firmware = frame.texts("firmware")
     readings = Readings(
         wearers=wearers,
@@ -96,6 +101,8 @@ def read(value: bytes, *, append_ms: int) -> Readings | None:
         backfill=frame.booleans("backfill"),
         worn=_worn(frame),
         numbers=frame.matrix(_NUMBERS),
+        beats_ms=beats_ms,
+        beat_starts=beat_starts,
     )
     _check(readings, append_ms)
     return readings

@@ -37,7 +37,8 @@ def people() -> list[Slice]:
         low = random.normal(80.0 if odd else 97.0, 0.5)
         rows = []
         if second % 3 == 0 or second < KNOWN_S:
-            rows.append(reading(at, wearer=0, heart_rate=usual, quality=0.9, **still))
+            beats = [float(each) for each in random.integers(960, 1000, 3)]
+            rows.append(reading(at, wearer=0, heart_rate=usual, quality=0.9, ibi=beats, **still))
             rows.append(reading(at, wearer=1, heart_rate=racing, **still))
         if second % 4 == 1 or second < KNOWN_S:
             rows.append(reading(at, wearer=1, source="phone", steps=0.0, heart_rate=racing, quality=0.8))
@@ -105,6 +106,7 @@ def test_the_story_is_one_in_which_something_happens() -> None:
     rules = {change.evidence.rule for change in log.episodes if change.condition == "heart_rate.high"}
     assert rules == {"baseline"}
     assert any(row["score"] is not None and row["score"] > 1.0 for row in log.rows)
+    assert any(row["value_hrv_rmssd"] is not None for row in log.rows)
 
 
 @quick

@@ -231,6 +231,20 @@ def test_who_is_not_missed(last: dict[str, Any]) -> None:
     assert log.episodes == []
 
 
+def test_beats_become_rmssd_where_the_device_tells_none() -> None:
+    """Five minutes of beats give the wearer's bins an RMSSD once a minute, and none where their quality is low."""
+    log = fresh()
+    for second in range(420):
+        at = T0_MS + second * 1000
+        beats = [800.0 + 20.0 * (second % 2)]
+        rows = [reading(at, heart_rate=74.0, quality=0.9, ibi=beats)]
+        log.append(at + 50, [*rows, reading(at, wearer=1, heart_rate=74.0, quality=0.2, ibi=beats)])
+    told = [(row["wearer"], row["value_hrv_rmssd"]) for row in log.rows if row["value_hrv_rmssd"] is not None]
+    assert {wearer for wearer, _ in told} == {wearer_id(0).bytes}
+    assert 1 <= len(told) <= 7
+    assert told[-1][1] == pytest.approx(20.0, abs=1.0)
+
+
 def test_late_readings_are_counted_and_not_scored() -> None:
     """A reading for a closed bin leaves that bin as it was and is counted once with the wearer's next row."""
     log = fresh()

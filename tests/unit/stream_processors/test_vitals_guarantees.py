@@ -6,7 +6,8 @@ import pytest
 
 from schemas import scores
 from schemas.topics import SCORES
-from stream_processors.families.vitals import FRAME_ROWS, VitalsFamily
+from stream_processors.families.vitals import VitalsFamily
+from stream_processors.operators.telling import FRAME_ROWS
 from tests.vitals_frames import T0_MS, Log, reading
 
 FAMILY = VitalsFamily()

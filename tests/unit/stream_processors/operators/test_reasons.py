@@ -107,7 +107,10 @@ OF_THE_MOMENT: dict[str, Any] = {"baseline": 60.0, "context": "at rest 20 min"}
         (
             "vitals.drift",
             {"vital": "heart_rate", "observed": 80.0, "duration_s": 3600.0, "expected": 66.0, "scale": 4.0},
-            "Several vital signs together far from usual for 1 h, among them heart rate 80; usual for this hour 58 to 74.",
+            (
+                "Several vital signs together far from usual for 1 h, among them heart rate 80; "
+                "usual for this hour 58 to 74."
+            ),
         ),
     ],
 )
