@@ -56,6 +56,12 @@ class Settings(BaseSettings):
         description="what feeds workers their records",
     )
 
+    detector: str = Field(
+        default="pulsenet",
+        pattern="^(pulsenet|resting-rate)$",
+        description="what judges wearers: the anomaly model, or the resting heart rate alone",
+    )
+
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("pulsera")), description="where `up` keeps everything"
     )

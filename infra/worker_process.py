@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Protocol
 
+from infra.detectors import choose_detector
 from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
 from infra.metrics.meter import PrometheusMeter
@@ -45,8 +46,8 @@ def _faust(runner: Runner, membership: Membership, meter: Meter) -> Host:
     return FaustHost(runner, membership, meter)
 
 
-def _vitals(_pool: Pool, _cluster_id: str, world: Surroundings, _settings: Settings) -> Runner:
-    return StatefulRunner(VitalsFamily(), world)
+def _vitals(_pool: Pool, _cluster_id: str, world: Surroundings, settings: Settings) -> Runner:
+    return StatefulRunner(VitalsFamily(choose_detector(settings.detector, world.meter)), world)
 
 
 def _storage(pool: Pool, cluster_id: str, world: Surroundings, settings: Settings) -> Runner:

@@ -21,6 +21,7 @@ from inference.slots import Bools, Ints
 from infra.bench.load import Device as Sender
 from infra.bench.made_frames import SPACE, records
 from infra.clocks import SystemClock
+from infra.detectors import PULSENET, choose_detector
 from infra.metrics.meter import PrometheusMeter
 from ingest.admission import Limits, Rate
 from ingest.framing import Framer
@@ -66,7 +67,15 @@ def frames_of(size: Size) -> Iterator[Record]:
 
 def vitals(size: Size) -> Iterator[Round]:
     """Yield one step a frame; now and then the state is saved and read again, and a row is picked from a frame."""
-    family = VitalsFamily()
+    return _judged(VitalsFamily(), size)
+
+
+def pulsenet(size: Size) -> Iterator[Round]:
+    """Yield the same with the anomaly model and the shipped weights."""
+    return _judged(VitalsFamily(choose_detector(PULSENET, PrometheusMeter())), size)
+
+
+def _judged(family: VitalsFamily, size: Size) -> Iterator[Round]:
     state = family.open(0, None)
     for record in frames_of(size):
         saves = record.offset % _SNAPSHOT_EVERY == _SNAPSHOT_EVERY - 1
@@ -178,6 +187,7 @@ def live(size: Size) -> Iterator[Round]:
 WORKLOADS: Final[Mapping[str, Callable[[Size], Iterator[Round]]]] = {
     "gateway": gateway,
     "vitals": vitals,
+    "pulsenet": pulsenet,
     "storage": storage,
     "care": care,
     "live": live,

@@ -57,6 +57,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="gap_records_total", kind="counter", help="records that the log had dropped before they were read",
            labels=("topic",), by=(*_FAMILIES, "api")),
     Metric(name="restored_total", kind="counter", help="partition states restored", labels=("topic",), by=("vitals",)),
+    Metric(name="detector_fallbacks_total", kind="counter",
+           help="starts at which the model's weights could not be read: the simple detector stands in", by=("vitals",)),
     Metric(name="saved_bytes_total", kind="counter", help="bytes of state saved", by=("vitals",)),
     Metric(name="coalesced_total", kind="counter",
            help="live readings replaced by a newer one before they were sent", by=_API),
