@@ -131,7 +131,7 @@ def vitals(people: People, drives: Drives, answer: Answer) -> Truth:
     cycle = np.cos(2 * np.pi * drives.hour / _SLEEP_CYCLE_H + people.age_years)
     level = people.resting_bpm + drives.rest_bpm + people.circadian_bpm * clock + drives.burden_bpm
     quiet = level - asleep * (people.sleep_drop_bpm - 1.2 * cycle) + answer.lagged[FOOD]
-    quiet = quiet + people.noise * (2.1 * wander[FAST] + (2.4 - 0.7 * asleep) * wander[MIDDLE]) * calm
+    quiet = quiet + people.noise * (2.1 * wander[FAST] + (2.1 - 0.4 * asleep) * wander[MIDDLE]) * calm
     raised = people.reserve_bpm * (exertion + 1.3 * answer.lagged[DEBT] * (exertion < _HARD))
     heart_rate = quiet + raised + (felt + drives.posture_bpm) * calm
     off_rest = heart_rate - people.resting_bpm

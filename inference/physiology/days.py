@@ -116,7 +116,7 @@ def plan(people: People, draw: np.random.Generator, *, first_minute: int, minute
     return Drives(
         hour=hour,
         asleep=asleep,
-        cadence=moving.cadence,
+        cadence=moving.cadence + stepless.cadence,
         motion=moving.motion + stepless.motion + np.where(awake, 0.007, 0.0015),
         exertion=np.minimum(moving.exertion + stepless.exertion, 0.95),
         posture_bpm=stepless.posture_bpm,
@@ -189,6 +189,7 @@ def _moving(people: People, planner: Planner, awake: Bools) -> _Moving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stepless:
+    cadence: Floats
     motion: Floats
     exertion: Floats
     posture_bpm: Floats
@@ -200,15 +201,17 @@ def _stepless(people: People, planner: Planner, awake: Bools) -> _Stepless:
     plateaus = planner.happening(np.where(awake, people.plateaus_per_week / _WEEK_AWAKE_MIN, 0.0), 20, 0.4, 40)
     plateaus = Bouts(plateaus.start, plateaus.person, plateaus.minutes.clip(10, 40))
     raised = planner.uniform(plateaus, 15, 35) / people.reserve_bpm[plateaus.person]
-    sports = planner.happening(np.where(awake, 0.55 * people.sports_per_week / _WEEK_AWAKE_MIN, 0.0), 35, 0.4, 100)
+    sports = planner.happening(np.where(awake, 0.4 * people.sports_per_week / _WEEK_AWAKE_MIN, 0.0), 35, 0.4, 100)
     stands = planner.happening(np.where(awake, 8 / _AWAKE_MIN, 0.0), 5, 0.9, 60)
     hands = planner.happening(np.where(awake, 20 / _AWAKE_MIN, 0.0), 6, 0.9, 60)
+    some_steps = np.where(draw.random(sports.count) < 0.5, planner.uniform(sports, 2, 12), 0.0)
     return _Stepless(
+        cadence=planner.paint(sports, some_steps),
         motion=planner.paint(plateaus, planner.uniform(plateaus, 0.005, 0.05))
         + planner.paint(sports, planner.uniform(sports, 0.02, 0.12))
         + planner.paint(hands, draw.lognormal(np.log(0.012), 0.6, hands.count)),
         exertion=planner.paint(plateaus, raised) + planner.paint(sports, planner.uniform(sports, 0.25, 0.65)),
-        posture_bpm=planner.paint(stands, planner.uniform(stands, 3, 11)).clip(0, 14),
+        posture_bpm=planner.paint(stands, planner.uniform(stands, 3, 9)).clip(0, 12),
     )
 
 
@@ -220,7 +223,7 @@ def _arousal(people: People, planner: Planner, awake: Bools, hour: Floats) -> Fl
     emotion = planner.happening(np.where(awake, 2.5 / _AWAKE_MIN, 1.0 / DAY_MIN), 2, 0.5, 6)
     strain = (draw.gamma(2.0, 0.5, stress.count) * people.stress_bpm[stress.person]).clip(0, 22)
     felt: Floats = planner.paint(stress, strain) + planner.paint(
-        emotion, draw.gamma(2.0, 4.0, emotion.count).clip(0, 25)
+        emotion, draw.gamma(2.0, 3.3, emotion.count).clip(0, 25)
     )
     return felt.clip(0, 28)
 
@@ -231,7 +234,7 @@ def _food(people: People, planner: Planner, awake: Bools, hour: Floats) -> Float
     meals = planner.happening(np.where(awake, near * 0.9 / 75, 0.0), 80, 0.3, 150)
     morning = np.where(hour < 17, 1.0, 0.1)
     coffees = planner.happening(np.where(awake, morning * people.coffees_per_day / 600, 0.0), 90, 0.3, 180)
-    eaten: Floats = planner.paint(meals, planner.uniform(meals, 1.5, 6)) + planner.paint(
+    eaten: Floats = planner.paint(meals, planner.uniform(meals, 1, 5)) + planner.paint(
         coffees, planner.uniform(coffees, -0.5, 3)
     )
     return eaten.clip(-1, 9)

@@ -134,7 +134,7 @@ def draw_people(count: int, draw: np.random.Generator, population: Population = 
         sports_per_week=draw.gamma(1.3, 1.6, count).clip(0, 8) * np.where(age > 70, 0.5, 1.0),
         plateaus_per_week=draw.lognormal(np.log(population.plateaus_per_week), population.plateaus_sigma, count),
         stress_per_day=draw.lognormal(np.log(2.0), 0.5, count),
-        stress_bpm=draw.lognormal(np.log(5.0), 0.3, count),
+        stress_bpm=draw.lognormal(np.log(4.4), 0.3, count),
         coffees_per_day=draw.choice((0.0, 1.0, 2.0, 3.5), count),
         drinks_share=draw.choice((0.0, 0.05, 0.15, 0.35), count),
         rise_s=uniform(30, 60, count),
@@ -144,6 +144,6 @@ def draw_people(count: int, draw: np.random.Generator, population: Population = 
         has_body=uniform(0, 1, count) < 0.5,
         removed_at_night=uniform(0, 1, count) < population.removed_at_night,
         charge_h=draw.choice((7.5, 18.5, 21.5), count) + uniform(-1, 1, count),
-        sensor_bpm=uniform(0.5, 1.3, count),
+        sensor_bpm=np.where(uniform(0, 1, count) < 0.15, uniform(2, 4.5, count), uniform(0.5, 1.3, count)),
         utc_offset_min=draw.choice(_UTC_OFFSETS_MIN, count).astype(np.int64),
     )

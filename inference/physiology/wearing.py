@@ -89,7 +89,7 @@ def _spoil(people: People, planner: Planner, values: Floats, cadence: Floats) ->
     walking = cadence > 80
     locked = planner.paint(planner.happening(np.where(walking, 0.006, 0.0), 3, 0.5, 12), 1.0) > 0
     rate[locked & walking] = cadence[locked & walking]
-    wrong = planner.happening(np.full(people.count, 0.12 / DAY_MIN), 2, 0.5, 6)
+    wrong = planner.happening(np.full(people.count, 0.08 / DAY_MIN), 2, 0.5, 6)
     factor = planner.paint(wrong, np.where(draw.random(wrong.count) < 0.5, -0.5, 1.0)).clip(-0.5, 1)
     rate[:] = np.clip(rate * (1 + factor), 30, 215)
     frozen = planner.paint(planner.happening(np.full(people.count, 0.5 / DAY_MIN), 8, 0.7, 60), 1.0) > 0

@@ -1,13 +1,12 @@
 """Faults change what they say, where they say, and tell the truth about it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from inference.physiology.faults import BY_NAME, FAULTS, inject, shows
-from inference.physiology.minutes import simulate_minutes
-from inference.physiology.people import Population
 from inference.pulsenet.channels import CHANNELS
 from inference.pulsenet.series import (
     BODY_TEMPERATURE,
@@ -40,10 +39,20 @@ TOUCHES = {
 
 @pytest.fixture(scope="module")
 def series() -> Series:
-    """Return four days of a person of whom everything is measured, without artefacts."""
-    crowd = Population(devices=(0, 0, 1), removed_at_night=0, artefacts=False)
-    made = simulate_minutes(6, 4, seed=2, population=crowd)
-    return next(one for one in made if np.isfinite(one.values[:, BODY_TEMPERATURE]).mean() > 0.5)
+    """Return four days of somebody at rest of whom everything is measured, but for one minute in eleven."""
+    draw, minutes = np.random.default_rng(2), 5760
+    values = np.array([65.0, 40, 50, 97, 15, 33, 36.6]) * draw.normal(1, 0.01, (minutes, VITAL_COUNT))
+    values[5::11] = np.nan
+    return Series(
+        name="somebody",
+        data="simulated",
+        first_minute=0,
+        utc_offset_min=0,
+        values=values,
+        steps=np.zeros(minutes),
+        motion=draw.uniform(0.001, 0.01, minutes),
+        worn=np.ones(minutes, dtype=np.int64),
+    )
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -183,3 +192,9 @@ def test_wrong_names_and_places_are_refused(series: Series) -> None:
         inject(series, "plague", onset=0, seed=1)
     with pytest.raises(ValueError, match="onset"):
         inject(series, "zeros", onset=series.minutes, seed=1)
+
+
+def test_the_page_names_every_fault() -> None:
+    """Each fault of the table stands in the simulator's page."""
+    page = (Path(__file__).parents[4] / "docs" / "models" / "physiology.md").read_text()
+    assert [name for name in BY_NAME if f"`{name}`" not in page] == []

@@ -1,13 +1,20 @@
 """Made people: the same seed makes the same people, and they look like people."""
 
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
 
+from ingest.admission import Limits, admit
 from ingest.client.simulator import Injection, People, parse_injection, readings
+from schemas import device_protocol
 from schemas.errors import ContractError
 from schemas.vitals import BY_NAME
 
 NOON_MS = 1_795_262_400_000
+VITALS_SENT = set(BY_NAME)
+_READINGS: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[device_protocol.Reading])  # type: ignore[valid-type]  # made from the registry at import
 
 
 def run(seed: int, *, people: int = 20, steps: int = 600, step_s: int = 1) -> dict[str, np.ndarray]:
@@ -62,6 +69,21 @@ def test_what_is_told_once_a_minute() -> None:
     assert all(reading["hrv_window_s"] == 300 and 36 < reading["body_temperature"] < 38.5 for reading in first)
     assert any(reading["hrv_rmssd"] is not None for reading in first)
     assert not any({"hrv_rmssd", "hrv_sdnn", "body_temperature", "hrv_window_s"} & set(reading) for reading in second)
+
+
+def test_the_gateway_takes_every_field() -> None:
+    """What ten people send in two minutes, faults of the body included, is decoded and admitted without a refusal."""
+    people = People(10, seed=6, injection=Injection(fault="desaturation_ramp", minutes=1))
+    limits = Limits(messages_per_s=1, readings_per_s=1, burst_s=1)
+    told: set[str] = set()
+    for second in range(0, 120, 2):
+        time = NOON_MS + second * 1000
+        made = readings(time, people.step(time, 2.0))
+        told |= {field for reading in made for field in reading}
+        taken = _READINGS.decode(msgspec.json.encode(made))
+        admitted, refused = admit(enumerate(taken), seq=1, received_us=time * 1000, limits=limits, correction_ms=0)
+        assert (admitted.count, refused) == (10, [])
+    assert {*VITALS_SENT, "ibi", "hrv_window_s", "injected"} <= told
 
 
 def test_beats_fill_the_time_at_the_rate_told() -> None:
