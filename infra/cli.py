@@ -15,6 +15,7 @@ from infra.chaos.commands import chaos, soak
 from infra.dead_letter_commands import dead_letters
 from infra.fuzz.commands import fuzz
 from infra.models.commands import train
+from infra.models.evaluate_commands import evaluate
 from schemas.errors import PulseraError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(train, name="train")
+app.add_typer(evaluate, name="evaluate")
 app.command("fuzz")(fuzz)
 app.command("chaos")(chaos)
 app.command("soak")(soak)

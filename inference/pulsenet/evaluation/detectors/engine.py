@@ -1,6 +1,6 @@
 """The model itself, under the same contract as its rivals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -40,7 +40,16 @@ class Engine:
         return [one.scores for one in self.judge(series)]
 
     def judge(self, series: Sequence[Series]) -> Sequence[Judgement]:
-        """Step the engine through all recordings side by side; it learns from every minute, as it does live."""
+        """Step the engine through all recordings side by side; a wearer's baselines wait while an alert stands."""
+        kept = self._run(series)
+        return [kept.judgement(slot, one.minutes) for slot, one in enumerate(series)]
+
+    def alerts(self, series: Sequence[Series]) -> Sequence[Mapping[str, Ints]]:
+        """The minutes at which tier-1 alerts open, by condition."""
+        kept = self._run(series)
+        return [kept.alerts(slot) for slot in range(len(series))]
+
+    def _run(self, series: Sequence[Series]) -> "_Kept":
         model, grid = self._model(), Grid(series)
         model.extend(len(series))
         kept = _Kept((len(series), grid.minutes))
@@ -53,7 +62,7 @@ class Engine:
             kept.take(judged, slots, row)
             with np.errstate(invalid="ignore"):
                 beyond[slots] = judged.combined >= 1.0
-        return [kept.judgement(slot, one.minutes) for slot, one in enumerate(series)]
+        return kept
 
 
 class _Kept:
@@ -62,8 +71,8 @@ class _Kept:
     def __init__(self, shape: tuple[int, int]) -> None:
         self._scores = np.full((len(_SIDES), *shape), np.nan, dtype=np.float32)
         self._lines = np.full((len(_SIDES), _TIERS, *shape), np.inf, dtype=np.float32)
-        self._opened = np.full((shape[0], len(_OTHERS), _TIERS), -REFRACTORY_MIN, dtype=np.int64)
-        self._alarms: list[tuple[int, int, int]] = []
+        self._opened = np.full((shape[0], CHANNEL_COUNT, _TIERS), -REFRACTORY_MIN, dtype=np.int64)
+        self._alarms: dict[int, list[tuple[int, int, int]]] = {}
 
     def take(self, judged: Judged, slots: Ints, row: int) -> None:
         for side, code in enumerate(_SIDES):
@@ -71,11 +80,12 @@ class _Kept:
             for tier in range(_TIERS):
                 self._lines[side, tier, slots, row] = judged.threshold[:, code, tier]
         with np.errstate(invalid="ignore"):
-            reached = judged.score[:, _OTHERS, None] >= judged.threshold[:, _OTHERS]
+            reached = judged.score[:, :, None] >= judged.threshold
         opens = reached & (row - self._opened[slots] >= REFRACTORY_MIN)
         if opens.any():
             self._opened[slots] = np.where(opens, row, self._opened[slots])
-            self._alarms += [(int(slots[place]), int(tier), row) for place, _, tier in np.argwhere(opens)]
+            for place, code, tier in np.argwhere(opens):
+                self._alarms.setdefault(int(slots[place]), []).append((int(code), int(tier), row))
 
     def judgement(self, slot: int, minutes: int) -> Judgement:
         high, low = self._scores[:, slot, :minutes].astype(np.float64)
@@ -83,8 +93,15 @@ class _Kept:
         return Judgement(
             scores=Sided(high=high, low=low),
             thresholds={rate: Sided(high=lines[0, tier], low=lines[1, tier]) for tier, rate in enumerate(TIER_RATES)},
-            others={
-                rate: np.array([row for whose, of, row in self._alarms if (whose, of) == (slot, tier)], dtype=np.int64)
-                for tier, rate in enumerate(TIER_RATES)
-            },
+            others={rate: self._rows(slot, tier, _OTHERS) for tier, rate in enumerate(TIER_RATES)},
         )
+
+    def alerts(self, slot: int) -> dict[str, Ints]:
+        return {
+            condition: self._rows(slot, 0, [code for code, of in enumerate(_CONDITIONS) if of == condition])
+            for condition in dict.fromkeys(_CONDITIONS)
+        }
+
+    def _rows(self, slot: int, tier: int, codes: Sequence[int]) -> Ints:
+        rows = [row for code, of, row in self._alarms.get(slot, ()) if of == tier and code in codes]
+        return np.array(rows, dtype=np.int64)

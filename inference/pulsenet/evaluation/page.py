@@ -1,0 +1,181 @@
+"""The page of a report: every figure comes from it, and the log of runs grows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from inference.pulsenet.evaluation.injection import GRID
+
+_PLUS_40: Final = "rest_+40bpm_20min"
+_PLUS_25: Final = "rest_+25bpm_30min"
+_RATES: Final = ("1", "0.1", "0.01")
+RUNS: Final = "## Runs"
+_HEAD: Final = """# PulseNet: what it is worth
+
+Written by `pulsera evaluate pulsenet --json REPORT --page THIS` from a report that
+`pulsera evaluate pulsenet --fitbit FILE --stress-predict DIR --json REPORT` made; nobody types figures here.
+Not a medical device.
+
+## How it was measured
+
+Events are added to real heart rates of wearers whom no model, weight or threshold has seen ("semi"); false alarms are
+counted on the same wearers' untouched days ("real"). Each wearer's first seven worn days are the own past; everything
+is judged from the eighth on. Places are drawn with the seed, the same for every detector: at rest, awake, after at
+least 15 step-free minutes; asleep; in light activity; 2-minute ramps, never two within 3 h in one copy of a recording.
+An event is found by an alarm that opens between its start and 5 min after its end. After an alarm the same side is
+silent for 180 min. Thresholds promise a rate of false alarms a wearer-day: of the population (made people and
+Stress-Predict S01 to S20; split conformal on daily maxima), half shrunk to the own past. The model brings its own
+thresholds, which it calibrates in the same way; each of its alerts counts, whatever it is about. Nothing is read off
+test days. Repeated values are masked (runs from the fourth equal minute on); Fitbit's `intensity` is never read.
+AUC-PR and VUS-PR count event minutes against untouched minutes, weighted to one event a wearer-day. Intervals of
+recall: bootstrap of paired wearer-days; of rates: exact Poisson.
+
+"""
+_LIMITS: Final = """## Limits
+
+- Few wearers and few days: 0.1 alarms a wearer-day is judged by its Poisson interval, 0.01 is only shown.
+- Recordings hold heart rate and steps alone. What several vitals are worth together rests on made people.
+- The 8 h and two-night rules rest on the one wearer with nights, and on made people.
+- Injected events are shifts of the rate; illness also changes its variability and course.
+- Step-free exercise looks like an event, and is counted as a false alarm.
+- Slow detectors (isolation forest, half-space trees, matrix profile, autoencoder) are calibrated on fewer made people
+  and asked for fewer events.
+
+"""
+
+
+def written(report: Mapping[str, Any], *, before: str = "") -> str:
+    """The page of a report; the log of the page that was there before goes on."""
+    parts = [_HEAD, _bars(report), _detectors(report), _promises(report), _worth(report), _grid(report)]
+    return "".join([*parts, _faults(report), _LIMITS, _runs(report, before)])
+
+
+def _bars(report: Mapping[str, Any]) -> str:
+    row = report["detectors"].get(report["model"])
+    if row is None:
+        return ""
+    lines = []
+    for name, bar, aim in ((_PLUS_40, 0.88, 0.92), (_PLUS_25, 0.70, 0.85)):
+        told = row["scenarios"].get(name)
+        if told:
+            low, high = told["ci95"]["0.1"]
+            own = ", ".join(f"{who} {share:.2f}" for who, share in told["by_wearer"].items())
+            found = f"{told['recall']['0.1']:.2f} [{low:.2f}, {high:.2f}]"
+            lines.append((name, found, f"{bar:.2f} ({aim:.2f})", _number(told["delay_min"], "g"), told["events"], own))
+    columns = ("at 0.1 promised", "recall", "must (aim)", "median delay, min", "events", "by wearer")
+    rate = report["rate"]
+    low, high = rate["ratio_ci95"]
+    sentence = (
+        f"False alarms on untouched days: {rate['alarms']} in {rate['wearer_days']} wearer-days, "
+        f"{rate['realised']:.3f} a wearer-day where {rate['promised']:g} are promised "
+        f"(realised / promised, exact 95 % interval: {low:.2f} to {high:.2f}). "
+        f"{report['us_per_step']:g} microseconds a step, the whole engine.\n\n"
+    )
+    return f"## {report['model']}\n\n{_table(columns, lines)}\n{sentence}{_paired(report)}"
+
+
+def _paired(report: Mapping[str, Any]) -> str:
+    lines = [
+        (scenario, name, f"{one['recall_difference']:+.3f}", f"{one['ci95'][0]:+.3f} to {one['ci95'][1]:+.3f}")
+        for scenario, rows in report["paired"].items()
+        for name, one in rows.items()
+    ]
+    if not lines:
+        return ""
+    columns = ("scenario", "recall less that of", "difference", "95 %, paired days")
+    return f"{_table(columns, lines)}\n"
+
+
+def _detectors(report: Mapping[str, Any]) -> str:
+    lines = []
+    for name, row in report["detectors"].items():
+        if "absent" in row:
+            lines.append((name, row["absent"], "", "", "", "", "", ""))
+            continue
+        scenarios = row["scenarios"]
+        recalls = [
+            "/".join(f"{scenarios[one]['recall'][rate]:.2f}" for rate in _RATES) if one in scenarios else "-"
+            for one in (_PLUS_40, _PLUS_25)
+        ]
+        delay = scenarios.get(_PLUS_40, {}).get("delay_min")
+        rate = row["rules"][row["thresholds"]]["0.1"]
+        realised = f"{rate['alarms']}/{rate['wearer_days']}"
+        figures = (f"{row['auc_pr']:.2f}", f"{row['vus_pr']:.2f}", *recalls, _number(delay, "g"), realised)
+        lines.append((name, *figures, f"{row['us_per_step']:g}"))
+    columns = ("detector (semi)", "AUC-PR", "VUS-PR", "+40/20 at 1/.1/.01", "+25/30 at 1/.1/.01",
+               "delay +40/20", "alarms/days at .1", "us a step")  # fmt: skip
+    return f"## Every detector by the same protocol\n\n{_table(columns, lines)}\n"
+
+
+def _promises(report: Mapping[str, Any]) -> str:
+    lines = []
+    for name, row in report["detectors"].items():
+        for rule, rates in row.get("rules", {}).items():
+            one = rates["0.1"]
+            if name == report["model"] or rule == row["thresholds"]:
+                own = ", ".join(f"{who} {it['alarms']}/{it['wearer_days']}" for who, it in one["wearers"].items())
+                low, high = one.get("ratio_ci95", (float("nan"), float("nan")))
+                lines.append((name, rule, f"{one['alarms']}/{one['wearer_days']}", f"{low:.2f} to {high:.2f}", own))
+    columns = ("detector (real)", "thresholds", "alarms/days at .1", "realised / promised, 95 %", "by wearer")
+    return f"## Promised and realised\n\n{_table(columns, lines)}\n"
+
+
+def _worth(report: Mapping[str, Any]) -> str:
+    row = report["detectors"].get(report["model"])
+    lines = []
+    for name, other in report["detectors"].items():
+        if row is None or not (name.endswith(" off") or name == report["model"]) or "scenarios" not in other:
+            continue
+        recalls = [f"{other['scenarios'][one]['recall']['0.1']:.2f}" for one in (_PLUS_40, _PLUS_25)
+                   if one in other["scenarios"]]  # fmt: skip
+        rate = other["rules"][other["thresholds"]]["0.1"]
+        lines.append((name, *recalls, f"{rate['alarms']}/{rate['wearer_days']}", f"{other['auc_pr']:.2f}"))
+    columns = ("without", "+40/20", "+25/30", "alarms/days at .1", "AUC-PR")
+    return f"## What its parts are worth\n\n{_table(columns, lines)}\n" if lines else ""
+
+
+def _grid(report: Mapping[str, Any]) -> str:
+    row = report["detectors"].get(report["model"])
+    if row is None:
+        return ""
+    durations = sorted({one.minutes for one in GRID})
+    lines = []
+    for context in dict.fromkeys(one.context for one in GRID):
+        for delta in dict.fromkeys(one.delta_bpm for one in GRID):
+            cells = []
+            for minutes in durations:
+                told = row["scenarios"].get(f"{context}_{delta:+d}bpm_{minutes}min")
+                cells.append(f"{told['recall']['0.1']:.2f} ({told['events']})" if told else "no place")
+            lines.append((f"{context} {delta:+d} bpm", *cells))
+    columns = ("recall at .1 (events)", *(f"{minutes} min" for minutes in durations))
+    return f"## What is detectable\n\n{_table(columns, lines)}\n"
+
+
+def _faults(report: Mapping[str, Any]) -> str:
+    if "faults" not in report:
+        return ""
+    lines = [
+        (name, model, "must" if one["must_alarm"] else "must not", one["events"],
+         one["found"] if one["must_alarm"] else "-", one["alerts"])
+        for model, rows in report["faults"].items()
+        for name, one in rows.items()
+    ]  # fmt: skip
+    columns = ("fault (simulated)", "model", "alarm", "put in", "found", "alerts during it")
+    return f"## Faults and decoys, in made people\n\n{_table(columns, lines)}\n"
+
+
+def _runs(report: Mapping[str, Any], before: str) -> str:
+    kept = [line for line in before.partition(RUNS)[2].splitlines() if line.startswith("| 2")]
+    wearers = " ".join(report["wearers"])
+    line = f"| {report['date']} | {report['model']} | {report['seed']} | {wearers} | {len(report['detectors'])} |"
+    lines = [*kept, *([] if line in kept else [line])]
+    head = "| date | model | seed | wearers | detectors |\n|---|---|---|---|---|\n"
+    return f"{RUNS}\n\nEvery run that this page was written from.\n\n{head}" + "\n".join(lines) + "\n"
+
+
+def _table(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    rows = [columns, ["---"] * len(columns), *lines]
+    return "".join("| " + " | ".join(str(cell) for cell in row) + " |\n" for row in rows)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
