@@ -120,7 +120,7 @@ def vitals(people: People, drives: Drives, answer: Answer) -> Truth:
     """Return the vital signs of people in this state.
 
     Heart rate falls in sleep (about 6 bpm here) and swings by the hour of the day. RMSSD falls with the heart rate, by
-    1.2 to 3 % a bpm (Stress-Predict S01 to S20: median 1.6 % within a person), and rises in sleep. Breathing rises
+    1.2 to 3 % a bpm (the order seen within people of Stress-Predict), and rises in sleep. Breathing rises
     with work. Wrist skin warms by 1 to 2.5 Cel in sleep (Sarabia et al., Physiol Behav 2008), core temperature is
     lowest about two hours before waking and rises with work. What is not named is chosen.
     """
