@@ -16,6 +16,7 @@ def _group() -> None:
 
 @train.command("pulsenet")
 def pulsenet(
+    *,
     people: Annotated[int, typer.Option(help="Made people to learn from.", min=2)] = 240,
     days: Annotated[float, typer.Option(help="Days of each.", min=0.1)] = 4.0,
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn.", min=0)] = 5,
@@ -26,6 +27,9 @@ def pulsenet(
     welltory: Annotated[
         Path | None, typer.Option(help="Folder of the Welltory recordings, to check the priors against.")
     ] = None,
+    thresholds_only: Annotated[
+        bool, typer.Option("--thresholds-only", help="Keep the weights that are there; set their thresholds anew.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Where to write. Default: the weights that this checkout runs with.")
     ] = None,
@@ -34,6 +38,7 @@ def pulsenet(
 
     Example: pulsera train pulsenet --people 240 --days 4 --seed 5 --stress-predict DIR --welltory DIR --out weights
     """
+    from inference.pulsenet.training.pipeline import recalibrate
     from inference.pulsenet.training.pipeline import train as run
     from inference.pulsenet.training.plan import Plan
     from inference.pulsenet.weights.loading import FOLDER
@@ -45,5 +50,6 @@ def pulsenet(
     folder = FOLDER if out is None else out
     typer.echo(f"seed {seed}; writing to {folder}", err=True)
     with Stages() as stages:
-        run(plan, folder, today=datetime.now(UTC).date(), stage=stages.begin)
+        work = recalibrate if thresholds_only else run
+        work(plan, folder, today=datetime.now(UTC).date(), stage=stages.begin)
     typer.echo((folder / "card.md").read_text())

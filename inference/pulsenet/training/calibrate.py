@@ -40,7 +40,7 @@ def calibrate(predictor: Predictor, recordings: Sequence[Series], *, told: Tella
     grid = Grid(recordings)
     model = PulseNet(predictor, Calibration(_anything(), adapt=False, own=False))
     model.extend(len(recordings))
-    days = _Days(recordings)
+    days = Maxima(recordings)
     for row in range(grid.minutes):
         slots = np.flatnonzero(grid.known[row])
         if len(slots):
@@ -84,7 +84,7 @@ def _anything() -> Population:
     return Population.of(np.full((2, CHANNEL_COUNT), np.nan), flag=1.0, source="none yet")
 
 
-class _Days:
+class Maxima:
     """The largest scores of each person's local days."""
 
     def __init__(self, recordings: Sequence[Series]) -> None:

@@ -47,8 +47,9 @@ Mean negative log likelihood of a minute's value as served (lower is better), wi
 that of update {best} of {last}, the best on the people who decide when to stop."""
 
 _THRESHOLDS: Final = """\
-Conformal on the daily maxima of {people} made people nobody learned from over {days:g} days (seed {seed}); then on
-{kept} others (seed {kept_seed}), shrunk and adapted as in service. Promised: 0.1 alerts a wearer-day."""
+Of {today}. Conformal on the daily maxima of {people} made people nobody learned from over {days:g} days (seed {seed}),
+{wearer_days} wearer-days; then on {kept} others over {kept_days:g} days (seed {kept_seed}), where they follow each
+wearer as in service. Promised: 0.1 alerts a wearer-day."""
 
 _INPUTS: Final = """\
 Context (35), all of this minute or before, in this order: ln(1 + steps); its exponential averages over 1, 3, 10, 30 and
@@ -87,6 +88,8 @@ class Report:
         made: Loss by half and vital on made people nobody learned from, by model, shape (2, VITAL_COUNT).
         real: The same on recorded people nobody learned from; empty without.
         kept: How the thresholds did on people that did not set them.
+        wearer_days: How many whole days set them.
+        trained: When the weights were made; `calibrated` when the thresholds were.
     """
 
     plan: Plan
@@ -96,18 +99,21 @@ class Report:
     made: dict[Kind, Floats]
     real: dict[Kind, Floats]
     kept: dict[Kind, Kept]
+    wearer_days: int
+    trained: date
+    calibrated: date
 
 
-def card(report: Report, out: Path, *, today: date) -> str:
+def card(report: Report, out: Path) -> str:
     """Return the card of the weights in a folder."""
     plan = report.plan
     sizes = [f"| `{name}` | {(out / name).stat().st_size:,} |" for name in _files()]
-    asked = f"--people {plan.people} --days {plan.days:g} --seed {plan.seed}"
+    asked = f"--people {plan.people} --days {plan.days:g} --seed {plan.seed} --updates {plan.updates}"
     asked += " --stress-predict DIR" if plan.stress_predict else ""
     asked += " --welltory DIR" if plan.welltory else ""
     parts = [
         f"# {NAMES['network']} and {NAMES['ridge']}",
-        _MADE.format(today=today.isoformat(), asked=asked),
+        _MADE.format(today=report.trained.isoformat(), asked=asked),
         f"{_WHAT}\n\n{_INPUTS.format(vitals=', '.join(VITAL_NAMES))}",
         "## Files\n\n| file | bytes |\n|---|---|\n" + "\n".join(sizes),
         f"## Data\n\n{_data(report)}",
@@ -156,8 +162,9 @@ def _cells(losses: Floats) -> str:
 def _thresholds(report: Report) -> str:
     plan = report.plan
     told = _THRESHOLDS.format(
-        people=plan.calibrated, days=plan.calibrated_days, seed=plan.seed + 3, kept=plan.kept, kept_seed=plan.seed + 4
-    )
+        today=report.calibrated.isoformat(), people=plan.calibrated, days=plan.calibrated_days, seed=plan.seed + 3,
+        wearer_days=report.wearer_days, kept=plan.kept, kept_days=plan.kept_days, kept_seed=plan.seed + 4,
+    )  # fmt: skip
     lines = [
         told,
         "",

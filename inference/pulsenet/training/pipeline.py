@@ -26,10 +26,11 @@ from schemas.errors import SetupError
 Stage = Callable[[str], Tellable]
 """Begins a stage of the work and returns who is told how far it is."""
 
+_ASKED: Final = ("people", "days", "updates", "seed")
 _KINDS: Final[tuple[Kind, ...]] = ("ridge", "network")
 
 
-def train(plan: Plan, out: Path, *, today: date, stage: Stage) -> Report:
+def train(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
     """Write weights, calibrations, card and manifest into a folder; the same plan writes the same weights.
 
     Raises:
@@ -40,22 +41,44 @@ def train(plan: Plan, out: Path, *, today: date, stage: Stage) -> Report:
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     learners = Learners.of(plan.stress_predict)
-    updates = _weights(plan, learners, out, stage)
-    _manifest(plan, out, today)
+    best, last = _weights(plan, learners, out, stage)
+    asked = {name: getattr(plan, name) for name in _ASKED}
+    trained = {"trained": today.isoformat(), **asked, "best_update": best, "last_update": last}
+    _manifest(out, trained)
+    _thresholds(plan, learners, out, trained, today, stage)
+
+
+def recalibrate(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
+    """Set the thresholds of the weights in a folder anew, after a change of the engine, and write the card again.
+
+    What was learned from is as the manifest says; of `plan` the folders of recordings and the lengths are used.
+
+    Raises:
+        ContractError: The folder holds no weights.
+        RecordingError: A folder of recordings is none.
+    """
+    trained = loading.manifest(out)["trained"]
+    plan = replace(plan, **{name: trained[name] for name in _ASKED})
+    _thresholds(plan, Learners.of(plan.stress_predict), out, trained, today, stage)
+
+
+def _thresholds(plan: Plan, learners: Learners, out: Path, trained: dict[str, Any], today: date, stage: Stage) -> None:
     kept = {kind: _calibrated(plan, kind, out, stage) for kind in _KINDS}
-    _manifest(plan, out, today)
+    _manifest(out, trained)
     report = Report(
         plan=plan,
         learners=learners.told(),
         resting=None if plan.welltory is None else resting(plan.welltory),
-        updates=updates,
+        updates=(trained["best_update"], trained["last_update"]),
         made=_tested(out, _made(plan, 2, stage("made people, to test"))),
         real=_tested(out, _real(learners.test)),
         kept=kept,
+        wearer_days=loading.population("network", folder=out).wearer_days,
+        trained=date.fromisoformat(trained["trained"]),
+        calibrated=today,
     )
-    (out / CARD).write_text(card(report, out, today=today))
-    _manifest(plan, out, today)
-    return report
+    (out / CARD).write_text(card(report, out))
+    _manifest(out, trained)
 
 
 def _require_torch() -> None:
@@ -107,7 +130,7 @@ def _calibrated(plan: Plan, kind: Kind, out: Path, stage: Stage) -> Kept:
     maxima = calibrate(predictor, people, told=stage(f"{kind}: thresholds"))
     source = f"{told_of(people)}, made, none of them learned from, seed {plan.seed + 3}; {predictor.name}"
     first = Population.of(maxima, flag=1.0, source=source)
-    others = made_people(plan.kept, plan.calibrated_days, seed=plan.seed + 4)
+    others = made_people(plan.kept, plan.kept_days, seed=plan.seed + 4)
     kept = keep(predictor, first, others, told=stage(f"{kind}: thresholds on others"))
     replace(first, flag=kept.flag).write(out / calibration_file(kind))
     return kept
@@ -119,9 +142,9 @@ def _tested(out: Path, rows: Rows | None) -> dict[Kind, Floats]:
     return {kind: losses_of(loading.predictor(kind, folder=out), rows) for kind in _KINDS}
 
 
-def _manifest(plan: Plan, out: Path, today: date) -> None:
-    """Tell the digest of every file that is there."""
+def _manifest(out: Path, trained: dict[str, Any]) -> None:
+    """Tell how the weights were made, and the digest of every file that is there."""
     names = [*FILES.values(), *(calibration_file(kind) for kind in _KINDS), CARD]
     files = {name: digest(out / name) for name in names if (out / name).exists()}
-    told = {"made": today.isoformat(), "seed": plan.seed, "names": NAMES, "files": files}
+    told = {"trained": trained, "names": NAMES, "files": files}
     (out / MANIFEST).write_text(json.dumps(told, indent=1) + "\n")

@@ -6,7 +6,7 @@ from typing import Final
 
 _CHECKED: Final = 0.15
 """Beside the people learned from, so large a share decides when to stop, and as many test."""
-_CALIBRATED: Final = 0.7
+_CALIBRATED: Final = 1.25
 _KEPT: Final = 0.35
 _LEAST: Final = 2
 
@@ -20,6 +20,7 @@ class Plan:
         updates: Most updates of the network.
         seed: Decides everything that is drawn.
         calibrated_days: Length of the recordings that set the thresholds.
+        kept_days: Length of those on which they are tried: a wearer's own thresholds are there from the eighth day on.
         stress_predict: Folder of Stress-Predict, None to learn from made people alone.
         welltory: Folder of Welltory, None to leave the priors unchecked.
     """
@@ -28,7 +29,8 @@ class Plan:
     days: float
     updates: int
     seed: int
-    calibrated_days: float = 14.0
+    calibrated_days: float = 9.0
+    kept_days: float = 14.0
     stress_predict: Path | None = None
     welltory: Path | None = None
 

@@ -5,7 +5,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -77,10 +77,23 @@ def digest(path: Path) -> str:
         raise ContractError(f"The weights {path} cannot be read: {error.strerror}. {NEXT_STEP}") from error
 
 
+def manifest(folder: Path = FOLDER) -> dict[str, Any]:
+    """Return what the manifest tells: `trained`, `names`, `files`.
+
+    Raises:
+        ContractError: There is none.
+    """
+    try:
+        told: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise ContractError(f"{folder / MANIFEST} cannot be read: {type(error).__name__}. {NEXT_STEP}") from error
+    return told
+
+
 def _checked(folder: Path, name: str) -> Path:
     try:
-        told = json.loads((folder / MANIFEST).read_text())["files"][name]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        told = manifest(folder)["files"][name]
+    except (KeyError, TypeError) as error:
         raise ContractError(f"{folder / MANIFEST} does not tell of {name}. {NEXT_STEP}") from error
     path = folder / name
     if digest(path) != told:
