@@ -7,9 +7,11 @@ import pytest
 from stream_processors.families import vitals
 from stream_processors.families.vitals import VitalsFamily
 from stream_processors.ports import PartitionState
+from tests.made_model import detector
 from tests.vitals_frames import T0_MS, Log, reading, wearer_id
 
 FAMILY = VitalsFamily()
+FAMILIES = pytest.mark.parametrize("family", [FAMILY, VitalsFamily(detector)], ids=["resting rate", "model"])
 GONE, STAY, NEW = range(6), range(6, 10), range(10, 24)
 SILENT_S = 700
 """Longer than `FORGET_MS` is in these tests."""
@@ -22,7 +24,8 @@ def story(log: Log, *, seconds: range) -> Log:
         late = second >= 60 + SILENT_S
         people = [*GONE, *STAY] if second < 60 else [*STAY, *NEW] if late else [*STAY]
         at, rate = T0_MS + second * 1_000, 190.0 if late else 60.0
-        rows = [reading(at, wearer=one, heart_rate=rate + (one + second // 2) % 5, motion=0.01) for one in people]
+        given: dict[str, Any] = {"motion": 0.01, "ibi": [60_000 / rate + second % 20] * 2}
+        rows = [reading(at, wearer=one, heart_rate=rate + (one + second // 2) % 5, **given) for one in people]
         log.append(at + 50, rows)
     return log
 
@@ -60,11 +63,14 @@ def test_who_was_not_heard_for_long_is_forgotten() -> None:
     assert "no longer waited for" in ended[0].reason
 
 
-def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+@FAMILIES
+def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(
+    monkeypatch: pytest.MonkeyPatch, family: VitalsFamily
+) -> None:
     """Scores and episodes of those who stay are the same, whether others were forgotten or not."""
-    whole = story(Log(FAMILY.open(0, None)), seconds=range(0, END_S, 2))
+    whole = story(Log(family.open(0, None)), seconds=range(0, END_S, 2))
     hasten(monkeypatch)
-    less = story(Log(FAMILY.open(0, None)), seconds=range(0, END_S, 2))
+    less = story(Log(family.open(0, None)), seconds=range(0, END_S, 2))
     assert len(known(less.state)) < len(known(whole.state))
     assert rows_of(less, range(6, 24)) == rows_of(whole, range(6, 24))
     ids = {wearer_id(one) for one in [*STAY, *NEW]}
@@ -74,12 +80,13 @@ def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("early")
+@FAMILIES
 @pytest.mark.parametrize("cut", [400, END_S - 100])
-def test_a_restart_forgets_at_the_same_record(cut: int) -> None:
+def test_a_restart_forgets_at_the_same_record(cut: int, family: VitalsFamily) -> None:
     """A state that is saved before or after somebody was forgotten goes on to the same bytes."""
-    whole = story(Log(FAMILY.open(0, None)), seconds=range(0, END_S, 2))
-    before = story(Log(FAMILY.open(0, None)), seconds=range(0, cut, 2))
-    after = story(Log(FAMILY.open(0, before.state.snapshot())), seconds=range(cut, END_S, 2))
+    whole = story(Log(family.open(0, None)), seconds=range(0, END_S, 2))
+    before = story(Log(family.open(0, None)), seconds=range(0, cut, 2))
+    after = story(Log(family.open(0, before.state.snapshot())), seconds=range(cut, END_S, 2))
     assert after.state.snapshot() == whole.state.snapshot()
     assert [*before.emissions, *after.emissions] == whole.emissions
 
