@@ -151,13 +151,18 @@ class Beats:
         return told
 
     def fill(self, bins: Bins) -> Bins:
-        """Return a wave of closed bins with the RMSSD that is due, unless the wearer's device tells one of its own."""
+        """Return a wave of closed bins with the RMSSD that is due, unless the wearer's device tells one of its own.
+
+        It stands only where beats came within the last minute: as a value that changes it says that the sensor lives,
+        and a window that merely runs empty says nothing of the kind.
+        """
         own = ~np.isnan(bins.values[:, _HRV_RMSSD])
         self.table["own_ms"][bins.wearer[own]] = bins.end_ms[own]
         if not self._heard:
             return bins
         told = self.fold(bins.wearer, bins.end_ms)
         ours = (told.reason == GIVEN) & (bins.end_ms - self.table["own_ms"][bins.wearer] > OWN_MS)
+        ours &= bins.start_ms - self.table["last_ms"][bins.wearer] <= MINUTE_MS
         if not ours.any():
             return bins
         values = bins.values.copy()
@@ -178,9 +183,8 @@ class Beats:
         rows = np.flatnonzero(due)
         if not len(rows):
             return told
-        whose, minute = wearer[rows], minute[rows, None]
-        minutes = table["minutes"][whose]
-        inside = (minutes >= minute - WINDOW_MIN) & (minutes < minute)
+        whose = wearer[rows]
+        inside = table["minutes"][whose] >= minute[rows, None] - WINDOW_MIN
         beats, pairs, covered_us, squares = (
             np.where(inside, table[name][whose], 0).sum(axis=1)
             for name in ("beats", "pairs", "covered_us", "squares_us2")

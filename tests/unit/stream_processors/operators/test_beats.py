@@ -95,9 +95,9 @@ def test_after_a_silence_of_minutes_nothing_is_told() -> None:
     beats = fresh()
     beats.take(lists(told_by_seconds(alternating(5))))
     list(close(beats, 5 * 60_000))
-    beats.take(lists([(20 * 60_000, [800.0])]))
-    (told,) = close(beats, 20 * 60_000 + BIN_MS, since_ms=20 * 60_000)
-    assert told[0] == 20
+    beats.take(lists([(10 * 60_000, [800.0])]))
+    (told,) = close(beats, 10 * 60_000 + BIN_MS, since_ms=10 * 60_000)
+    assert told[0] == 10
     assert np.isnan(told[1])
     assert told[2] == NO_BEATS
 
@@ -113,6 +113,16 @@ def test_it_is_what_the_measures_give_for_the_whole_recording() -> None:
     told = {minute: value for minute, value, _ in close(beats, last * 60_000 + BIN_MS)}
     whole = five_minutes(judge(intervals.astype(np.float32)), ends_s, 60.0 * np.arange(1, last + 1, dtype=np.float64))
     np.testing.assert_allclose([told[minute] for minute in range(2, last + 1)], whole.rmssd_ms[1:], rtol=1e-9)
+
+
+@pytest.mark.parametrize("slowed", [0.5, 1.8])
+def test_a_wearers_first_beats_are_judged_by_one_another(slowed: float) -> None:
+    """A fast or slow heart is believed from its first beat on: of n beats in a minute n - 1 differences count."""
+    beats = fresh()
+    intervals = alternating(2) * slowed
+    beats.take(lists(told_by_seconds(intervals)))
+    list(close(beats, 60_000))
+    assert beats.table["pairs"][0].sum() == (np.cumsum(intervals) <= 60_000).sum() - 1
 
 
 def test_a_hole_between_readings_makes_no_difference() -> None:
@@ -195,6 +205,19 @@ def test_a_device_with_rmssd_of_its_own_gets_none_of_ours() -> None:
     assert known == {24: pytest.approx(20.0), 36: pytest.approx(20.0), 48: pytest.approx(20.0), 50: 33.0}
     (after,) = [beats.fill(bins(4 + 50 + 24 * 720 + more)).values[0, RMSSD] for more in (1,)]
     assert np.isnan(after)  # a day later there are no beats
+
+
+def test_a_window_that_runs_empty_fills_nothing() -> None:
+    """After the last beat no value changes any more than a minute later, though the window still holds enough."""
+    beats = fresh()
+    beats.take(lists(told_by_seconds(alternating(4))))
+    filled = []
+    for number in range(8 * 12):
+        closed = bins(number + 4)
+        beats.gather(closed.wearer, closed.end_ms)
+        if not np.isnan(beats.fill(closed).values[0, RMSSD]):
+            filled.append(number // 12)
+    assert filled == [2, 3, 4]
 
 
 def test_bins_without_any_beats_are_given_back_untouched() -> None:
