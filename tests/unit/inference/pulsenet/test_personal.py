@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from inference.pulsenet.activity import ASLEEP, MOVING, RESTING, SETTLING, STATES, Active
+from inference.pulsenet.activity import ASLEEP, MOVING, REST_MIN, RESTING, SETTLING, STATES, Active
 from inference.pulsenet.personal import (
     DRIFT_MOST,
     PRIOR_CENTRE,
     PRIOR_SPREAD,
-    REST_MIN,
     UNIT,
     Personal,
     scaled,
