@@ -14,7 +14,8 @@ from inference.slots import Floats
 PAD_ROWS: Final = 512
 """A model always runs on so many rows, so that no row's answer depends on how many came with it."""
 _ROUND: Final = 1_000.0
-_LOG_LEAST, _LOG_MOST = -1.3, 1.3
+_LOG_MOST: Final = 1.3
+_SCALES: Final = exponential(np.arange(-_LOG_MOST * _ROUND, _LOG_MOST * _ROUND + 1) / _ROUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,10 @@ def rounded(values: Floats) -> Floats:
 
 
 def scale_of(logs: Floats) -> Floats:
-    """Return scales from their logarithms, between e ** -1.3 and e ** 1.3 units."""
-    return exponential(np.clip(logs, _LOG_LEAST, _LOG_MOST))
+    """Return scales from their logarithms to the thousandth, between e ** -1.3 and e ** 1.3 units."""
+    place = np.rint(np.clip(logs, -_LOG_MOST, _LOG_MOST) * _ROUND).astype(np.int64)
+    scales: Floats = _SCALES[place + len(_SCALES) // 2]
+    return scales
 
 
 class Ridge:

@@ -171,3 +171,23 @@ def idle(
         json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n")
     if found.kib_each > BOUND_KIB or found.closed:
         raise typer.Exit(code=1)
+
+
+@bench.command("network")
+def network(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Time the anomaly model's network on one core beside a matrix product of the same work.
+
+    Exits 1 when even the fastest call reaches less than 500,000 wearer-steps a second.
+
+    Example: OMP_NUM_THREADS=1 pulsera bench network --json figures.json
+    """
+    from infra.bench.network import BOUND_PER_S, measure, show, write
+
+    figures = measure()
+    show(figures)
+    if json_file is not None:
+        write(figures, json_file)
+    if figures["network"].best_per_s < BOUND_PER_S:
+        raise typer.Exit(code=1)

@@ -16,11 +16,11 @@ from inference.pulsenet.training.network import TwoNets, losses
 from inference.pulsenet.training.rows import Rows, Tellable
 from inference.slots import Floats, Ints
 
-SEQUENCE_MIN: Final = 360
+SEQUENCE_MIN: Final = 240
 _BURN_IN_MIN: Final = 20
 """The first minutes of a sequence that begins in the middle of a recording train nothing: the state is not yet real."""
-_BATCH: Final = 64
-_REAL: Final = 8
+_BATCH: Final = 96
+_REAL: Final = 12
 """So many sequences of a batch are of the recordings."""
 _RATE: Final = 4e-3
 _CLIP: Final = 1.0

@@ -7,7 +7,7 @@ from typing import Final
 _CHECKED: Final = 0.15
 """Beside the people learned from, so large a share decides when to stop, and as many test."""
 _CALIBRATED: Final = 1.25
-_KEPT: Final = 0.35
+_KEPT: Final = 0.3
 _LEAST: Final = 2
 
 
@@ -29,8 +29,8 @@ class Plan:
     days: float
     updates: int
     seed: int
-    calibrated_days: float = 9.0
-    kept_days: float = 14.0
+    calibrated_days: float = 8.0
+    kept_days: float = 12.0
     stress_predict: Path | None = None
     welltory: Path | None = None
 
