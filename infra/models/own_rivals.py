@@ -23,7 +23,7 @@ _BINS: Final = _MINUTE_MS // BIN_MS
 
 
 class FirstDetector:
-    """The resting rate as it runs in the family, each minute told as twelve equal bins; thresholds as for its rivals."""
+    """The resting rate as it runs in the family, a minute told as twelve equal bins; thresholds as for its rivals."""
 
     name = RestingRate.name
 

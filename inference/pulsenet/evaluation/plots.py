@@ -53,7 +53,7 @@ def reliability(report: Mapping[str, Any], path: Path) -> None:
         y = np.array([one["alarms"] for one in rates]) / days
         bounds = np.array([one["ratio_ci95"] for one in rates]) * np.array([[one["promised"]] for one in rates])
         floor = np.maximum(y, 1e-3)
-        axis.errorbar(x, floor, yerr=[np.maximum(floor - bounds[:, 0], 0), bounds[:, 1] - floor], fmt="o", label=name)
+        axis.errorbar(x, floor, yerr=np.maximum([floor - bounds[:, 0], bounds[:, 1] - floor], 0.0), fmt="o", label=name)
     line = np.array([0.005, 2.0])
     axis.plot(line, line, color="black", linewidth=1, label="as promised")
     axis.fill_between(line, line / 1.5, line * 1.5, color="grey", alpha=0.2, label="within a factor of 1.5")

@@ -1,0 +1,54 @@
+"""Where faults go in made people."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from inference.physiology.minutes import simulate_minutes
+from inference.physiology.people import Population
+from inference.pulsenet.evaluation.days import days_of
+from inference.pulsenet.evaluation.faults import Put, put_in
+from inference.pulsenet.series import Series
+
+
+@pytest.fixture(scope="module")
+def person() -> Series:
+    """Somebody with every vital, for seventeen days."""
+    return simulate_minutes(1, 17, seed=4, population=Population(devices=(0.0, 0.0, 1.0)))[0]
+
+
+@pytest.fixture(scope="module")
+def made(person: Series) -> tuple[list[Series], list[Put]]:
+    """The copies and what is in them."""
+    return put_in([person], seed=1)
+
+
+def test_faults_lie_on_test_days_and_apart(person: Series, made: tuple[list[Series], list[Put]]) -> None:
+    """None begins in the first seven days, and in a copy none begins before the one before has ended."""
+    copies, puts = made
+    assert len(copies) == 3
+    assert min(put.onset for put in puts) >= days_of(person).test_from
+    for copy in range(3):
+        mine = sorted((put for put in puts if put.copy == copy), key=lambda put: put.onset)
+        assert all(first.end <= second.onset for first, second in pairwise(mine))
+
+
+def test_only_a_fault_s_own_minutes_are_changed(person: Series, made: tuple[list[Series], list[Put]]) -> None:
+    """Outside of all faults a copy equals the person."""
+    copies, puts = made
+    for number, copy in enumerate(copies):
+        outside = np.ones(person.minutes, dtype=np.bool_)
+        for put in puts:
+            if put.copy == number:
+                outside[put.onset : put.end] = False
+        assert np.array_equal(copy.values[outside], person.values[outside], equal_nan=True)
+        assert not np.array_equal(copy.values[~outside], person.values[~outside], equal_nan=True)
+
+
+def test_short_faults_begin_at_rest(person: Series, made: tuple[list[Series], list[Put]]) -> None:
+    """In the quarter of an hour before, at most three minutes have steps."""
+    _, puts = made
+    assert len(puts) >= 12
+    for put in puts:
+        assert (person.steps[put.onset - 15 : put.onset] > 0).sum() <= 3

@@ -1,0 +1,100 @@
+"""The page and the pictures of a report."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inference.pulsenet.evaluation import plots
+from inference.pulsenet.evaluation.example import Example
+from inference.pulsenet.evaluation.page import RUNS, written
+
+
+def _rates(alarms: int) -> dict[str, Any]:
+    wearers = {"one": {"data": "real", "promised": 0.1, "alarms": alarms, "wearer_days": 20}}
+    return {
+        rate: {
+            "data": "real",
+            "promised": float(rate),
+            "alarms": alarms,
+            "wearer_days": 20,
+            "realised": alarms / 20,
+            "ratio_ci95": [0.1, 2.0],
+            "wearers": wearers,
+        }
+        for rate in ("1", "0.1", "0.01")
+    }
+
+
+def _row(recall: float) -> dict[str, Any]:
+    scenario = {
+        "data": "semi",
+        "events": 30,
+        "recall": {"1": 1.0, "0.1": recall, "0.01": 0.1},
+        "ci95": {"0.1": [recall - 0.1, recall + 0.1]},
+        "delay_min": 6.0,
+        "by_wearer": {"one": recall},
+    }
+    return {
+        "data": "semi",
+        "thresholds": "own",
+        "auc_pr": 0.7,
+        "vus_pr": 0.6,
+        "scenarios": {"rest_+40bpm_20min": scenario, "rest_+25bpm_30min": scenario},
+        "rules": {"shr": _rates(4), "own": _rates(2)},
+        "us_per_step": 1.5,
+    }
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    """A report of one model, one ablation and one detector that could not run."""
+    return {
+        "detectors": {
+            "model": _row(0.83),
+            "level off": _row(0.51),
+            "half-space trees": {"data": "semi", "absent": "river is not installed"},
+        },
+        "rate": {"data": "real", "promised": 0.1, "alarms": 2, "wearer_days": 20, "realised": 0.1,
+                 "ratio_ci95": [0.12, 3.6]},
+        "decoys": {"exercise": 0},
+        "faults": {"model": {"exercise": {"data": "simulated", "must_alarm": False, "events": 9, "found": 0,
+                                          "alerts": 0}}},
+        "us_per_step": 1.5,
+        "model": "model",
+        "seed": 3,
+        "date": "2026-11-21",
+        "wearers": {"one": {"data": "real", "test_days": 20}},
+        "paired": {"rest_+40bpm_20min": {"ridge": {"data": "semi", "recall_difference": 0.02, "ci95": [-0.01, 0.05]}}},
+    }  # fmt: skip
+
+
+def test_the_page_holds_the_report_s_figures(report: dict[str, Any]) -> None:
+    """Recall with interval and bar, alarms over days, what is absent and why, and the decoys."""
+    page = written(report)
+    assert "| rest_+40bpm_20min | 0.83 [0.73, 0.93] | 0.88 (0.92) | 6 | 30 | one 0.83 |" in page
+    assert "2 in 20 wearer-days" in page
+    assert "river is not installed" in page
+    assert "| exercise | model | must not | 9 | - | 0 |" in page
+    assert "| level off | 0.51 | 0.51 | 2/20 | 0.70 |" in page
+
+
+def test_the_log_of_runs_grows_and_knows_a_run_again(report: dict[str, Any]) -> None:
+    """A second page from the same report has one line, one from another day two."""
+    first = written(report)
+    again = written(report, before=first)
+    later = written(report | {"date": "2026-11-22"}, before=again)
+    assert again == first
+    runs = [line for line in later.partition(RUNS)[2].splitlines() if line.startswith("| 2")]
+    assert [line.split(" | ")[0] for line in runs] == ["| 2026-11-21", "| 2026-11-22"]
+
+
+def test_pictures_are_drawn_from_a_report(report: dict[str, Any], tmp_path: Path) -> None:
+    """Three files that are PNG images."""
+    rows = np.random.default_rng(1).normal(70.0, 3.0, (60, 7))
+    plots.surface(report, tmp_path / "surface.png")
+    plots.reliability(report, tmp_path / "reliability.png")
+    plots.episode(Example(onset=20, end=40, rows=rows), tmp_path / "episode.png")
+    for name in ("surface", "reliability", "episode"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

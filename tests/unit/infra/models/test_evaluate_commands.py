@@ -1,0 +1,79 @@
+"""The command that evaluates."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from inference.pulsenet.evaluation.campaign import QUICK, Plan, report, run, tasks
+from infra.models.evaluate_commands import evaluate
+from infra.models.own_rivals import FirstDetector, own_rivals
+from schemas.errors import RecordingError
+from tests.unit.inference.pulsenet.evaluation.made import recording, restless, walker
+
+
+@pytest.fixture(scope="module")
+def minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of two people's ten days."""
+    path = tmp_path_factory.mktemp("fitbit") / "minutes.csv"
+    day = np.datetime64("2026-04-01T00:00")
+    with path.open("w") as out:
+        out.write("user,time,hr,steps\n")
+        for who in (1, 2):
+            steps, rates = walker(10, seed=who), restless(10, seed=who)
+            for minute, (step, rate) in enumerate(zip(steps, rates, strict=True)):
+                when = str(day + np.timedelta64(minute, "m")).replace("T", " ")
+                out.write(f"{who},{when}:00,{rate:.1f},{step:.0f}\n")
+    return path
+
+
+def test_a_report_has_the_promised_keys(minutes: Path, tmp_path: Path) -> None:
+    """Detectors with their figures and the kind of data, the rate, the decoys and the microseconds."""
+    out = tmp_path / "report.json"
+    asked = ["--fitbit", str(minutes), "--json", str(out), "--only", "threshold at rest", "--quick",
+             "--processes", "1", "--users", "2"]  # fmt: skip
+    result = CliRunner().invoke(evaluate, ["pulsenet", *asked])
+    assert result.exit_code == 0, result.output
+    told = json.loads(out.read_text())
+    assert {"detectors", "rate", "decoys", "us_per_step"} <= set(told)
+    assert list(told["wearers"]) == ["2"]
+    scenario = told["detectors"]["threshold at rest"]["scenarios"]["rest_+40bpm_20min"]
+    assert set(scenario["recall"]) == {"1", "0.1", "0.01"}
+    assert len(scenario["ci95"]["0.1"]) == 2
+    assert scenario["data"] == "semi"
+    assert {"delay_min", "realised_rate"} <= set(scenario)
+    assert {"auc_pr", "vus_pr"} <= set(told["detectors"]["threshold at rest"])
+
+
+def test_the_first_detector_is_a_row_like_any_other(minutes: Path) -> None:
+    """It finds sixty beats too many by the same protocol, and its scores are those of the family's operator."""
+    plan = Plan(fitbit=minutes, only=(FirstDetector.name,), size=QUICK, users=("1",))
+    names, absent = tasks(plan, own_rivals())
+    assert (names, absent) == ([FirstDetector.name], {})
+    wearer = recording(restless(2, seed=1), steps=walker(2, seed=1))
+    struck = recording(restless(2, seed=1), steps=walker(2, seed=1))
+    struck.values[2400:2430, 0] += 60.0
+    clean, raised = FirstDetector().scores([wearer, struck])
+    assert np.array_equal(clean.high[:2400], raised.high[:2400], equal_nan=True)
+    assert np.nanmax(raised.high[2400:2430]) > 3 * np.nanmax(clean.high[2400:2430])
+
+
+def test_what_is_not_there_is_said(minutes: Path) -> None:
+    """An unknown detector, an unknown wearer and a missing report are named in one sentence."""
+    with pytest.raises(RecordingError, match="no detector 'crystal ball'"):
+        tasks(Plan(fitbit=minutes, only=("crystal ball",)))
+    with pytest.raises(RecordingError, match="has no wearer 9"):
+        run("threshold at rest", Plan(fitbit=minutes, users=("9",), size=QUICK))
+    result = CliRunner().invoke(evaluate, ["pulsenet"])
+    assert isinstance(result.exception, RecordingError)
+
+
+def test_a_report_without_the_model_says_so(minutes: Path) -> None:
+    """No rate is told where the model was not asked."""
+    plan = Plan(fitbit=minutes, size=QUICK, users=("1",), only=("threshold at rest",))
+    told = report(plan, [run("threshold at rest", plan)], {})
+    assert told["rate"]["alarms"] is None
+    assert told["us_per_step"] is None
+    assert told["paired"] == {}
