@@ -1,7 +1,7 @@
 """The shapes that OpenAPI shows, and the bodies that requests are checked against."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -273,6 +273,14 @@ class _ScoreBase(BaseModel):
 ScoreShape = create_model("ScoreShape", __base__=_ScoreBase, **_SCORE_FIELDS)
 
 
+_EVIDENCE: Final = (
+    "What was observed, what was expected (expected, scale, baseline), the threshold and its unit, over how long the "
+    "deviation was averaged (time_scale_s), whether it came suddenly or gradually (kind), the context, quality and "
+    "sources, alerts a day promised_rate at most and realised_rate so far over rate_days, and the model. "
+    "Absent is unknown."
+)
+
+
 class EpisodeShape(BaseModel):
     """An episode."""
 
@@ -290,7 +298,7 @@ class EpisodeShape(BaseModel):
     ended: str | None
     end_reason: str | None
     reason: str
-    evidence: dict[str, Any]
+    evidence: dict[str, Any] = Field(description=_EVIDENCE)
 
 
 class AlertShape(BaseModel):
@@ -313,7 +321,7 @@ class AlertShape(BaseModel):
     resolved_by: UUID | None
     title: str = Field(examples=["Heart rate high"])
     reason: str = Field(examples=["Heart rate 131/min for 45 s at rest; 74 was expected."])
-    evidence: dict[str, Any]
+    evidence: dict[str, Any] = Field(description=_EVIDENCE)
     events: list[dict[str, Any]]
 
 

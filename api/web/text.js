@@ -62,7 +62,7 @@ export const T = {
   },
   alertsOpen: "Open", alertsHistory: "History", wearers: "Wearers", signOut: "Sign out", devices: "Devices", episodes: "Episodes",
   range: { 600: "10 min", 1800: "30 min", 3600: "1 h", 10800: "3 h", 86400: "24 h" },
-  legend: { measured: "measured", injected: "injected", band: "usual at rest (± 2 spreads)", episode: "episode", gap: "a gap is a gap: nothing was measured" },
+  legend: { measured: "measured", injected: "injected", band: "what is usual (± 2 spreads)", episode: "episode", gap: "a gap is a gap: nothing was measured" },
   keys: "Keys: j and k move between alerts, a answers “I am on it”, ? shows this.",
   truncated: "Only the newest part of this range is drawn.",
   failed: (what) => `That did not work: ${what}`,
