@@ -30,9 +30,6 @@ class Network:
         self._session = _open(path)
         shapes = {one.name: list(one.shape) for one in self._session.get_inputs()}
         self.width = _width(shapes, path)
-        self._context = np.zeros((PAD_ROWS, CONTEXT), dtype=np.float32)
-        self._seen = np.zeros((PAD_ROWS, SEEN), dtype=np.float32)
-        self._state = np.zeros((PAD_ROWS, self.width), dtype=np.float32)
 
     def predict(self, context: Floats, seen: Floats, state: _F32) -> Prediction:
         """Return what is expected, and move `state` on in place."""
@@ -45,13 +42,17 @@ class Network:
 
     def _piece(self, context: Floats, seen: Floats, state: _F32) -> Floats:
         count = len(context)
-        for padded, given in ((self._context, context), (self._seen, seen), (self._state, state)):
-            padded[:count] = given
-            padded[count:] = 0.0
-        inputs = {"context": self._context, "seen": self._seen, "state": self._state}
+        inputs = {"context": _padded(context), "seen": _padded(seen), "state": _padded(state)}
         *told, new = self._session.run([*_TOLD, "new_state"], inputs)
         state[:] = new[:count]
         return np.stack([one[:count] for one in told]).astype(np.float64)
+
+
+def _padded(rows: npt.NDArray[Any]) -> _F32:
+    """Return the rows in the one shape; new each time, since partitions share a network and may step in two threads."""
+    padded = np.zeros((PAD_ROWS, rows.shape[1]), dtype=np.float32)
+    padded[: len(rows)] = rows
+    return padded
 
 
 def _open(path: Path) -> Any:
