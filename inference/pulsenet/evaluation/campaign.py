@@ -192,8 +192,15 @@ def _materials(plan: Plan) -> _Materials:
     def study(scenarios: Sequence[Scenario], crowd: Sequence[Series], events: int, headline: int) -> Study:
         return prepare(wearers, crowd, scenarios, seed=plan.seed, events=events, headline_events=headline)
 
+    full = study(GRID, [*people, *recorded], size.events, size.headline_events)
+    planned = {event.scenario for one in full.wearers for events in one.planned for event in events}
+    if not planned.issuperset(HEADLINE):
+        raise RecordingError(
+            f"No wearer of {plan.fitbit} has more than seven worn days with quiet minutes by day after them: "
+            "there is nothing to judge by."
+        )
     return _Materials(
-        full=study(GRID, [*people, *recorded], size.events, size.headline_events),
+        full=full,
         headline=study(HEADLINE, [], size.events, size.headline_events),
         slow=study(HEADLINE, people[: size.slow_people], size.events, size.slow_events),
         learners=(*learners, *recorded),

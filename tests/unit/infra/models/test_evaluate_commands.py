@@ -70,6 +70,15 @@ def test_what_is_not_there_is_said(minutes: Path) -> None:
     assert isinstance(result.exception, RecordingError)
 
 
+def test_a_recording_of_a_week_cannot_be_judged(minutes: Path, tmp_path: Path) -> None:
+    """It says that there are too few days, instead of figures."""
+    short = tmp_path / "week.csv"
+    lines = minutes.read_text().splitlines(keepends=True)
+    short.write_text("".join(lines[: 6 * 1440]))
+    with pytest.raises(RecordingError, match="more than seven worn days"):
+        run("threshold at rest", Plan(fitbit=short, size=QUICK))
+
+
 def test_a_report_without_the_model_says_so(minutes: Path) -> None:
     """No rate is told where the model was not asked."""
     plan = Plan(fitbit=minutes, size=QUICK, users=("1",), only=("threshold at rest",))
