@@ -1,6 +1,7 @@
 """What is known before a model is asked: gates, activity, what is usual for the wearer, and the features from them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from inference.pulsenet.personal import UNIT, Personal, Usual, scaled
 from inference.pulsenet.series import HEART_RATE
 from inference.pulsenet.steps import Steps
 from inference.slots import Bools, Floats, Ints, Table
+
+_LOWEST: Final = np.array([25.0, 0.5, 0.5, 50.0, 4.0, 10.0, 25.0])
+_HIGHEST: Final = np.array([230.0, 1_000.0, 1_000.0, 100.5, 60.0, 45.0, 45.0])
+"""What lies on or beyond is no measurement: a sensor without contact tells 0, or the end of its range."""
 
 JUDGED, WARMING_UP, FROZEN, GATED, NO_VALUE = range(5)
 """Why the heart rate of a minute may be judged or not."""
@@ -64,7 +69,7 @@ class Inputs:
         """Take one minute of each wearer, in order of time."""
         frozen, trust = self._frozen.judge(minutes)
         active = self._activity.follow(minutes)
-        measured = ~np.isnan(minutes.values)
+        measured = (minutes.values > _LOWEST) & (minutes.values < _HIGHEST)
         warming = active.worn_min <= WARM_UP_MIN
         believed = measured & ~minutes.gated & ~warming[:, None]
         if self._frozen_gate:
