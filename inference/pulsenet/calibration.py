@@ -9,11 +9,13 @@ without assumptions about the wearer (Lin et al. 2022), so each wearer's realise
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SHARES
 from inference.pulsenet.features import LONG_AGO
@@ -181,6 +183,13 @@ class Calibration:
             "flagged": Column("f4", np.nan),
             "flag": Column("f4", population.flag),
         })  # fmt: skip
+        self._kept = Table({"threshold": Column("f8", np.nan, CHANNEL_COUNT * len(TIER_RATES))})
+        """Thresholds of wearers as long as nothing changes them, NaN where they are to be found anew."""
+
+    def load(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over a dump of the table."""
+        self.table.load(arrays)
+        self._kept["threshold"][:] = np.nan
 
     def judge(self, slot: Ints, minute: Ints, local_min: Ints, score: Floats) -> Calibrated:
         """Take one minute's scores of each wearer, NaN where a channel says nothing, shape (n, CHANNEL_COUNT)."""
@@ -190,7 +199,7 @@ class Calibration:
         if turned.any():
             self._turn(slot[turned])
         table["day"][slot] = np.maximum(day, table["day"][slot])
-        threshold = self._thresholds(slot)
+        threshold = self._in_force(slot)
         judged = ~np.isnan(score)
         ratio = np.where(judged, score / threshold[:, :, 0], -np.inf)
         combined = ratio.max(axis=1)
@@ -210,6 +219,17 @@ class Calibration:
         shares = np.where(known, SHARES / np.where(total > 0, total, 1.0), SHARES)
         rates: Floats = np.array(TIER_RATES)[None, None, :] * shares[:, :, None]
         return rates
+
+    def _in_force(self, slot: Ints) -> Floats:
+        """Return thresholds, shape (n, CHANNEL_COUNT, 2): a new day changes them, and what is newly measured."""
+        self._kept.extend(self.table.rows)
+        kept = self._kept["threshold"]
+        told = kept.take(slot, axis=0)
+        anew = np.isnan(told[:, 0])
+        if anew.any():
+            told[anew] = self._thresholds(slot[anew]).reshape(-1, kept.shape[1])
+            kept[slot[anew]] = told[anew]
+        return told.reshape(-1, CHANNEL_COUNT, len(TIER_RATES))
 
     def _thresholds(self, slot: Ints) -> Floats:
         rates = self._rates(slot)
@@ -231,8 +251,12 @@ class Calibration:
     def _count(self, slot: Ints, minute: Ints, score: Floats, judged: Bools, beyond: Bools) -> None:
         table = self.table
         table["judged"][slot] += judged.any(axis=1)
-        table["measured"][slot] += judged
-        table["highest"][slot] = np.fmax(table["highest"][slot], score)
+        measured = table["measured"].take(slot, axis=0)
+        first = judged & (measured < MEASURED_LEAST)
+        if first.any():
+            self._kept.reset(slot[first.any(axis=1)])
+        table["measured"][slot] = measured + judged
+        table["highest"][slot] = np.fmax(table["highest"].take(slot, axis=0), score)
         if beyond.any():
             last = table["beyond"][slot]
             table["alarms"][slot] += beyond & (minute[:, None] - last >= REFRACTORY_MIN)
@@ -256,6 +280,7 @@ class Calibration:
         table["highest"][slot] = np.nan
         table["alarms"][slot] = 0.0
         table["measured"][slot] *= 0.5
+        self._kept.reset(slot)
 
     def _learn(self, slot: Ints, highest: Floats, told: Bools) -> None:
         """Take a day's maxima: a day far beyond what is usual counts as one at the edge of it."""

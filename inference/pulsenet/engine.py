@@ -117,7 +117,7 @@ class PulseNet:
         )
 
     def _predict(self, slot: Ints, look: Look) -> Prediction:
-        state = self._network["state"][slot]
+        state = self._network["state"].take(slot, axis=0)
         told = self._predictor.predict(look.context, look.seen, state)
         self._network["state"][slot] = state
         if not self._without.context:
@@ -153,7 +153,8 @@ class PulseNet:
 
     def load(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Take over a dump."""
-        for part, table in self._tables().items():
+        parts: dict[str, Table | Calibration] = {**self._tables(), "calibration": self._calibration}
+        for part, table in parts.items():
             prefix = f"{part}."
             table.load({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
 

@@ -35,7 +35,7 @@ _MEAN_TO_SCALE: Final = 1.15
 """Scale over mean absolute deviation of a Student t with five degrees of freedom, rounded."""
 _STRETCH: Final = (0.4, 2.5)
 """Nobody scatters so much less, or more, than the model says."""
-_LOGARITHMIC: Final = [HRV_RMSSD, HRV_SDNN]
+_LOGARITHMIC: Final = slice(HRV_RMSSD, HRV_SDNN + 1)
 _COLUMNS: Final = np.arange(VITAL_COUNT)
 _ALSO_ASLEEP: Final = _COLUMNS != HEART_RATE
 """Watches measure these mostly at night; a heart rate at rest is that of the waking."""
@@ -90,15 +90,13 @@ class Personal:
 
     def usual(self, slot: Ints, state: Ints) -> Usual:
         """Return what is usual for these wearers in these states."""
-        minutes = self.table["minutes"][slot].astype(np.float64)
-        place = state[:, None] * VITAL_COUNT + _COLUMNS
-        heard = self.table["heard"][slot[:, None], place].astype(np.float64)
+        minutes = self.table["minutes"].take(slot, axis=0).astype(np.float64)
+        heard, bias, stretch = self._in_state(slot, state)
         weight = heard / (heard + _TRUST_MIN)
-        stretch = self.table["stretch"][slot[:, None], place].astype(np.float64)
         return Usual(
-            centre=PRIOR_CENTRE + self.table["centre"][slot],
+            centre=PRIOR_CENTRE + self.table["centre"].take(slot, axis=0),
             spread=PRIOR_SPREAD * np.sqrt(_PRIOR_MIN / (_PRIOR_MIN + minutes)),
-            bias=weight * self.table["bias"][slot[:, None], place],
+            bias=weight * bias,
             stretch=1.0 + weight * (stretch - 1.0),
             minutes=minutes,
         )
@@ -118,31 +116,42 @@ class Personal:
 
     def _learn_centre(self, slot: Ints, compared: Floats, may: Bools) -> None:
         table = self.table
-        minutes, centre = table["minutes"][slot], table["centre"][slot]
+        minutes, centre = table["minutes"].take(slot, axis=0), table["centre"].take(slot, axis=0)
         known = np.where(may, compared, 0.0)
         most = _CLIP * np.maximum(UNIT, PRIOR_SPREAD * np.sqrt(_PRIOR_MIN / (_PRIOR_MIN + minutes)))
-        error = np.clip(known - PRIOR_CENTRE - centre, -most, most)
+        error = _bounded(known - PRIOR_CENTRE - centre, most)
         share = np.maximum(_SLOWEST, 1.0 / (minutes + _PRIOR_MIN))
         moved = centre + np.where(may, share * error, 0.0)
-        anchor = table["anchor"][slot]
+        anchor = table["anchor"].take(slot, axis=0)
         anchor = anchor + np.where(may, np.maximum(_ANCHOR, 1.0 / (minutes + _PRIOR_MIN)) * error, 0.0)
         table["anchor"][slot] = anchor
-        table["centre"][slot] = np.clip(moved, anchor - DRIFT_MOST, anchor + DRIFT_MOST)
+        table["centre"][slot] = np.minimum(np.maximum(moved, anchor - DRIFT_MOST), anchor + DRIFT_MOST)
         table["minutes"][slot] = minutes + may
 
     def _learn_state(
         self, slot: Ints, compared: Floats, state: Ints, expected: Floats, scale: Floats, may: Bools
     ) -> None:
-        table, row = self.table, slot[:, None]
-        place = state[:, None] * VITAL_COUNT + _COLUMNS
-        heard = table["heard"][row, place].astype(np.float64)
-        bias = table["bias"][row, place].astype(np.float64)
-        stretch = table["stretch"][row, place].astype(np.float64)
+        heard, bias, stretch = self._in_state(slot, state)
         share = np.where(may, np.maximum(_SLOWEST, 1.0 / (heard + _PRIOR_MIN)), 0.0)
         off = np.where(may, (compared - expected) / UNIT, 0.0) - bias
         most = _CLIP * scale / UNIT
-        off = np.clip(off, -most, most)
-        table["bias"][row, place] = bias + share * off
+        off = _bounded(off, most)
         ratio = _MEAN_TO_SCALE * np.abs(off) * UNIT / scale
-        table["stretch"][row, place] = np.clip(stretch + share * (ratio - stretch), *_STRETCH)
-        table["heard"][row, place] = heard + may
+        stretched = np.minimum(np.maximum(stretch + share * (ratio - stretch), _STRETCH[0]), _STRETCH[1])
+        place = slot * STATES + state
+        for name, kept in (("heard", heard + may), ("bias", bias + share * off), ("stretch", stretched)):
+            self.table[name].reshape(-1, VITAL_COUNT)[place] = kept
+
+    def _in_state(self, slot: Ints, state: Ints) -> tuple[Floats, Floats, Floats]:
+        """Return minutes heard in these states, and bias and stretch in them."""
+        place = slot * STATES + state
+        heard, bias, stretch = (
+            self.table[name].reshape(-1, VITAL_COUNT).take(place, axis=0).astype(np.float64)
+            for name in ("heard", "bias", "stretch")
+        )
+        return heard, bias, stretch
+
+
+def _bounded(values: Floats, most: Floats) -> Floats:
+    bounded: Floats = np.minimum(np.maximum(values, -most), most)
+    return bounded
