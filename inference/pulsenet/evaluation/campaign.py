@@ -46,7 +46,7 @@ class Size:
     learners: int = 12
     slow_people: int = 6
     faulty: int = 16
-    events: int = 25
+    events: int = 15
     headline_events: int = 150
     slow_events: int = 30
     longest_days: int = 400
