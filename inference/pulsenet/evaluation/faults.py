@@ -1,7 +1,7 @@
 """What must alarm and what must not, put into made people who have every vital."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,8 +13,10 @@ from inference.pulsenet.evaluation.days import days_of
 from inference.pulsenet.evaluation.detectors.engine import Engine
 from inference.pulsenet.evaluation.grid import DAY_MIN, believed, moving
 from inference.pulsenet.series import Series
-from inference.slots import Bools
+from inference.slots import Bools, Ints
 
+DECOY_GRACE_MIN: Final = 60
+"""What must not alarm must not do so in the hour after it either: a heart comes down from exercise at rest."""
 TRIES: Final = 60
 BEFORE_MIN: Final = 15
 _DAY: Final = (9 * 60, 17 * 60)
@@ -29,12 +31,14 @@ class Put:
 
     Attributes:
         copy: Place of the recording among the copies.
+        person: Place of the untouched one among the people.
         fault: The row of the library.
         onset: First changed minute.
         end: First minute after.
     """
 
     copy: int
+    person: int
     fault: Fault
     onset: int
     end: int
@@ -44,34 +48,41 @@ def put_in(people: Sequence[Series], *, seed: int) -> tuple[list[Series], list[P
     """Every fault once into every person whose device measures what it needs, one a test day, long ones alone."""
     copies: list[Series] = []
     puts: list[Put] = []
-    for person in people:
+    for number, person in enumerate(people):
         long = [fault for fault in FAULTS if fault.minutes > _LONG_MIN]
         short = [fault for fault in FAULTS if fault.minutes <= _LONG_MIN]
         for chosen in (short[0::2], short[1::2], *([fault] for fault in long)):
             made, found = _one_copy(person, chosen, seed=seed)
-            puts += [Put(len(copies), *one) for one in found]
+            puts += [Put(len(copies), number, *one) for one in found]
             copies.append(made)
     return copies, puts
 
 
 def row(engine: Engine, people: Sequence[Series], *, seed: int) -> dict[str, dict[str, Any]]:
-    """By fault: of how many, how many raised one of its conditions, and the alerts that opened during them."""
+    """By fault: of how many, how many raised one of its conditions, the alerts during them, and without them."""
     copies, puts = put_in(people, seed=seed)
-    alerts = engine.alerts(copies)
+    alerts = engine.alerts([*copies, *people])
+    struck, untouched = alerts[: len(copies)], alerts[len(copies) :]
     told: dict[str, dict[str, Any]] = {}
     for put in puts:
         entry = told.setdefault(
             put.fault.name,
-            {"data": "simulated", "must_alarm": put.fault.alarms, "events": 0, "found": 0, "alerts": 0},
+            {"data": "simulated", "must_alarm": put.fault.alarms, "events": 0, "found": 0, "alerts": 0, "untouched": 0},
         )
-        opened = {
-            condition: int(((minutes >= put.onset) & (minutes <= put.end + GRACE_MIN)).sum())
-            for condition, minutes in alerts[put.copy].items()
-        }
+        opened = _during(put, struck[put.copy])
         entry["events"] += 1
-        entry["found"] += any(opened[condition] for condition in put.fault.conditions)
+        entry["untouched"] += sum(_during(put, untouched[put.person]).values())
+        entry["found"] += any(opened.get(condition, 0) for condition in put.fault.conditions)
         entry["alerts"] += sum(opened.values())
     return told
+
+
+def _during(put: Put, alerts: Mapping[str, Ints]) -> dict[str, int]:
+    grace = GRACE_MIN if put.fault.alarms else DECOY_GRACE_MIN
+    return {
+        condition: int(((minutes >= put.onset) & (minutes <= put.end + grace)).sum())
+        for condition, minutes in alerts.items()
+    }
 
 
 def _one_copy(person: Series, faults: Sequence[Fault], *, seed: int) -> tuple[Series, list[tuple[Fault, int, int]]]:

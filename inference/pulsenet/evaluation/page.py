@@ -156,11 +156,19 @@ def _faults(report: Mapping[str, Any]) -> str:
         return ""
     lines = [
         (name, model, "must" if one["must_alarm"] else "must not", one["events"],
-         one["found"] if one["must_alarm"] else "-", one["alerts"])
+         one["found"] if one["must_alarm"] else "-", one["alerts"], one["untouched"])
         for model, rows in report["faults"].items()
         for name, one in rows.items()
     ]  # fmt: skip
-    columns = ("fault (simulated)", "model", "alarm", "put in", "found", "alerts during it")
+    columns = (
+        "fault (simulated)",
+        "model",
+        "alarm",
+        "put in",
+        "found",
+        "alerts during it",
+        "in the same minutes without it",
+    )
     return f"## Faults and decoys, in made people\n\n{_table(columns, lines)}\n"
 
 

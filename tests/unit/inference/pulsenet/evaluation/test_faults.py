@@ -1,5 +1,6 @@
 """Where faults go in made people."""
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -7,9 +8,13 @@ import pytest
 
 from inference.physiology.minutes import simulate_minutes
 from inference.physiology.people import Population
+from inference.pulsenet.engine import PulseNet
 from inference.pulsenet.evaluation.days import days_of
-from inference.pulsenet.evaluation.faults import Put, put_in
+from inference.pulsenet.evaluation.detectors.engine import Engine
+from inference.pulsenet.evaluation.faults import Put, put_in, row
+from inference.pulsenet.evaluation.grid import believed, moving, since
 from inference.pulsenet.series import Series
+from inference.slots import Ints
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +57,23 @@ def test_short_faults_begin_at_rest(person: Series, made: tuple[list[Series], li
     assert len(puts) >= 12
     for put in puts:
         assert (person.steps[put.onset - 15 : put.onset] > 0).sum() <= 3
+
+
+def test_a_fault_is_counted_in_its_own_minutes_and_beside_the_untouched_person(person: Series) -> None:
+    """An engine that alerts for a fast heart finds the tachycardia, and the untouched minutes show none."""
+
+    class Simple(Engine):
+        def alerts(self, series: Sequence[Series]) -> Sequence[Mapping[str, Ints]]:
+            rates = [believed(one) for one in series]
+            return [
+                {"heart_rate.high": np.flatnonzero((since(moving(one)) > 15) & (rate > 95.0))[::180]}
+                for one, rate in zip(series, rates, strict=True)
+            ]
+
+    def no_model() -> PulseNet:
+        raise AssertionError
+
+    told = row(Simple(no_model, name="simple"), [person], seed=1)
+    assert told["sustained_tachycardia"]["events"] == told["sustained_tachycardia"]["found"] == 1
+    assert told["sustained_tachycardia"]["untouched"] == 0
+    assert told["dropout"]["must_alarm"] is False

@@ -60,7 +60,7 @@ def report() -> dict[str, Any]:
                  "ratio_ci95": [0.12, 3.6]},
         "decoys": {"exercise": 0},
         "faults": {"model": {"exercise": {"data": "simulated", "must_alarm": False, "events": 9, "found": 0,
-                                          "alerts": 0}}},
+                                          "alerts": 0, "untouched": 0}}},
         "us_per_step": 1.5,
         "model": "model",
         "seed": 3,
@@ -76,7 +76,7 @@ def test_the_page_holds_the_report_s_figures(report: dict[str, Any]) -> None:
     assert "| rest_+40bpm_20min | 0.83 [0.73, 0.93] | 0.88 (0.92) | 6 | 30 | one 0.83 |" in page
     assert "2 in 20 wearer-days" in page
     assert "river is not installed" in page
-    assert "| exercise | model | must not | 9 | - | 0 |" in page
+    assert "| exercise | model | must not | 9 | - | 0 | 0 |" in page
     assert "| level off | 0.51 | 0.51 | 2/20 | 0.70 |" in page
 
 
