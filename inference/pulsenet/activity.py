@@ -8,7 +8,7 @@ import numpy as np
 
 from inference.pulsenet.numbers import DAY_WAVES, capped, decays, log_motion, log_steps
 from inference.pulsenet.steps import Steps
-from inference.slots import NEVER, Column, Floats, Ints, Table
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 
 LOW_MOTION_G: Final = 0.1
 """A minute with more motion moves. Seated people in Stress-Predict stay below, walking wrists swing with 0.2 g."""
@@ -81,13 +81,14 @@ class Activity:
         worn = np.where(gap > GAP_MIN, 1, table["worn"][slot] + 1)
         table["worn"][slot] = worn
         since = self._since(minutes, gap)
-        stepped, moved, brisk = self._averages(minutes, gap)
+        steps, motion = log_steps(minutes.steps), log_motion(minutes.motion)
+        stepped, moved, brisk = self._averages(slot, steps, motion, minutes.steps >= STEP_LEVELS[2], gap)
         steps_known, motion_known = ~np.isnan(minutes.steps), ~np.isnan(minutes.motion)
         features = np.concatenate(
             (
-                log_steps(minutes.steps)[:, None], stepped, steps_known[:, None],
-                log_motion(minutes.motion)[:, None], moved, motion_known[:, None],
-                _SINCE[since], brisk[:, None], DAY_WAVES[minutes.local_min],
+                steps[:, None], stepped, steps_known[:, None],
+                motion[:, None], moved, motion_known[:, None],
+                _SINCE.take(since), brisk[:, None], DAY_WAVES.take(minutes.local_min, axis=0),
             ),
             axis=1,
         )  # fmt: skip
@@ -100,20 +101,23 @@ class Activity:
         reached = np.stack([minutes.steps >= level for level in STEP_LEVELS], axis=1)
         reached[:, 0] |= swings
         reached[:, 1] |= minutes.motion >= 2 * LOW_MOTION_G
-        grown = np.minimum(self.table["since"][minutes.slot].astype(np.int64) + gap[:, None], SINCE_MOST_MIN)
+        before = self.table["since"].take(minutes.slot, axis=0).astype(np.int64)
+        grown = np.minimum(before + gap[:, None], SINCE_MOST_MIN)
         since: Ints = np.where(reached, 0, grown)
         self.table["since"][minutes.slot] = since
         return since
 
-    def _averages(self, minutes: Steps, gap: Ints) -> tuple[Floats, Floats, Floats]:
-        table, slot = self.table, minutes.slot
+    def _averages(
+        self, slot: Ints, steps: Floats, motion: Floats, brisk_now: Bools, gap: Ints
+    ) -> tuple[Floats, Floats, Floats]:
+        table = self.table
         skipped = capped(gap - 1)
-        stepped = table["steps"][slot] * _STEP_DECAYS[skipped]
-        stepped += _STEP_SHARE * (log_steps(minutes.steps)[:, None] - stepped)
-        moved = table["motion"][slot] * _MOTION_DECAYS[skipped]
-        moved += _MOTION_SHARE * (log_motion(minutes.motion)[:, None] - moved)
+        stepped = table["steps"].take(slot, axis=0) * _STEP_DECAYS.take(skipped, axis=0)
+        stepped += _STEP_SHARE * (steps[:, None] - stepped)
+        moved = table["motion"].take(slot, axis=0) * _MOTION_DECAYS.take(skipped, axis=0)
+        moved += _MOTION_SHARE * (motion[:, None] - moved)
         brisk = table["brisk"][slot] * _BRISK_DECAY[skipped]
-        brisk += _BRISK_SHARE * ((minutes.steps >= STEP_LEVELS[2]) - brisk)
+        brisk += _BRISK_SHARE * (brisk_now - brisk)
         table["steps"][slot], table["motion"][slot], table["brisk"][slot] = stepped, moved, brisk
         return stepped, moved, brisk
 

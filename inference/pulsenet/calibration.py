@@ -258,7 +258,7 @@ class Calibration:
         table["measured"][slot] = measured + judged
         table["highest"][slot] = np.fmax(table["highest"].take(slot, axis=0), score)
         if beyond.any():
-            last = table["beyond"][slot]
+            last = table["beyond"].take(slot, axis=0)
             table["alarms"][slot] += beyond & (minute[:, None] - last >= REFRACTORY_MIN)
             table["beyond"][slot] = np.where(beyond, minute[:, None], last)
 

@@ -33,8 +33,15 @@ _HOUR: Final = of_scale("60 min")
 _LONG: Final = of_scale("8 h")
 _NIGHTS: Final = of_scale("2 nights")
 _JOINT: Final = of_scale("60 min", joint=True)
+_AVERAGE_OF: Final = VITAL_OF.copy()
+_AVERAGE_OF[_HOUR] += VITAL_COUNT
+_AVERAGE_OF[_NIGHTS] += 2 * VITAL_COUNT
+_AVERAGE_OF[_LONG] = 3 * VITAL_COUNT
+_AVERAGE_OF[_JOINT] = 3 * VITAL_COUNT + 1
+_GROWS_STALE: Final = ~np.isin(np.arange(CHANNEL_COUNT), [*_NIGHTS, *_JOINT])
 _LEVELLED: Final = sorted({vital for code in _FAST if (vital := CHANNELS[code].vital) is not None})
-_PLACE: Final = {vital: place for place, vital in enumerate(_LEVELLED)}
+_LAGS: Final = np.arange(LEVEL_LAG_MIN)
+_LEVEL_OF: Final = np.searchsorted(_LEVELLED, VITAL_OF[_FAST])
 _FADES: Final = powers(FADE)
 _KEPT: Final = powers(1.0 - FAST_SHARE)
 _FAST_MOST: Final = 0.5
@@ -96,10 +103,10 @@ class Deviation:
 
     def _fast(self, slot: Ints, z: Floats, counting: Bools, look: Look) -> Floats:
         """Return the 5-minute averages; a minute of movement fades them, as does one long after the last value."""
-        before = self.table["fast"][slot]
+        before = self.table["fast"].take(slot, axis=0)
         lost = np.minimum(look.active.gap_min[:, None], look.since - _RARE_MIN) - 1
-        faded = before * _FADES[capped(lost)]
-        share = np.minimum(1.0 - _KEPT[np.minimum(look.since, _RARE_MIN)], _FAST_MOST)
+        faded = before * _FADES.take(capped(lost))
+        share = np.minimum(1.0 - _KEPT.take(np.minimum(look.since, _RARE_MIN)), _FAST_MOST)
         share[:, HEART_RATE] *= look.trust
         waits = np.isnan(z) & (look.since <= _RARE_MIN)
         still = np.where(waits, faded, faded * FADE)
@@ -109,24 +116,25 @@ class Deviation:
 
     def _level(self, slot: Ints, minute: Ints, z: Floats, gap: Ints) -> Floats:
         """Return the average of the hour before the last `LEVEL_LAG_MIN` minutes."""
-        table, row = self.table, slot[:, None]
-        columns = len(_LEVELLED)
-        for skipped in range(1, min(int(gap.max()), LEVEL_LAG_MIN + 1)):
-            where = gap > skipped
-            place = ((minute[where] - skipped) % LEVEL_LAG_MIN * columns)[:, None] + np.arange(columns)
-            table["lagged"][slot[where][:, None], place] = np.nan
-        place = (minute % LEVEL_LAG_MIN * columns)[:, None] + np.arange(columns)
-        old = table["lagged"][row, place].astype(np.float64)
-        table["lagged"][row, place] = z[:, _LEVELLED]
-        level = table["level"][slot] * _LEVEL_DECAY[capped(gap - 1)][:, None]
+        table = self.table
+        lagged = table["lagged"].reshape(-1, len(_LEVELLED))
+        skipped = np.flatnonzero(gap > 1)
+        if len(skipped):
+            ago = (minute[skipped, None] - _LAGS - 1) % LEVEL_LAG_MIN + 1
+            row, lag = np.nonzero(ago < gap[skipped, None])
+            lagged[slot[skipped[row]] * LEVEL_LAG_MIN + lag] = np.nan
+        place = slot * LEVEL_LAG_MIN + minute % LEVEL_LAG_MIN
+        old = lagged.take(place, axis=0).astype(np.float64)
+        lagged[place] = z.take(_LEVELLED, axis=1)
+        level = table["level"].take(slot, axis=0) * _LEVEL_DECAY[capped(gap - 1)][:, None]
         share = 1.0 - _LEVEL_DECAY[1]
         level = np.where(np.isnan(old), level, level + share * (np.where(np.isnan(old), 0.0, old) - level))
         table["level"][slot] = level
         return level
 
     def _hour(self, slot: Ints, z: Floats, counting: Bools, since: Ints) -> Floats:
-        before = self.table["hour"][slot]
-        share = np.minimum(1.0 - _HOUR_DECAY[capped(since)], _HOUR_MOST)
+        before = self.table["hour"].take(slot, axis=0)
+        share = np.minimum(1.0 - _HOUR_DECAY.take(capped(since)), _HOUR_MOST)
         hour: Floats = np.where(counting, before + share * (np.where(counting, z, 0.0) - before), before)
         self.table["hour"][slot] = hour
         return hour
@@ -139,20 +147,13 @@ class Deviation:
         return long
 
     def _scores(self, age: Ints, fast: Floats, level: Floats, hour: Floats, long: Floats, nights: Floats) -> Deviations:
-        held = np.full((len(age), CHANNEL_COUNT), np.nan)
-        held[:, _FAST] = fast[:, VITAL_OF[_FAST]] * SIGNS[_FAST]
-        held[:, _HOUR] = hour[:, VITAL_OF[_HOUR]] * SIGNS[_HOUR]
-        held[:, _LONG] = long[:, None]
-        held[:, _NIGHTS] = nights[:, VITAL_OF[_NIGHTS]]
-        held[:, _JOINT] = _together(hour, age)[:, None]
-        stale = age[:, VITAL_OF] > _STALE_MIN
-        stale[:, [*_NIGHTS, *_JOINT]] = False
-        held[stale] = np.nan
+        averages = np.concatenate((fast, hour, nights, long[:, None], _together(hour, age)[:, None]), axis=1)
+        held = averages.take(_AVERAGE_OF, axis=1) * SIGNS
+        stale = (age.take(VITAL_OF, axis=1) > _STALE_MIN) & _GROWS_STALE
+        held = np.where(stale, np.nan, held)
         score = held.copy()
         if self._levelled:
-            for code in _FAST:
-                own = level[:, _PLACE[int(VITAL_OF[code])]] * SIGNS[code]
-                score[:, code] -= np.maximum(own, 0.0)
+            score[:, _FAST] -= np.maximum(level.take(_LEVEL_OF, axis=1) * SIGNS[_FAST], 0.0)
         return Deviations(score, held)
 
     def calm(self, slot: Ints, vital: Ints) -> None:

@@ -23,13 +23,13 @@ LONG_AGO: Final = -(2**30)
 _FAR: Final = 6.0
 _SINCE_MOST: Final = 240
 _SINCE: Final = np.array([1.0 / (1.0 + minutes / 5.0) for minutes in range(_SINCE_MOST + 1)])
-_ABSOLUTE: Final = list(ABSOLUTE)
+_ABSOLUTE: Final = np.array(ABSOLUTE)
 
 
 def context_features(active: Active, usual: Usual, measured: Bools) -> Floats:
     """Return the context of a wave, shape (n, CONTEXT)."""
-    centre = (usual.centre - PRIOR_CENTRE)[:, _ABSOLUTE] / PRIOR_SPREAD[_ABSOLUTE]
-    spread = (usual.spread / PRIOR_SPREAD)[:, _ABSOLUTE]
+    centre = (usual.centre - PRIOR_CENTRE).take(_ABSOLUTE, axis=1) / PRIOR_SPREAD[_ABSOLUTE]
+    spread = (usual.spread / PRIOR_SPREAD).take(_ABSOLUTE, axis=1)
     return np.concatenate((active.features, centre, spread, measured), axis=1)
 
 
@@ -44,16 +44,18 @@ class LastSeen:
 
     def since(self, slot: Ints, minute: Ints) -> Ints:
         """Return for how many minutes no value of a vital was believed, shape (n, VITAL_COUNT)."""
-        since: Ints = minute[:, None] - self.table["minute"][slot].astype(np.int64)
+        since: Ints = minute[:, None] - self.table["minute"].take(slot, axis=0).astype(np.int64)
         return since
 
     def features(self, slot: Ints, since: Ints) -> Floats:
         """Return what was seen before this minute, shape (n, SEEN)."""
-        ago = _SINCE[np.clip(since, 0, _SINCE_MOST)]
-        return np.concatenate((self.table["distance"][slot].astype(np.float64), ago), axis=1)
+        ago = _SINCE.take(np.minimum(np.maximum(since, 0), _SINCE_MOST))
+        return np.concatenate((self.table["distance"].take(slot, axis=0), ago), axis=1)
 
     def see(self, slot: Ints, minute: Ints, compared: Floats, usual: Usual, believed: Bools) -> None:
         """Take the values of this minute that are believed."""
-        distance = np.clip((np.where(believed, compared, 0.0) - usual.centre) / UNIT, -_FAR, _FAR)
-        self.table["distance"][slot] = np.where(believed, distance, self.table["distance"][slot])
-        self.table["minute"][slot] = np.where(believed, minute[:, None], self.table["minute"][slot])
+        table = self.table
+        away = (np.where(believed, compared, 0.0) - usual.centre) / UNIT
+        distance = np.minimum(np.maximum(away, -_FAR), _FAR)
+        table["distance"][slot] = np.where(believed, distance, table["distance"].take(slot, axis=0))
+        table["minute"][slot] = np.where(believed, minute[:, None], table["minute"].take(slot, axis=0))

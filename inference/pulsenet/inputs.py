@@ -76,7 +76,6 @@ class Inputs:
             believed[:, HEART_RATE] &= ~frozen
         since = self._last.since(minutes.slot, minutes.minute)
         usual = self._personal.usual(minutes.slot, active.state)
-        reasons = [~measured[:, HEART_RATE], warming, frozen, ~believed[:, HEART_RATE]]
         return Look(
             active=active,
             usual=usual,
@@ -86,7 +85,7 @@ class Inputs:
             compared=scaled(minutes.values),
             believed=believed,
             trust=trust if self._frozen_gate else np.ones_like(trust),
-            gate=np.select(reasons, [NO_VALUE, WARMING_UP, FROZEN, GATED], JUDGED),
+            gate=_gate(measured[:, HEART_RATE], warming, frozen, believed[:, HEART_RATE]),
         )
 
     def learn(self, minutes: Steps, look: Look, expected: Floats, scale: Floats, *, may: Bools) -> None:
@@ -105,3 +104,12 @@ class Inputs:
             "personal": self._personal.table,
             "last": self._last.table,
         }
+
+
+def _gate(measured: Bools, warming: Bools, frozen: Bools, believed: Bools) -> Ints:
+    """Return the first reason that holds."""
+    gate = np.where(believed, JUDGED, GATED)
+    gate[frozen] = FROZEN
+    gate[warming] = WARMING_UP
+    gate[~measured] = NO_VALUE
+    return gate

@@ -53,10 +53,11 @@ class Nights:
             self._end(slot[over])
         told = asleep.any(axis=1)
         table["asleep"][slot] = np.where(told, minute, table["asleep"][slot])
-        table["sum"][slot] += np.where(asleep, z, 0.0)
-        table["count"][slot] += asleep
+        if told.any():
+            table["sum"][slot] = table["sum"].take(slot, axis=0) + np.where(asleep, z, 0.0)
+            table["count"][slot] = table["count"].take(slot, axis=0) + asleep
         lasts = (minute - table["ended"][slot] <= RUNNING_MIN)[:, None]
-        said: Floats = np.where(lasts, table["said"][slot], np.nan)
+        said: Floats = np.where(lasts, table["said"].take(slot, axis=0), np.nan)
         return said
 
     def _end(self, slot: Ints) -> None:

@@ -31,7 +31,7 @@ def powers(base: float) -> Floats:
 
 def capped(minutes: Ints) -> Ints:
     """Return durations as indexes into `decays` and `powers`."""
-    return np.clip(minutes, 0, _LONGEST_MIN)
+    return np.minimum(np.maximum(minutes, 0), _LONGEST_MIN)
 
 
 def _t_tail(ratio: float) -> float:
@@ -74,13 +74,13 @@ def exponential(logs: Floats) -> Floats:
     return values
 
 
+_COUNTS: Final = np.arange(401.0)
 _COUNTED: Final = np.array([math.log1p(count) for count in range(401)])
 
 
 def log_steps(steps: Floats) -> Floats:
     """Return ln(1 + steps) of steps in a minute, up to 400; 0 where no sensor told."""
-    known = np.nan_to_num(steps, nan=0.0, posinf=400.0)
-    logs: Floats = np.interp(known, np.arange(401.0), _COUNTED)
+    logs: Floats = np.interp(np.where(np.isnan(steps), 0.0, steps), _COUNTS, _COUNTED)
     return logs
 
 
@@ -90,7 +90,7 @@ _MOTION_LOGS: Final = np.array([math.log1p(20.0 * motion) for motion in _MOTIONS
 
 def log_motion(motion: Floats) -> Floats:
     """Return ln(1 + 20 g) of a minute's motion in g; 0 where no sensor told."""
-    logs: Floats = np.interp(np.nan_to_num(motion, nan=0.0, posinf=16.0), _MOTIONS, _MOTION_LOGS)
+    logs: Floats = np.interp(np.where(np.isnan(motion), 0.0, motion), _MOTIONS, _MOTION_LOGS)
     return logs
 
 
