@@ -66,7 +66,7 @@ def test_a_fault_is_counted_in_its_own_minutes_and_beside_the_untouched_person(p
         def alerts(self, series: Sequence[Series]) -> Sequence[Mapping[str, Ints]]:
             rates = [believed(one) for one in series]
             return [
-                {"heart_rate.high": np.flatnonzero((since(moving(one)) > 15) & (rate > 95.0))[::180]}
+                {"heart_rate.high": np.flatnonzero((since(moving(one)) > 15) & (rate > 95.0))}
                 for one, rate in zip(series, rates, strict=True)
             ]
 
