@@ -20,7 +20,7 @@ def pulsenet(
     people: Annotated[int, typer.Option(help="Made people to learn from.", min=2)] = 240,
     days: Annotated[float, typer.Option(help="Days of each.", min=0.1)] = 3.0,
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn.", min=0)] = 5,
-    updates: Annotated[int, typer.Option(help="Most updates of the network.", min=1)] = 400,
+    updates: Annotated[int, typer.Option(help="Most updates of the network.", min=1)] = 300,
     stress_predict: Annotated[
         Path | None, typer.Option(help="Folder of the Stress-Predict recordings, to learn from S01 to S20 too.")
     ] = None,
@@ -36,7 +36,7 @@ def pulsenet(
 ) -> None:
     """Train PulseNet on this computer: weights of both models, thresholds, model card and manifest.
 
-    Example: pulsera train pulsenet --people 200 --days 3 --seed 5 --stress-predict DIR --welltory DIR --out weights
+    Example: pulsera train pulsenet --people 240 --days 3 --seed 5 --stress-predict DIR --welltory DIR --out weights
     """
     from inference.pulsenet.training.pipeline import recalibrate
     from inference.pulsenet.training.pipeline import train as run
