@@ -82,10 +82,11 @@ class Verdict:
         tier: Tier that fires: 0, 1 or 2.
         holds: The deviation goes on.
         back: The vital was measured and is back near what is usual, or the smoothed deviation is gone.
-        measured: There is a value and something to compare it with.
+        measured: There is something to say, also where it neither holds nor is back: the vital was measured lately.
         decision: Returns what decided, of a row, a condition and the tier that fires.
         refractory_ms: After an episode that recovered, one of no higher tier opens no sooner than this after the last
-            one opened: what the detector promises is counted so. The floor is not bound by it.
+            one ended: what the detector promises is counted so. The floor is not bound by it.
+        back_ms: How long it must be back to be recovered.
     """
 
     bins: Bins
@@ -96,6 +97,7 @@ class Verdict:
     measured: Bools
     decision: Callable[[int, int, int], Decision]
     refractory_ms: int = 0
+    back_ms: int = 60_000
 
 
 class Learning(Protocol):

@@ -114,7 +114,17 @@ def further(evidence: Evidence, seen: Sight, *, onset_ms: int, assumed: bool = F
 
 def by_floor(evidence: Evidence, limit: float | None) -> Evidence:
     """Return the evidence with the clinical limit that decided."""
-    return msgspec.structs.replace(evidence, rule="floor", threshold=limit, threshold_unit=evidence.unit)
+    return msgspec.structs.replace(
+        evidence,
+        rule="floor",
+        threshold=limit,
+        threshold_unit=evidence.unit,
+        time_scale_s=None,
+        kind=None,
+        promised_rate=None,
+        realised_rate=None,
+        rate_days=None,
+    )
 
 
 def by_detector(evidence: Evidence, decision: Decision) -> Evidence:

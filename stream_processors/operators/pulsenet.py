@@ -31,6 +31,8 @@ BACK_Z: Final = 1.5
 RISING_Z: Final = 1.5
 SUDDEN_Z: Final = 4.0
 """A minute this far from what the minutes before let expect: the change came at once."""
+BACK_MS: Final = 180_000
+"""So long, near what is expected or no longer beyond, is recovered."""
 KNOWN_MIN: Final = 5.0
 """Minutes at rest before anything is said to be usual for a wearer."""
 STALE_MIN: Final = 10
@@ -42,6 +44,8 @@ _SCALE_S: Final = {"5 min": 300.0, "60 min": 3_600.0, "8 h": 28_800.0, "2 nights
 _RULE: Final = np.array([CODE[channel.condition] for channel in CHANNELS])
 _FAST: Final = np.array([channel.scale == "5 min" for channel in CHANNELS])
 _SLOW_RULES: Final = ~np.isin(np.arange(RULES), _RULE[_FAST])
+_PATIENCE_MIN: Final = np.where(_SLOW_RULES, 120, 15)
+"""An average of the model waits so long for a vital that is measured rarely."""
 _ORDER: Final = np.argsort(_RULE, kind="stable")
 _STARTS: Final = np.searchsorted(_RULE[_ORDER], np.arange(RULES))
 _OF_RULE: Final = tuple(np.flatnonzero(rule == _RULE) for rule in range(RULES))
@@ -70,6 +74,7 @@ class PulseNetDetector:
             "days": Column("f4", np.nan),
             "sharpest": Column("f4", 0.0, RULES),
             "calm_ms": Column("i8", NEVER, RULES),
+            "seen": Column("i8", NEVER, RULES),
         })  # fmt: skip
 
     def extend(self, wearers: int) -> None:
@@ -159,13 +164,13 @@ class PulseNetDetector:
         first = judged.threshold[:, :, 0]
         share = judged.score / first
         z = judged.z[:, VITAL] * SIGNS
-        measured = ~np.isnan(z)
+        now = ~np.isnan(z)
         tier = (_most_of_rule(share) >= 1.0).astype(np.int64)
         if tier.any():
             tier += _most_of_rule(np.minimum(share, judged.score / judged.threshold[:, :, 1])) >= 1.0
-            tier *= measured
+            tier *= now
         far = _most_of_rule(judged.held / first) >= EXIT_SHARE
-        holds = far & ((z >= BACK_Z) | (_SLOW_RULES & measured))
+        holds = far & ((z >= BACK_Z) | (_SLOW_RULES & now))
         self._follow(minute, judged, z, far)
 
         def decision(row: int, rule: int, fired: int) -> Decision:
@@ -184,11 +189,20 @@ class PulseNetDetector:
             activity=minute.activity,
             tier=tier,
             holds=holds,
-            back=measured & ~holds,
-            measured=measured,
+            back=now & ~holds,
+            measured=self._lately(minute, now),
             decision=decision,
             refractory_ms=REFRACTORY_MIN * MINUTE_MS,
+            back_ms=BACK_MS,
         )
+
+    def _lately(self, minute: Minute, now: Bools) -> Bools:
+        """Return of which conditions the vital is known still: rarely measured ones are not over between two values."""
+        slot, this = minute.steps.slot, minute.steps.minute[:, None]
+        seen = np.where(now, this, self._said["seen"][slot])
+        self._said["seen"][slot] = seen
+        lately: Bools = this - seen <= _PATIENCE_MIN
+        return lately
 
     def _follow(self, minute: Minute, judged: Judged, z: Floats, far: Bools) -> None:
         """Follow the run of minutes that agree with each condition: an episode begins with its first."""

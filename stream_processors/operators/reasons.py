@@ -44,9 +44,12 @@ def _measured(evidence: Evidence) -> str:
 
 def _at_rest(evidence: Evidence) -> str:
     """Return the words of a vital that is judged at rest alone."""
-    words = ", activity unknown" if evidence.context == "activity unknown" else " at rest"
+    words = _ACTIVITY.get(evidence.context, " at rest" if evidence.context.startswith("at rest") else "")
     usual = _compared(evidence) or "; what is usual for this wearer is not known yet"
     return f"{_seen(evidence)} for {_length(evidence)}{words}{usual}"
+
+
+_ACTIVITY: Final = {"activity unknown": ", activity unknown"}
 
 
 def _above(evidence: Evidence) -> str:

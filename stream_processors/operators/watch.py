@@ -80,7 +80,7 @@ class Watch:
                 if verdict.holds[row, rule]:
                     self._hold(episode, seen, clock, floor=False)
                 elif verdict.back[row, rule]:
-                    self._back(episode, seen, clock, floor=False)
+                    self._back(episode, seen, clock, floor=False, enough_ms=verdict.back_ms)
 
     def repeated(self, bins: Bins, frozen: Bools) -> None:
         """Note in open episodes that a sensor repeats itself."""
@@ -120,7 +120,7 @@ class Watch:
 
     def _told_lately(self, seen: Sight, rule: int, tier: int, refractory_ms: int) -> bool:
         table, key = self._episodes.table, (seen.wearer, rule)
-        return bool(tier <= table["recovered_tier"][key] and seen.end_ms - table["decided_ms"][key] < refractory_ms)
+        return bool(tier <= table["recovered_tier"][key] and seen.end_ms - table["ended_ms"][key] < refractory_ms)
 
     def _fire(
         self, seen: Sight, rule: int, tier: int, run: Run, clock: LogClock, *, decision: Decision | None = None
@@ -164,7 +164,9 @@ class Watch:
             episode.evidence = evidence.further(episode.evidence, seen, onset_ms=episode.onset_ms)
         self._say(episode, seen, clock, opened=False, risen=False)
 
-    def _back(self, episode: OpenEpisode, seen: Sight, clock: LogClock, *, floor: bool) -> None:
+    def _back(
+        self, episode: OpenEpisode, seen: Sight, clock: LogClock, *, floor: bool, enough_ms: int = BACK_MS
+    ) -> None:
         """Take one bin that speaks for recovery of that part."""
         before_ms = episode.floor_back_ms if floor else episode.tier_back_ms
         since_ms = seen.start_ms if before_ms == NEVER else before_ms
@@ -172,10 +174,10 @@ class Watch:
             episode.floor_back_ms = since_ms
         else:
             episode.tier_back_ms = since_ms
-        if seen.end_ms - since_ms >= BACK_MS:
-            self._let_go(episode, seen, clock, floor=floor)
+        if seen.end_ms - since_ms >= enough_ms:
+            self._let_go(episode, seen, clock, floor=floor, within_ms=enough_ms)
 
-    def _let_go(self, episode: OpenEpisode, seen: Sight, clock: LogClock, *, floor: bool) -> None:
+    def _let_go(self, episode: OpenEpisode, seen: Sight, clock: LogClock, *, floor: bool, within_ms: int) -> None:
         if floor:
             episode.floor_stream = -1
         else:
@@ -190,7 +192,7 @@ class Watch:
             injected=episode.evidence.injected or seen.injected,
         )
         self._recovered.append((episode.wearer, episode.condition, seen.end_ms))
-        sentence = reasons.recovered(episode.evidence, within_ms=BACK_MS)
+        sentence = reasons.recovered(episode.evidence, within_ms=within_ms)
         change = Change(phase="ended", at_ms=seen.end_ms, reason=sentence, end_reason="recovered")
         self._episodes.tell(episode, change, clock=clock, wearer_id=self._ids[episode.wearer])
 

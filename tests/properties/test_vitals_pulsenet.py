@@ -16,7 +16,7 @@ FAMILY: Final = VitalsFamily(detector)
 KNOWN_S: Final = 1_020
 """So long everybody is as usual: the model's warm-up is over."""
 ODD_S: Final = (KNOWN_S + 30, KNOWN_S + 270)
-END_S: Final = KNOWN_S + 480
+END_S: Final = KNOWN_S + 660
 DELAY_MS: Final = 2_100
 Rows = list[dict[str, Any]]
 Slice = tuple[int, Rows]
