@@ -1,0 +1,60 @@
+"""What happens when a deviation that was told comes again: the same alert, unless it is worse, or data had ended."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from schemas.episodes import Episode
+from stream_processors.families.vitals import VitalsFamily
+from tests.made_model import detector
+from tests.vitals_frames import T0_MS, Log, reading
+
+KNOWN_MIN: Final = 60
+AGAIN_MIN: Final = 30
+"""The second time begins so long after the first."""
+LASTS_MIN: Final = 12
+
+
+def told(rate: Callable[[float], float | None]) -> list[Episode]:
+    """Return the changes of the heart rate of somebody at rest, whose rate is told by minute after `KNOWN_MIN`."""
+    random = np.random.default_rng(3)
+    log = Log(VitalsFamily(detector).open(0, None))
+    for second in [*range(0, KNOWN_MIN * 60, 60), *range(KNOWN_MIN * 60, (KNOWN_MIN + 60) * 60, 10)]:
+        at = T0_MS + second * 1000
+        beats = rate(second / 60 - KNOWN_MIN)
+        if beats is None:
+            for step_ms in range(0, 10_000, 2_000):
+                log.append(at + 50 + step_ms)
+        else:
+            log.append(at + 50, [reading(at, heart_rate=random.normal(beats, 1.5), motion=0.01, steps=0.0)])
+    return [change for change in log.episodes if change.condition == "heart_rate.high"]
+
+
+def opened(changes: list[Episode]) -> list[int]:
+    """Return the tiers at which episodes ended or are, in order."""
+    by_id = {change.episode_id: change.tier for change in changes}
+    return list(by_id.values())
+
+
+def test_what_comes_again_soon_is_the_same_alert() -> None:
+    """After a recovery the same deviation opens nothing within three hours."""
+    changes = told(lambda minute: 120.0 if 0 <= minute < LASTS_MIN or minute >= AGAIN_MIN else 65.0)
+    assert len(opened(changes)) == 1
+    assert changes[-1].end_reason == "recovered"
+
+
+def test_the_floor_always_passes() -> None:
+    """After a recovery the clinical floor opens an episode at once."""
+    changes = told(lambda minute: 195.0 if minute >= AGAIN_MIN else 120.0 if 0 <= minute < LASTS_MIN else 65.0)
+    assert opened(changes)[-1] == 3
+    assert len(opened(changes)) == 2
+    last = changes[-1].evidence
+    assert (last.rule, last.threshold, last.time_scale_s, last.promised_rate) == ("floor", 180.0, None, None)
+
+
+def test_what_goes_on_after_data_ended_is_told_again() -> None:
+    """An episode whose data ended is not known to have recovered: what goes on is a new one."""
+    changes = told(lambda minute: None if LASTS_MIN <= minute < AGAIN_MIN else 120.0 if minute >= 0 else 65.0)
+    assert [change.end_reason for change in changes if change.phase == "ended"] == ["data_ended"]
+    assert len(opened(changes)) == 2
