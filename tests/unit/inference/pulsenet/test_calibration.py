@@ -332,3 +332,25 @@ def test_another_file_is_refused_by_name(tmp_path: Path, fault: str) -> None:
         path.unlink()
     with pytest.raises(ContractError, match=r"thresholds\.json"):
         Population.read(path)
+
+
+def test_a_channel_without_a_score_learns_nothing_of_the_day() -> None:
+    """Days on which a channel said nothing leave what is known of the wearer's days of it."""
+    made = opened()
+    for number in range(4):
+        day(made, number, scores(0, score=1.5))
+    assert made.table["own_days"][0].tolist() == [3.0, *[0.0] * (CHANNEL_COUNT - 1)]
+    assert made.table["centre"][0, 0] > 0
+    for name in ("centre", "spread", "shift"):
+        assert made.table[name][0, 1:].tolist() == [0.0] * (CHANNEL_COUNT - 1)
+
+
+def test_thresholds_are_those_of_the_state_that_was_loaded() -> None:
+    """A calibration that was in use takes over another's thresholds with its state."""
+    used, other = opened(), opened()
+    for number in range(5):
+        day(used, number, scores(0, score=1.8))
+        day(other, number, scores(0, score=0.5))
+    used.load({name: array.copy() for name, array in other.table.dump().items()})
+    loaded, kept = (say(made, 5 * DAY, scores(0)).threshold for made in (used, other))
+    assert loaded.tobytes() == kept.tobytes()

@@ -12,6 +12,7 @@ from inference.pulsenet.calibration import Calibration
 from inference.pulsenet.channels import CHANNELS
 from inference.pulsenet.engine import Judged, PulseNet, Without
 from inference.pulsenet.inputs import NO_VALUE
+from inference.pulsenet.numbers import normal_z
 from inference.pulsenet.predictor import Prediction, Ridge
 from inference.pulsenet.series import (
     BODY_TEMPERATURE,
@@ -414,3 +415,13 @@ def test_the_model_is_named_after_its_predictor() -> None:
 
 def _nothing() -> dict[str, Floats]:
     return {name: np.zeros((2, VITAL_COUNT)) for name in ("mean", "log_scale", "next_mean", "next_log_scale")}
+
+
+def test_a_deviate_is_the_distance_from_what_is_expected(judged: list[Judged]) -> None:
+    """For every judged value it is the deviate of (value - expected) / scale, the band being two scales each way."""
+    minutes = list(told_of(list(STORIES.values())))
+    for step, one in zip(minutes[20::30], judged[20::30], strict=True):
+        ratio = 4.0 * (step.values - one.expected) / (one.high - one.low)
+        linear = np.isin(np.arange(VITAL_COUNT), [HRV_RMSSD, HRV_SDNN], invert=True) & ~np.isnan(one.z)
+        assert linear.any()
+        np.testing.assert_allclose(one.z[linear], normal_z(ratio)[linear], atol=1e-6)
