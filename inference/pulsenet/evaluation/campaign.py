@@ -131,6 +131,7 @@ def report(plan: Plan, done: Sequence[Done], absent: Mapping[str, str]) -> dict[
         "us_per_step": main["us_per_step"] if main else None,
         "model": MAIN.name,
         "seed": plan.seed,
+        "quick": plan.size == QUICK,
         "wearers": {
             one.series.name: {"data": one.series.data, "test_days": int(one.days.test.sum())}
             for one in materials.full.wearers

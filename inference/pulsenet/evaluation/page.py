@@ -69,7 +69,7 @@ def _bars(report: Mapping[str, Any]) -> str:
         f"False alarms on untouched days: {rate['alarms']} in {rate['wearer_days']} wearer-days, "
         f"{rate['realised']:.3f} a wearer-day where {rate['promised']:g} are promised "
         f"(realised / promised, exact 95 % interval: {low:.2f} to {high:.2f}). "
-        f"{report['us_per_step']:g} microseconds a step, the whole engine.\n\n"
+        f"{report['us_per_step']:g} microseconds of one core a step, the whole engine.\n\n"
     )
     return f"## {report['model']}\n\n{_table(columns, lines)}\n{sentence}{_paired(report)}"
 
@@ -175,7 +175,8 @@ def _faults(report: Mapping[str, Any]) -> str:
 def _runs(report: Mapping[str, Any], before: str) -> str:
     kept = [line for line in before.partition(RUNS)[2].splitlines() if line.startswith("| 2")]
     wearers = " ".join(report["wearers"])
-    line = f"| {report['date']} | {report['model']} | {report['seed']} | {wearers} | {len(report['detectors'])} |"
+    model = report["model"] + (" (quick)" if report["quick"] else "")
+    line = f"| {report['date']} | {model} | {report['seed']} | {wearers} | {len(report['detectors'])} |"
     lines = [*kept, *([] if line in kept else [line])]
     head = "| date | model | seed | wearers | detectors |\n|---|---|---|---|---|\n"
     return f"{RUNS}\n\nEvery run that this page was written from.\n\n{head}" + "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ _CONTEXTS: Final = ("rest", "sleep", "light")
 _TITLES: Final = {"rest": "at rest, awake", "sleep": "asleep", "light": "light activity"}
 _WIDTH_IN: Final = 10.0
 _DPI: Final = 120
+_FLOOR: Final = 1e-3
 
 
 def surface(report: Mapping[str, Any], path: Path) -> None:
@@ -44,7 +45,8 @@ def surface(report: Mapping[str, Any], path: Path) -> None:
 def reliability(report: Mapping[str, Any], path: Path) -> None:
     """Realised against promised alarms a wearer-day, with exact 95 % intervals, of each rule and detector."""
     figure, (axis,) = _figure(1, 1, height_in=5.0)
-    shown = [name for name, row in report["detectors"].items() if "rules" in row and row["thresholds"] == "own"]
+    calibrated = [name for name, row in report["detectors"].items() if row.get("thresholds") == "own"]
+    shown = [name for name in calibrated if not name.endswith(" off") or name == "adaptation off"]
     for place, name in enumerate(shown):
         row = report["detectors"][name]
         rates = [one for one in row["rules"][row["thresholds"]].values() if one["wearer_days"]]
@@ -52,7 +54,7 @@ def reliability(report: Mapping[str, Any], path: Path) -> None:
         days = np.array([one["wearer_days"] for one in rates])
         y = np.array([one["alarms"] for one in rates]) / days
         bounds = np.array([one["ratio_ci95"] for one in rates]) * np.array([[one["promised"]] for one in rates])
-        floor = np.maximum(y, 1e-3)
+        floor = np.maximum(y, _FLOOR)
         axis.errorbar(x, floor, yerr=np.maximum([floor - bounds[:, 0], bounds[:, 1] - floor], 0.0), fmt="o", label=name)
     line = np.array([0.005, 2.0])
     axis.plot(line, line, color="black", linewidth=1, label="as promised")
@@ -61,7 +63,8 @@ def reliability(report: Mapping[str, Any], path: Path) -> None:
     axis.set_yscale("log")
     axis.set_xlabel("promised alarms a wearer-day")
     axis.set_ylabel("realised on untouched days (none is drawn at 0.001)")
-    axis.legend(fontsize=8)
+    axis.set_ylim(bottom=_FLOOR * 0.7)
+    axis.legend(fontsize=8, loc="lower right")
     _write(figure, path)
 
 

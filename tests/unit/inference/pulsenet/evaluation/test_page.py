@@ -64,6 +64,7 @@ def report() -> dict[str, Any]:
         "us_per_step": 1.5,
         "model": "model",
         "seed": 3,
+        "quick": False,
         "date": "2026-11-21",
         "wearers": {"one": {"data": "real", "test_days": 20}},
         "paired": {"rest_+40bpm_20min": {"ridge": {"data": "semi", "recall_difference": 0.02, "ci95": [-0.01, 0.05]}}},
