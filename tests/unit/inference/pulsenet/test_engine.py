@@ -240,8 +240,8 @@ def test_the_context_prediction_depends_on_no_value() -> None:
 def test_what_a_sensor_without_contact_tells_is_no_measurement(told: Floats) -> None:
     """Hours of zeros, or of an end of the sensors' ranges, are scored as hours without any value: no channel alarms."""
     model, blind = engine(1), engine(1)
-    for one in (model, blind):
-        acquaint(one, 1)
+    for either in (model, blind):
+        acquaint(either, 1)
     steps = list(told_of([STORIES["exercise"]]))[:90]
     seen = live(model, (replace(step, values=np.broadcast_to(told, step.values.shape)) for step in steps), learn=True)
     unseen = live(blind, (replace(step, values=np.full(step.values.shape, NAN)) for step in steps), learn=True)
