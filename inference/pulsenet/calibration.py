@@ -28,7 +28,9 @@ TIER0_RATE: Final = 0.01
 """Flags a wearer and 5-minute bin."""
 OWN_DAYS: Final = 7
 PRIOR_DAYS: Final = 7.0
-"""After so many days a wearer's own daily maxima count as much as the population's."""
+"""After so many days the centre of a wearer's own daily maxima counts as much as the population's."""
+PRIOR_SPREAD_DAYS: Final = 28.0
+"""After so many their spread does: that of a week is so uncertain that alerts would come half as often again."""
 ETA: Final = 0.25
 SHIFT_MOST: Final = 2.0
 REFRACTORY_MIN: Final = 180
@@ -245,7 +247,8 @@ class Calibration:
         days = self.table["own_days"][slot].astype(np.float64)
         weight = days / (days + PRIOR_DAYS) if self._own else np.zeros_like(days)
         centre = (1.0 - weight) * self._population.centre + weight * self.table["centre"][slot]
-        spread = (1.0 - weight) * self._population.spread + weight * self.table["spread"][slot]
+        wide = days / (days + PRIOR_SPREAD_DAYS) if self._own else weight
+        spread = (1.0 - wide) * self._population.spread + wide * self.table["spread"][slot]
         return centre, spread
 
     def _count(self, slot: Ints, minute: Ints, score: Floats, judged: Bools, beyond: Bools) -> None:

@@ -71,9 +71,8 @@ class Inputs:
         active = self._activity.follow(minutes)
         measured = (minutes.values > _LOWEST) & (minutes.values < _HIGHEST)
         warming = active.worn_min <= WARM_UP_MIN
-        believed = measured & ~minutes.gated & ~warming[:, None]
-        if self._frozen_gate:
-            believed[:, HEART_RATE] &= ~frozen
+        believed = measured & ~minutes.gated
+        believed[:, HEART_RATE] &= ~(warming | frozen) if self._frozen_gate else ~warming
         since = self._last.since(minutes.slot, minutes.minute)
         usual = self._personal.usual(minutes.slot, active.state)
         return Look(
