@@ -29,7 +29,7 @@ class Plan:
     days: float
     updates: int
     seed: int
-    calibrated_days: float = 8.0
+    calibrated_days: float = 9.0
     kept_days: float = 12.0
     stress_predict: Path | None = None
     welltory: Path | None = None
