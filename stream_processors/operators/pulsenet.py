@@ -76,6 +76,8 @@ class PulseNetDetector:
             "calm_ms": Column("i8", NEVER, RULES),
             "seen": Column("i8", NEVER, RULES),
         })  # fmt: skip
+        self._calming = 0
+        """Recoveries that wait for the next minute: usually none."""
 
     def extend(self, wearers: int) -> None:
         """Make room for wearer slots below `wearers`."""
@@ -114,6 +116,8 @@ class PulseNetDetector:
 
     def _calm(self, wearers: Ints, end_ms: Ints) -> None:
         """Forget what was smoothed where a recovery lies before the end of this minute, in event time."""
+        if not self._calming:
+            return
         since = self._said["calm_ms"][wearers]
         due = (since > NEVER) & (since <= end_ms[:, None])
         if not due.any():
@@ -124,6 +128,7 @@ class PulseNetDetector:
             self._model.calm(np.full(len(vitals), wearer), vitals)
             self._runs.end(wearer, rule)
             self._said["calm_ms"][wearer, rule] = NEVER
+            self._calming -= 1
 
     def _keep(self, minute: Minute, judged: Judged) -> None:
         """Remember what was said, for the bins of the next minutes and for evidence."""
@@ -209,16 +214,14 @@ class PulseNetDetector:
         slot, bins = minute.steps.slot, minute.bins
         rising = far | ((z >= RISING_Z) & ~_SLOW_RULES)
         running = self._runs.running(slot)
-        rows = np.flatnonzero((rising | running).any(axis=1))
-        if len(rows) == 0:
+        if not (rising.any() or running.any()):
             return
-        slot, bins, z, rising, running = slot[rows], bins.take(rows), z[rows], rising[rows], running[rows]
         told = ~np.isnan(z)
         ends = told & ~rising
         ends |= bins.start_ms[:, None] - self._runs.table["last_ms"][slot] > BREAK_MS
         values = bins.values[:, VITAL]
-        self._runs.follow(slot, bins, values, minute.activity.take(rows), agree=rising & told, ends=ends)
-        sharp = judged.sudden[rows][:, VITAL] * SIGNS
+        self._runs.follow(slot, bins, values, minute.activity, agree=rising & told, ends=ends)
+        sharp = judged.sudden[:, VITAL] * SIGNS
         kept = np.where(running & ~ends, self._said["sharpest"][slot], 0.0)
         self._said["sharpest"][slot] = np.fmax(kept, sharp)
 
@@ -247,6 +250,7 @@ class PulseNetDetector:
 
     def calm(self, wearer: int, rule: int, at_ms: int) -> None:
         """Forget, before the next minute that ends at or after this time, what was smoothed of a condition's vitals."""
+        self._calming += self._said["calm_ms"][wearer, rule] == NEVER
         self._said["calm_ms"][wearer, rule] = at_ms
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
@@ -267,6 +271,7 @@ class PulseNetDetector:
         )  # fmt: skip
         for prefix, part in parts:
             part.load({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
+        self._calming = int((self._said["calm_ms"] > NEVER).sum())
 
 
 def _most_of_rule(by_channel: Floats) -> Floats:

@@ -52,26 +52,34 @@ class Runs:
         return under_way
 
     def follow(self, lane: Ints, bins: Bins, values: Floats, activity: Activity, *, agree: Bools, ends: Bools) -> None:
-        """Take one bin of each lane: `agree` joins it to the run, `ends` ends what ran before it, shapes (n, width)."""
+        """Take one bin of each lane: `agree` joins it to the run, `ends` ends what ran before it, shapes (n, width).
+
+        Only where a bin agrees or a run is under way is anything looked at: that is nearly nowhere.
+        """
         table = self.table
-        goes_on = (table["bins"][lane] > 0) & ~ends
-        before = table["extreme"][lane]
-        further = (values - before) * self._signs > 0
-        start = np.where(goes_on, table["start_ms"][lane], np.where(agree, bins.start_ms[:, None], NEVER))
-        last = np.where(agree, bins.end_ms[:, None], np.where(goes_on, table["last_ms"][lane], NEVER))
-        extreme = np.where(agree & (further | ~goes_on), values, np.where(goes_on, before, np.nan))
-        table["bins"][lane] = np.where(goes_on, table["bins"][lane], 0) + agree
-        table["start_ms"][lane], table["last_ms"][lane], table["extreme"][lane] = start, last, extreme
-        kept = np.where(goes_on, table["quality"][lane], UNKNOWN_QUALITY)
-        quality = bins.quality[:, None]
+        row, rule = np.nonzero(agree | (table["bins"][lane] > 0))
+        if len(row) == 0:
+            return
+        key = lane[row], rule
+        agree, values = agree[row, rule], values[row, rule]
+        goes_on = (table["bins"][key] > 0) & ~ends[row, rule]
+        before = table["extreme"][key]
+        further = (values - before) * self._signs[rule] > 0
+        start = np.where(goes_on, table["start_ms"][key], np.where(agree, bins.start_ms[row], NEVER))
+        last = np.where(agree, bins.end_ms[row], np.where(goes_on, table["last_ms"][key], NEVER))
+        table["extreme"][key] = np.where(agree & (further | ~goes_on), values, np.where(goes_on, before, np.nan))
+        table["bins"][key] = np.where(goes_on, table["bins"][key], 0) + agree
+        table["start_ms"][key], table["last_ms"][key] = start, last
+        kept = np.where(goes_on, table["quality"][key], UNKNOWN_QUALITY)
+        quality = bins.quality[row]
         lower = (kept == UNKNOWN_QUALITY) | ((quality != UNKNOWN_QUALITY) & (quality < kept))
-        table["quality"][lane] = np.where(agree & lower, quality, kept)
+        table["quality"][key] = np.where(agree & lower, quality, kept)
         facts = {"vague": bins.vague, "injected": bins.injected, "origin": bins.origin, "assumed": activity.unknown}
         for name, fact in facts.items():
-            kept = np.where(goes_on, table[name][lane], 0)
-            table[name][lane] = np.where(agree, np.maximum(kept, fact[:, None]), kept)
-        kept = np.where(goes_on, table["sources"][lane], 0)
-        table["sources"][lane] = np.where(agree, kept | bins.sources[:, None], kept)
+            kept = np.where(goes_on, table[name][key], 0)
+            table[name][key] = np.where(agree, np.maximum(kept, fact[row]), kept)
+        kept = np.where(goes_on, table["sources"][key], 0)
+        table["sources"][key] = np.where(agree, kept | bins.sources[row], kept)
 
     def end(self, lane: int, rule: int) -> None:
         """End one run."""

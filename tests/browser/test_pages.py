@@ -162,6 +162,7 @@ def test_every_page_fits_and_is_accessible(
         expect(page.locator(f".alert:has(a[href$='{person.wearer}'])").first).to_be_visible(timeout=20_000)
         if name == "wearer":
             expect(page.locator("[data-chart=heart_rate] canvas")).to_be_visible(timeout=10_000)
+            expect(page.locator("[data-rates]")).to_contain_text("promised at most 0.1 a day", timeout=10_000)
         page.screenshot(path=SHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         found = Axe().run(page).response["violations"]

@@ -104,8 +104,9 @@ async def test_only_the_row_that_changes_is_written(pool: asyncpg.Pool, series: 
 async def test_a_score_is_replaced_where_it_differs(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """A score that comes again with other values replaces the stored one, nulls included."""
     await series.write(batch(scored=[scores({"score": 1.5, "z_spo2": 2.0})]), [])
-    await series.write(batch(scored=[scores({"score": 2.5, "tier": 1})]), [])
-    assert [tuple(row) for row in await pool.fetch("SELECT score, z_spo2, tier FROM scores")] == [(2.5, None, 1)]
+    await series.write(batch(scored=[scores({"score": 2.5, "tier": 1, "promised_rate": 0.5, "rate_days": 12.0})]), [])
+    stored = await pool.fetch("SELECT score, z_spo2, tier, promised_rate, realised_rate, rate_days FROM scores")
+    assert [tuple(row) for row in stored] == [(2.5, None, 1, 0.5, None, 12.0)]
 
 
 async def test_an_episode_takes_only_a_higher_revision(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
