@@ -1,5 +1,6 @@
 """Wearers of whom the log tells nothing for long are forgotten; who stays is judged as if nobody had been."""
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from tests.made_model import detector
 from tests.vitals_frames import T0_MS, Log, reading, wearer_id
 
 FAMILY = VitalsFamily()
-FAMILIES = pytest.mark.parametrize("family", [FAMILY, VitalsFamily(detector)], ids=["resting rate", "model"])
+MODEL = VitalsFamily(detector)
+FAMILIES = pytest.mark.parametrize("family", [FAMILY, MODEL], ids=["resting rate", "model"])
 GONE, STAY, NEW = range(6), range(6, 10), range(10, 24)
 SILENT_S = 700
 """Longer than `FORGET_MS` is in these tests."""
@@ -28,6 +30,12 @@ def story(log: Log, *, seconds: range) -> Log:
         rows = [reading(at, wearer=one, heart_rate=rate + (one + second // 2) % 5, **given) for one in people]
         log.append(at + 50, rows)
     return log
+
+
+@cache
+def whole_run(family: VitalsFamily) -> Log:
+    """Return the whole story of a family that forgets early, which tests only look at."""
+    return story(Log(family.open(0, None)), seconds=range(0, END_S, 2))
 
 
 def known(state: PartitionState) -> set[bytes]:
@@ -56,7 +64,7 @@ def early(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("early")
 def test_who_was_not_heard_for_long_is_forgotten() -> None:
     """State, slots and the episode `no_data` of the silent go; who is heard, or has an open episode, stays."""
-    log = story(Log(FAMILY.open(0, None)), seconds=range(0, END_S, 2))
+    log = whole_run(FAMILY)
     assert known(log.state) == {wearer_id(one).bytes for one in [*STAY, *NEW]}
     ended = [change for change in log.episodes if change.condition == "no_data" and change.end_reason == "data_ended"]
     assert {change.subject.wearer for change in ended} == {wearer_id(one) for one in GONE}
@@ -70,7 +78,7 @@ def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(
     """Scores and episodes of those who stay are the same, whether others were forgotten or not."""
     whole = story(Log(family.open(0, None)), seconds=range(0, END_S, 2))
     hasten(monkeypatch)
-    less = story(Log(family.open(0, None)), seconds=range(0, END_S, 2))
+    less = whole_run(family)
     assert len(known(less.state)) < len(known(whole.state))
     assert rows_of(less, range(6, 24)) == rows_of(whole, range(6, 24))
     ids = {wearer_id(one) for one in [*STAY, *NEW]}
@@ -80,11 +88,14 @@ def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(
 
 
 @pytest.mark.usefixtures("early")
-@FAMILIES
-@pytest.mark.parametrize("cut", [400, END_S - 100])
+@pytest.mark.parametrize(
+    ("cut", "family"),
+    [(400, FAMILY), (END_S - 100, FAMILY), (END_S - 100, MODEL)],
+    ids=["early", "late", "late, model"],
+)
 def test_a_restart_forgets_at_the_same_record(cut: int, family: VitalsFamily) -> None:
     """A state that is saved before or after somebody was forgotten goes on to the same bytes."""
-    whole = story(Log(family.open(0, None)), seconds=range(0, END_S, 2))
+    whole = whole_run(family)
     before = story(Log(family.open(0, None)), seconds=range(0, cut, 2))
     after = story(Log(family.open(0, before.state.snapshot())), seconds=range(cut, END_S, 2))
     assert after.state.snapshot() == whole.state.snapshot()
