@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from ingest.client.messages import Reading
 from inference.recordings.e4 import Recording
+from ingest.client.messages import Reading
 from schemas.errors import ContractError
 from schemas.frame import MAX_READINGS_PER_MESSAGE
 from schemas.vitals import BY_NAME

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from inference.recordings.e4 import read_e4
 from ingest.client.connection import DeviceClient
 from ingest.client.messages import Event, Refused
-from inference.recordings.e4 import read_e4
 from ingest.client.replay import DEMO_FOLDER, DEMO_INJECTION, Progress, ReplayPlan, replay
 from ingest.client.simulator import People, Tally, simulate
 from schemas.errors import DeviceStoppedError

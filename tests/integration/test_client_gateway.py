@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from inference.recordings.e4 import read_e4
 from infra.clocks import SystemClock
 from ingest.client.connection import DeviceClient
 from ingest.client.messages import Event, Refused
-from inference.recordings.e4 import read_e4
 from ingest.client.replay import DEMO_FOLDER, DEMO_INJECTION, ReplayPlan, replay
 from ingest.gateway import Gateway, GatewaySettings
 from ingest.ports import Device

@@ -45,7 +45,7 @@ def test_the_context_has_a_fixed_order_and_width() -> None:
 
 
 def test_the_context_does_not_know_any_value() -> None:
-    """Two wearers of whom the same vitals are measured, with whatever plausible values, have one context, minute after minute."""
+    """Two wearers of whom the same vitals are measured, whatever plausible values, have one context in each minute."""
     made = inputs(2)
     random = np.random.default_rng(5)
     for minute in range(40):
