@@ -1,7 +1,10 @@
 """Logging of every process: one JSON object a line on standard error, ours and the libraries' alike."""
 
 import logging
+import math
 import sys
+import time
+from collections.abc import Callable
 
 import structlog
 from structlog.typing import Processor
@@ -28,6 +31,7 @@ def configure_logging(component: str, *, level: str = "info") -> None:
         )
     )
     handler.addFilter(_normal)
+    handler.addFilter(_Calm())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -58,6 +62,38 @@ def _normal(record: logging.LogRecord) -> bool:
         record.levelno, record.levelname = logging.INFO, "INFO"
         return logging.getLogger().isEnabledFor(logging.INFO)
     return True
+
+
+class _Calm(logging.Filter):
+    """Lets what the Kafka libraries say again and again through once in half a minute, with how often they said it.
+
+    A client whose coordinator has failed says so five times a second, for as long as it lasts.
+    """
+
+    _EVERY_S = 30.0
+    _MOST = 1_000
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the first of each text; the first after half a minute tells how many were left out."""
+        if not record.name.startswith(("aiokafka", "mode")):
+            return True
+        now_s, words = self._clock(), record.getMessage()
+        text = (record.name, words)
+        last_s, left_out = self._said.get(text, (-math.inf, 0))
+        if now_s - last_s < self._EVERY_S:
+            self._said[text] = (last_s, left_out + 1)
+            return False
+        if len(self._said) >= self._MOST:  # texts with ever new numbers in them
+            self._said.clear()
+        self._said[text] = (now_s, 0)
+        if left_out:
+            record.msg, record.args = f"{words} ({left_out + 1} times)", ()
+        return True
 
 
 class _Component:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Protocol
 
 from infra.detectors import choose_detector
+from infra.kafka.coordinator import GroupWatch
 from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
 from infra.metrics.meter import PrometheusMeter
@@ -84,10 +85,13 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]
         LogMismatchError: Database and Kafka do not belong together.
     """
     meter = PrometheusMeter()
+    group = f"pulsera-{family}"
+    coordinator = GroupWatch(group, meter.gauge)
     health: list[Callable[[], Mapping[str, Any]]] = []
 
     def answer() -> Mapping[str, Any]:
-        return {"family": family, "status": "starting"} | (dict(health[0]()) if health else {})
+        told = {"family": family, "status": "starting"} | (dict(health[0]()) if health else {})
+        return told | {"waiting": {**told.get("waiting", {}), **coordinator.waiting()}}
 
     async with AsyncExitStack() as stack:
         stack.enter_context(
@@ -112,9 +116,19 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]
         runner = FAMILIES[family](pool, cluster_id, world, settings)
         health.append(runner.status)
         meter.begin(family, runner.topics)
+        watching = asyncio.create_task(coordinator.follow(settings.kafka_bootstrap), name="watch the coordinator")
+        stack.push_async_callback(_end, watching)
         member = Membership(
             bootstrap=settings.kafka_bootstrap,
-            group=f"pulsera-{family}",
+            group=group,
             instance=f"{family}-{settings.instance}",
         )
         yield HOSTS[settings.host](runner, member, meter)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    """Raises what the task ended with, if it did before its time."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()

@@ -84,6 +84,11 @@ def server_properties(node: KafkaNode) -> str:
         "group.initial.rebalance.delay.ms": "0",
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "4",
+        # The least that Kafka allows; its default is 100 MB, and compaction leaves the newest segment alone. A started
+        # broker reads this log whole: with days of commits in it that takes seconds, in which a second change of
+        # leadership (a start after a kill has up to two) lets Kafka 4.3 serve a group whose state it has not read yet.
+        # It then reloads it again and again, and may fail for good.
+        "offsets.topic.segment.bytes": str(1024 * 1024),
         "transaction.state.log.replication.factor": "1",
         "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "2",

@@ -107,6 +107,16 @@ class Supervisor:
             self._haste.set()
         self._stop_asked.set()
 
+    async def until_ready(self, name: str) -> None:
+        """Waits until a part was ready for the first time, or a step is done."""
+        await self._ready[name].wait()
+
+    async def restart(self, name: str) -> None:
+        """Asks a part that runs to end in its own manner, kills it where it does not; then it is started again."""
+        if self._stopping or name not in self._children:
+            return
+        await self._stop(next(node for node in self._nodes if isinstance(node, Part) and node.name == name))
+
     async def run(self, when_ready: Callable[[], None]) -> None:
         """Starts everything, calls `when_ready` once, and returns after an ordered stop was asked for and done.
 

@@ -78,13 +78,33 @@ async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, supervisor.ask_to_stop)
-        watching = asyncio.create_task(watch_logs(settings.data_dir / "logs", say=_say))
+        beside = [asyncio.create_task(watch_logs(settings.data_dir / "logs", say=_say), name="the watch of the logs")]
+        if ground.kafka is not None:
+            mending = _mend(ground.kafka.bootstrap, supervisor)
+            beside.append(asyncio.create_task(mending, name="the watch of Kafka's coordinators"))
+        for task in beside:
+            task.add_done_callback(_tell_end)
         try:
             await supervisor.run(lambda: announcement.ready(supervisor.pids, supervisor.ready_after_s))
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
         _say("Pulsera has stopped; everything is kept")
+
+
+async def _mend(bootstrap: str, supervisor: Supervisor) -> None:
+    """Keeps the coordinators of our groups answering, once the code for it is loaded and tables and topics are made."""
+    await supervisor.until_ready("migrate")
+    from infra.embedded.mending import keep_coordinators
+
+    groups = [f"pulsera-{family}" for family in FAMILIES]
+    await keep_coordinators(bootstrap, groups, restart=lambda: supervisor.restart("kafka"), say=_say)
+
+
+def _tell_end(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _say(f"error: {task.get_name()} has ended: {error!r}")
 
 
 def _say(line: str) -> None:

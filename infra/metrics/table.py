@@ -40,6 +40,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="live_clients", kind="gauge", help="live sockets open now", by=_API),
     Metric(name="lag_records", kind="gauge",
            help="records appended and not yet handled", labels=("topic",), by=_FAMILIES),
+    Metric(name="coordinator_missing_seconds", kind="gauge", by=_FAMILIES,
+           help="seconds since Kafka's coordinator of the family's group last answered, while a broker did; else 0"),
     Metric(name="messages_total", kind="counter", help="device messages received", labels=("type",), by=_GATEWAY),
     Metric(name="readings_total", kind="counter", help="readings admitted", by=_GATEWAY),
     Metric(name="rejected_total", kind="counter", help="readings or vitals refused", labels=("code",), by=_GATEWAY),
