@@ -60,7 +60,7 @@ PHYSIOLOGICAL: Final = (
     Condition(name="skin_temperature.high", vital=_SKIN, side="high"),
     Condition(name="body_temperature.high", vital=_BODY, side="high"),
     Condition(name="resting_heart_rate.high", vital=_RATE, side="high", freezes=True),
-    Condition(name="vitals.drift", vital=_RATE, beside=(_RMSSD, _SKIN, _BODY), freezes=True),
+    Condition(name="vitals.drift", vital=_RATE, beside=(_RMSSD, _SKIN, _BODY), side="high", freezes=True),
 )
 """What floor and detector may open, in one table: an episode belongs to a condition, whoever opened it."""
 

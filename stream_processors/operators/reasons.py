@@ -54,6 +54,8 @@ _ACTIVITY: Final = {"activity unknown": ", activity unknown"}
 
 def _above(evidence: Evidence) -> str:
     """Return the words of a vital whose absolute value says little: by how much it is off."""
+    if _of_nights(evidence):
+        return _nights(evidence)
     if evidence.observed is None or evidence.expected is None:
         return _measured(evidence)
     off = amount(evidence.vital or "", abs(evidence.observed - evidence.expected))
@@ -63,13 +65,21 @@ def _above(evidence: Evidence) -> str:
 
 def _resting(evidence: Evidence) -> str:
     """Return the words of the resting heart rate of many hours, or of two nights."""
-    usual = evidence.expected if evidence.baseline is None else evidence.baseline
-    if evidence.observed is None or usual is None:
-        return f"{_seen(evidence)} at rest, higher than usual"
-    off = f"{max(evidence.observed - usual, 0):.0f} above usual"
-    if (evidence.time_scale_s or 0) > _A_DAY_S:
-        return f"Heart rate at night {off}, two nights running"
-    return f"Resting heart rate {off} for {duration(int((evidence.time_scale_s or 0) * 1000))}"
+    if _of_nights(evidence):
+        return _nights(evidence)
+    over = duration(int((evidence.time_scale_s or 0) * 1000))
+    own = "" if evidence.baseline is None else f", own resting value {amount(evidence.vital or '', evidence.baseline)}"
+    return (
+        f"Heart rate at rest higher than usual over {over}; now {amount(evidence.vital or '', evidence.observed)}{own}"
+    )
+
+
+def _of_nights(evidence: Evidence) -> bool:
+    return (evidence.time_scale_s or 0) > _A_DAY_S
+
+
+def _nights(evidence: Evidence) -> str:
+    return f"{_label(evidence)} at night higher than usual, two nights running"
 
 
 def _drift(evidence: Evidence) -> str:

@@ -97,12 +97,17 @@ OF_THE_MOMENT: dict[str, Any] = {"baseline": 60.0, "context": "at rest 20 min"}
         (
             "resting_heart_rate.high",
             {"vital": "heart_rate", "observed": 69.0, "duration_s": 60.0, "time_scale_s": 172_800.0},
-            "Heart rate at night 9 above usual, two nights running.",
+            "Heart rate at night higher than usual, two nights running.",
         ),
         (
             "resting_heart_rate.high",
             {"vital": "heart_rate", "observed": 69.0, "duration_s": 60.0, "time_scale_s": 28_800.0},
-            "Resting heart rate 9 above usual for 8 h.",
+            "Heart rate at rest higher than usual over 8 h; now 69, own resting value 60.",
+        ),
+        (
+            "skin_temperature.high",
+            {"vital": "skin_temperature", "observed": 34.0, "duration_s": 60.0, "time_scale_s": 172_800.0},
+            "Skin temperature at night higher than usual, two nights running.",
         ),
         (
             "vitals.drift",
