@@ -1,8 +1,10 @@
 """PulseNet behind the contract of a detector: minutes in, verdicts on every condition out.
 
 A minute is judged when it is complete; between two minutes each bin's z is its distance from what the last minute
-expected. A condition opens where one of its channels reaches the threshold in force; it goes on while a channel's own
-deviation, the wearer's level not taken away, stays beyond half of the tier-1 threshold.
+expected. A condition opens where one of its channels reaches the threshold in force. What is averaged over hours goes
+on while a channel's own deviation, the wearer's level not taken away, stays beyond half of the tier-1 threshold; what
+is averaged over minutes, while the minutes themselves are far from what is expected: that average fades while its
+wearer moves, and a saturation of 88 % is no recovery because its wearer walks about.
 """
 
 from typing import Any, Final, Literal
@@ -25,14 +27,14 @@ from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Run, Runs
 
 EXIT_SHARE: Final = 0.5
-"""Hysteresis: an episode goes on while the deviation is beyond this share of its tier-1 threshold."""
+"""Hysteresis: an average counts as far from usual while it is beyond this share of its tier-1 threshold."""
 BACK_Z: Final = 1.5
-"""A single minute this near to what is expected speaks for recovery of what is averaged over minutes."""
+"""Only a minute nearer than this to what is expected speaks for recovery of what is averaged over minutes."""
 RISING_Z: Final = 1.5
 SUDDEN_Z: Final = 4.0
 """A minute this far from what the minutes before let expect: the change came at once."""
 BACK_MS: Final = 180_000
-"""So long, near what is expected or no longer beyond, is recovered."""
+"""So long, near what is expected or its average no longer far from usual, is recovered."""
 KNOWN_MIN: Final = 5.0
 """Minutes at rest before anything is said to be usual for a wearer."""
 STALE_MIN: Final = 10
@@ -175,7 +177,7 @@ class PulseNetDetector:
             tier += _most_of_rule(np.minimum(share, judged.score / judged.threshold[:, :, 1])) >= 1.0
             tier *= now
         far = _most_of_rule(judged.held / first) >= EXIT_SHARE
-        holds = far & ((z >= BACK_Z) | (_SLOW_RULES & now))
+        holds = np.where(_SLOW_RULES, far & now, z >= BACK_Z)
         self._follow(minute, judged, z, far)
 
         def decision(row: int, rule: int, fired: int) -> Decision:

@@ -1,5 +1,6 @@
 """What happens when a deviation that was told comes again: the same alert, unless it is worse, or data had ended."""
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -16,18 +17,24 @@ AGAIN_MIN: Final = 30
 LASTS_MIN: Final = 12
 
 
-def told(rate: Callable[[float], float | None]) -> list[Episode]:
-    """Return the changes of the heart rate of somebody at rest, whose rate is told by minute after `KNOWN_MIN`."""
+def told(rate: Callable[[float], float | None], *, walks_from: float = math.inf) -> list[Episode]:
+    """Return the changes of the heart rate of somebody whose rate is told by minute after `KNOWN_MIN`.
+
+    Till `walks_from` somebody who rests, then who walks.
+    """
     random = np.random.default_rng(3)
     log = Log(VitalsFamily(detector).open(0, None))
     for second in [*range(0, KNOWN_MIN * 60, 60), *range(KNOWN_MIN * 60, (KNOWN_MIN + 60) * 60, 10)]:
         at = T0_MS + second * 1000
-        beats = rate(second / 60 - KNOWN_MIN)
+        minute = second / 60 - KNOWN_MIN
+        beats, walks = rate(minute), minute >= walks_from
         if beats is None:
             for step_ms in range(0, 10_000, 2_000):
                 log.append(at + 50 + step_ms)
         else:
-            log.append(at + 50, [reading(at, heart_rate=random.normal(beats, 1.5), motion=0.01, steps=0.0)])
+            log.append(
+                at + 50, [reading(at, heart_rate=random.normal(beats, 1.5), motion=0.2 * walks, steps=10.0 * walks)]
+            )
     return [change for change in log.episodes if change.condition == "heart_rate.high"]
 
 
@@ -42,6 +49,13 @@ def test_what_comes_again_soon_is_the_same_alert() -> None:
     changes = told(lambda minute: 120.0 if 0 <= minute < LASTS_MIN or minute >= AGAIN_MIN else 65.0)
     assert len(opened(changes)) == 1
     assert changes[-1].end_reason == "recovered"
+
+
+def test_what_goes_on_while_its_wearer_walks_has_not_recovered() -> None:
+    """A deviation is not over because the average that opened it counts at rest alone."""
+    changes = told(lambda minute: 120.0 if minute >= 0 else 65.0, walks_from=LASTS_MIN)
+    assert len(opened(changes)) == 1
+    assert changes[-1].phase == "updated"
 
 
 def test_the_floor_always_passes() -> None:
