@@ -62,7 +62,8 @@ class Episodes:
 
     Attributes:
         table: By wearer slot: `tier` of the open episode of each condition (-1 none), of the last one `decided_ms`
-            (end of the bin that opened it), `ended_ms` and, where it recovered, its tier (`recovered_tier`), and
+            (end of the bin that opened it), `ended_ms` and its tier (`recovered_tier`) where it recovered and was told
+            as more than history or a demonstration, for what comes again soon is the same alert only then, and
             `received_ms`, the newest receipt.
         open: By (wearer slot, code of the condition).
         changes: Changes of the present step, in order.
@@ -102,7 +103,8 @@ class Episodes:
         if change.phase == "ended":
             del self.open[key]
             self.table["tier"][key] = -1
-            self.table["recovered_tier"][key] = episode.tier if change.end_reason == "recovered" else 0
+            told = change.end_reason == "recovered" and episode.pages and not episode.evidence.injected
+            self.table["recovered_tier"][key] = episode.tier if told else 0
             self.table["ended_ms"][key] = max(change.at_ms, episode.onset_ms + BIN_MS)
         else:
             episode.pages = episode.pages or clock.now_ms - (change.at_ms - BIN_MS) < PAGES_WITHIN_MS

@@ -3,12 +3,14 @@
 from uuid import UUID
 
 import numpy as np
+import pytest
 
 from schemas.episodes import Episode, Evidence
+from schemas.scores import BIN_MS
 from schemas.vitals import NAMES
 from stream_processors.operators.clock import LogClock
 from stream_processors.operators.conditions import CODE
-from stream_processors.operators.episodes import Change, Episodes
+from stream_processors.operators.episodes import PAGES_WITHIN_MS, Change, Episodes
 from tests.vitals_frames import T0_MS
 
 WEARER = UUID(int=7).bytes
@@ -36,6 +38,24 @@ def test_a_state_computed_anew_is_not_taken_for_older() -> None:
     long_known, anew = told([T0_MS + 1_000 * number for number in range(20)]), told([T0_MS + 20_000])
     assert anew[-1].episode_id == long_known[-1].episode_id
     assert anew[-1].revision > long_known[-1].revision
+
+
+@pytest.mark.parametrize(("old_ms", "injected", "tier"), [(0, False, 2), (PAGES_WITHIN_MS, False, 0), (0, True, 0)])
+def test_only_what_somebody_was_told_stands_for_what_comes_again(*, old_ms: int, injected: bool, tier: int) -> None:
+    """The tier of a recovered episode is kept, unless it was history, of which nobody was told, or a demonstration."""
+    episodes = Episodes()
+    episodes.table.extend(1)
+    evidence = Evidence(injected=injected)
+    opened = episodes.begin(
+        wearer=0, condition=0, first_bin_ms=T0_MS, decided_ms=T0_MS + BIN_MS, tier=2, evidence=evidence
+    )
+    clock = LogClock(now_ms=T0_MS + old_ms)
+    for change in (
+        Change(phase="opened", at_ms=T0_MS + BIN_MS, reason="a reason"),
+        Change(phase="ended", at_ms=T0_MS + 2 * BIN_MS, reason="a reason", end_reason="recovered"),
+    ):
+        episodes.tell(opened, change, clock=clock, wearer_id=WEARER)
+    assert episodes.table["recovered_tier"][0, 0] == tier
 
 
 def test_nothing_is_learned_of_a_vital_between_the_opening_and_the_end_of_an_episode() -> None:
