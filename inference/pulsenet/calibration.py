@@ -290,10 +290,11 @@ class Calibration:
         table = self.table
         days = table["own_days"][slot].astype(np.float64)
         centre, spread = self._own_days(slot)
-        most = _CLIP * spread
-        clipped = np.clip(np.where(told, highest, centre), centre - most, centre + most)
+        off = np.where(told, highest, centre) - centre
+        clipped = centre + np.clip(off, -_CLIP * spread, _CLIP * spread)
+        middling = centre + np.clip(off, -spread, spread)
         share = np.where(told, np.maximum(1.0 / (days + 1.0), 1.0 / _OWN_DAYS_MOST), 0.0)
-        own_centre = table["centre"][slot] + share * (clipped - table["centre"][slot])
+        own_centre = table["centre"][slot] + share * (middling - table["centre"][slot])
         table["centre"][slot] = own_centre
         away = np.abs(clipped - (own_centre * days + self._population.centre * PRIOR_DAYS) / (days + PRIOR_DAYS))
         table["spread"][slot] = table["spread"][slot] + share * (away - table["spread"][slot])

@@ -38,16 +38,16 @@ class Channel:
 
 
 CHANNELS: Final = (
-    Channel(condition="heart_rate.high", vital=HEART_RATE, side="high", scale="5 min", share=0.40),
-    Channel(condition="heart_rate.low", vital=HEART_RATE, side="low", scale="5 min", share=0.10),
+    Channel(condition="heart_rate.high", vital=HEART_RATE, side="high", scale="5 min", share=0.45),
+    Channel(condition="heart_rate.low", vital=HEART_RATE, side="low", scale="5 min", share=0.07),
     Channel(condition="spo2.low", vital=SPO2, side="low", scale="5 min", share=0.08),
     Channel(condition="respiratory_rate.high", vital=RESPIRATORY_RATE, side="high", scale="5 min", share=0.08),
     Channel(condition="hrv_rmssd.low", vital=HRV_RMSSD, side="low", scale="60 min", share=0.06),
     Channel(condition="hrv_sdnn.low", vital=HRV_SDNN, side="low", scale="60 min", share=0.06),
     Channel(condition="skin_temperature.high", vital=SKIN_TEMPERATURE, side="high", scale="60 min", share=0.06),
     Channel(condition="body_temperature.high", vital=BODY_TEMPERATURE, side="high", scale="60 min", share=0.06),
-    Channel(condition="resting_heart_rate.high", vital=HEART_RATE, side="high", scale="8 h", share=0.02),
-    Channel(condition="resting_heart_rate.high", vital=HEART_RATE, side="high", scale="2 nights", share=0.02),
+    Channel(condition="resting_heart_rate.high", vital=HEART_RATE, side="high", scale="8 h", share=0.01),
+    Channel(condition="resting_heart_rate.high", vital=HEART_RATE, side="high", scale="2 nights", share=0.01),
     Channel(condition="skin_temperature.high", vital=SKIN_TEMPERATURE, side="high", scale="2 nights", share=0.02),
     Channel(condition="vitals.drift", vital=None, side="high", scale="60 min", share=0.04),
 )

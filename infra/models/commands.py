@@ -20,9 +20,12 @@ def pulsenet(
     people: Annotated[int, typer.Option(help="Made people to learn from.", min=2)] = 240,
     days: Annotated[float, typer.Option(help="Days of each.", min=0.1)] = 3.0,
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn.", min=0)] = 5,
-    updates: Annotated[int, typer.Option(help="Most updates of the network.", min=1)] = 300,
+    updates: Annotated[int, typer.Option(help="Most updates of the network.", min=1)] = 600,
     stress_predict: Annotated[
-        Path | None, typer.Option(help="Folder of the Stress-Predict recordings, to learn from S01 to S20 too.")
+        Path | None,
+        typer.Option(
+            help="Folder of the Stress-Predict recordings: S01 to S17 to learn from, S18 to S20 to know when to stop."
+        ),
     ] = None,
     welltory: Annotated[
         Path | None, typer.Option(help="Folder of the Welltory recordings, to check the priors against.")

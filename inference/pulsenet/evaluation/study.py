@@ -227,13 +227,15 @@ def _on_test_days(opened: Ints, days: Days) -> Ints:
 
 
 def _found(whose: tuple[int, Wearer], events: Sequence[Event], judged: Judgement, clean: Untouched) -> list[Found]:
+    """Return what is found of events in a copy, by the thresholds of the untouched recording at the same minutes.
+
+    A copy holds several events a day, which no wearer has: thresholds that adapt to its alerts would learn from them.
+    """
     number, wearer = whose
     opened: dict[tuple[Rule, float, bool], Ints] = {}
-    for (rule, rate), line in clean.thresholds.items():
-        used = judged.thresholds.get(rate, line) if rule == "own" else line
-        high = alarms(judged.scores.high, used.high)
-        opened[rule, rate, True] = np.sort(np.concatenate([high, _others(judged, rule, rate)]))
-        opened[rule, rate, False] = alarms(judged.scores.low, used.low)
+    for key, line in clean.thresholds.items():
+        opened[*key, True] = alarms(judged.scores.high, line.high)
+        opened[*key, False] = alarms(judged.scores.low, line.low)
     found = []
     for event in events:
         rises = event.scenario.delta_bpm > 0

@@ -71,7 +71,7 @@ class _Kept:
     def __init__(self, shape: tuple[int, int]) -> None:
         self._scores = np.full((len(_SIDES), *shape), np.nan, dtype=np.float32)
         self._lines = np.full((len(_SIDES), _TIERS, *shape), np.inf, dtype=np.float32)
-        self._opened = np.full((shape[0], CHANNEL_COUNT, _TIERS), -REFRACTORY_MIN, dtype=np.int64)
+        self._beyond = np.full((shape[0], CHANNEL_COUNT, _TIERS), -REFRACTORY_MIN, dtype=np.int64)
         self._alarms: dict[int, list[tuple[int, int, int]]] = {}
 
     def take(self, judged: Judged, slots: Ints, row: int) -> None:
@@ -81,9 +81,9 @@ class _Kept:
                 self._lines[side, tier, slots, row] = judged.threshold[:, code, tier]
         with np.errstate(invalid="ignore"):
             reached = judged.score[:, :, None] >= judged.threshold
-        opens = reached & (row - self._opened[slots] >= REFRACTORY_MIN)
-        if opens.any():
-            self._opened[slots] = np.where(opens, row, self._opened[slots])
+        if reached.any():
+            opens = reached & (row - self._beyond[slots] >= REFRACTORY_MIN)
+            self._beyond[slots] = np.where(reached, row, self._beyond[slots])
             for place, code, tier in np.argwhere(opens):
                 self._alarms.setdefault(int(slots[place]), []).append((int(code), int(tier), row))
 
