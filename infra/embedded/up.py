@@ -6,6 +6,7 @@ import functools
 import http.client
 import importlib
 import json
+import logging
 import signal
 import sys
 import time
@@ -98,6 +99,8 @@ async def _mend(bootstrap: str, supervisor: Supervisor) -> None:
     await supervisor.until_ready("migrate")
     from infra.embedded.mending import keep_coordinators
 
+    # A Kafka that is away is told of by the supervisor, in words; the client would repeat it for as long.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     groups = [f"pulsera-{family}" for family in FAMILIES]
     await keep_coordinators(bootstrap, groups, restart=lambda: supervisor.restart("kafka"), say=_say)
 
