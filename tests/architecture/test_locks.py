@@ -15,6 +15,8 @@ RUN: Final = "requirements.lock"
 TEST: Final = "requirements-test.lock"
 PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
 
+_OWN_EXTRAS: Final = ("train", "evaluate")
+"""Extras that the tests need too."""
 _HASHES: Final = r"( *\\\n *--hash=sha256:[0-9a-f]{64})+"
 _PIN: Final = re.compile(rf"^(?P<requirement>[A-Za-z0-9][^\\\n]*?){_HASHES}$", re.MULTILINE)
 
@@ -28,7 +30,11 @@ def wanted() -> list[tuple[str, str]]:
     """Return each requirement of pyproject.toml with the lock that must hold it."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
     run = [*project["project"]["dependencies"], *project["dependency-groups"]["build"]]
-    return [(RUN, one) for one in run] + [(TEST, one) for one in project["project"]["optional-dependencies"]["test"]]
+    extras = project["project"]["optional-dependencies"]
+    test = [one for one in extras["test"] if Requirement(one).name != project["project"]["name"]]
+    more = [one for name in _OWN_EXTRAS for one in extras[name]]
+    assert [f"pulsera[{','.join(_OWN_EXTRAS)}]"] == [one for one in extras["test"] if one not in test]
+    return [(RUN, one) for one in run] + [(TEST, one) for one in (*test, *more)]
 
 
 def pinned_version(found: Requirement) -> Version:
