@@ -14,7 +14,7 @@ from stream_processors.operators.detector import Decision, Expectation
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Run
 
-_UNKNOWN: Final = "activity unknown"
+_UNKNOWN: Final = reasons.ACTIVITY_UNKNOWN
 _QUALITY_UNKNOWN: Final = "quality unknown"
 _FROZEN: Final = "the value repeats itself exactly: repeated bins do not count"
 
@@ -89,7 +89,9 @@ def further(evidence: Evidence, seen: Sight, *, onset_ms: int, assumed: bool = F
     if seen.quality != UNKNOWN_QUALITY:
         quality = seen.quality / 1000 if quality is None else min(quality, seen.quality / 1000)
     doubted = assumed or evidence.context == _UNKNOWN
-    context = _UNKNOWN if doubted and seen.resting_ms < seen.end_ms - onset_ms else seen.context
+    context = seen.context
+    if seen.resting_ms < seen.end_ms - onset_ms:
+        context = _UNKNOWN if doubted else reasons.at_rest_since(context)
     known_s = seen.expectation.known_s
     return msgspec.structs.replace(
         evidence,
@@ -109,6 +111,20 @@ def further(evidence: Evidence, seen: Sight, *, onset_ms: int, assumed: bool = F
         injected=evidence.injected or seen.injected,
         origin=max(evidence.origin, ORIGINS[seen.origin], key=ORIGINS.index),
         model=seen.expectation.model,
+    )
+
+
+def recovered(evidence: Evidence, seen: Sight, *, onset_ms: int) -> Evidence:
+    """Return the evidence with the bin that ends the episode, and what was expected of it."""
+    return msgspec.structs.replace(
+        evidence,
+        observed=_rounded(seen.value),
+        expected=_rounded(seen.expectation.centre),
+        scale=_rounded(seen.expectation.scale),
+        z=_rounded(seen.expectation.z),
+        duration_s=max(seen.end_ms - onset_ms, 0) / 1000,
+        context=seen.context,
+        injected=evidence.injected or seen.injected,
     )
 
 

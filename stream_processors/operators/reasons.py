@@ -12,6 +12,11 @@ _UNITS: Final = {"spo2": " %", "skin_temperature": " degrees", "body_temperature
                  "hrv_sdnn": " ms", "respiratory_rate": " a minute"}  # fmt: skip
 """Units that belong into a sentence; a heart rate is understood without one."""
 _A_DAY_S: Final = 86_400
+_SLOW_S: Final = 3_600
+ACTIVITY_UNKNOWN: Final = "activity unknown"
+_AT_REST: Final = "at rest"
+_AT_REST_SINCE: Final = "at rest the last"
+"""Whose rest is shorter than what is told of: the deviation was there while the wearer moved, too."""
 
 
 def duration(milliseconds: int) -> str:
@@ -44,12 +49,19 @@ def _measured(evidence: Evidence) -> str:
 
 def _at_rest(evidence: Evidence) -> str:
     """Return the words of a vital that is judged at rest alone."""
-    words = _ACTIVITY.get(evidence.context, " at rest" if evidence.context.startswith("at rest") else "")
     usual = _compared(evidence) or "; what is usual for this wearer is not known yet"
-    return f"{_seen(evidence)} for {_length(evidence)}{words}{usual}"
+    return f"{_seen(evidence)} for {_length(evidence)}{_resting_words(evidence.context)}{usual}"
 
 
-_ACTIVITY: Final = {"activity unknown": ", activity unknown"}
+def at_rest_since(context: str) -> str:
+    """Return the context of an episode that began before its wearer came to rest."""
+    return _AT_REST_SINCE + context.removeprefix(_AT_REST) if context.startswith(_AT_REST) else context
+
+
+def _resting_words(context: str) -> str:
+    if context == ACTIVITY_UNKNOWN or context.startswith(_AT_REST_SINCE):
+        return f", {context}"
+    return f" {_AT_REST}" if context.startswith(_AT_REST) else ""
 
 
 def _above(evidence: Evidence) -> str:
@@ -84,8 +96,10 @@ def _nights(evidence: Evidence) -> str:
 
 def _drift(evidence: Evidence) -> str:
     seen = _seen(evidence)
-    among = f"among them {seen[0].lower()}{seen[1:]}{_compared(evidence)}"
-    return f"Several vital signs together far from usual for {_length(evidence)}, {among}"
+    return f"{_TOGETHER} far from usual for {_length(evidence)}; {seen[0].lower()}{seen[1:]}{_compared(evidence)}"
+
+
+_TOGETHER: Final = "Several vital signs together"
 
 
 _SENTENCES: Final[dict[str, Callable[[Evidence], str]]] = {
@@ -125,7 +139,12 @@ def _compared(evidence: Evidence) -> str:
 
 def recovered(evidence: Evidence, *, within_ms: int) -> str:
     """Return the sentence of an episode whose condition ended."""
+    if evidence.side is None:
+        return f"{_TOGETHER} are no longer far from usual.{marks(evidence)}"
     words = f"{_seen(evidence)}, back for {duration(within_ms)}"
+    if (evidence.time_scale_s or 0) >= _SLOW_S:
+        now = amount(evidence.vital or "", evidence.observed)
+        words = f"{_label(evidence)} on average no longer far from usual, now {now}"
     return f"{words}; it had reached {amount(evidence.vital or '', evidence.extreme)}.{marks(evidence)}"
 
 

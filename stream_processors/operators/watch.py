@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -184,13 +183,7 @@ class Watch:
             episode.tiers_hold = False
         if episode.floor_stream >= 0 or episode.tiers_hold:
             return
-        episode.evidence = msgspec.structs.replace(
-            episode.evidence,
-            observed=round(seen.value, 2),
-            duration_s=max(seen.end_ms - episode.onset_ms, 0) / 1000,
-            context=seen.context,
-            injected=episode.evidence.injected or seen.injected,
-        )
+        episode.evidence = evidence.recovered(episode.evidence, seen, onset_ms=episode.onset_ms)
         self._recovered.append((episode.wearer, episode.condition, seen.end_ms))
         sentence = reasons.recovered(episode.evidence, within_ms=within_ms)
         change = Change(phase="ended", at_ms=seen.end_ms, reason=sentence, end_reason="recovered")

@@ -112,10 +112,7 @@ OF_THE_MOMENT: dict[str, Any] = {"baseline": 60.0, "context": "at rest 20 min"}
         (
             "vitals.drift",
             {"vital": "heart_rate", "observed": 80.0, "duration_s": 3600.0, "expected": 66.0, "scale": 4.0},
-            (
-                "Several vital signs together far from usual for 1 h, among them heart rate 80; "
-                "usual for this hour 58 to 74."
-            ),
+            ("Several vital signs together far from usual for 1 h; heart rate 80; usual for this hour 58 to 74."),
         ),
     ],
 )
@@ -129,3 +126,34 @@ def test_a_breathing_rate_without_known_activity_says_so() -> None:
     seen = Evidence(vital="respiratory_rate", observed=27.0, duration_s=480.0, context="activity unknown")
     sentence = reasons.physiological("respiratory_rate.high", seen)
     assert sentence.startswith("Breathing 27 a minute for 8 min, activity unknown;")
+
+
+def test_who_came_to_rest_later_is_not_said_to_have_rested_all_the_time() -> None:
+    """Where the deviation is older than the rest, the sentence says how long the rest is."""
+    context = reasons.at_rest_since("at rest 14 min")
+    seen = Evidence(vital="heart_rate", observed=91.0, duration_s=3480.0, context=context)
+    words = reasons.physiological("heart_rate.high", seen)
+    assert words.startswith("Heart rate 91 for 58 min, at rest the last 14 min;")
+    assert reasons.at_rest_since("moving or not yet at rest") == "moving or not yet at rest"
+
+
+@pytest.mark.parametrize(
+    ("seen", "sentence"),
+    [
+        (
+            {"vital": "spo2", "side": "low", "observed": 96.0, "extreme": 87.0, "time_scale_s": 300.0},
+            "Oxygen saturation 96 %, back for 3 min; it had reached 87 %.",
+        ),
+        (
+            {"vital": "skin_temperature", "side": "high", "observed": 35.5, "extreme": 36.2, "time_scale_s": 3600.0},
+            "Skin temperature on average no longer far from usual, now 35.5 degrees; it had reached 36.2 degrees.",
+        ),
+        (
+            {"vital": "heart_rate", "observed": 74.0, "extreme": 60.0, "time_scale_s": 3600.0},
+            "Several vital signs together are no longer far from usual.",
+        ),
+    ],
+)
+def test_a_recovery_says_what_came_back(seen: dict[str, Any], sentence: str) -> None:
+    """The minutes, where they decide; else the average, which no single value stands for."""
+    assert reasons.recovered(Evidence(**seen), within_ms=180_000) == sentence
