@@ -110,14 +110,17 @@ class PulseNetDetector:
         if len(wearers) == 0:
             return []
         minute = self._minutes.give(wearers)
-        self._calm(wearers, minute.bins.end_ms)
-        learn = learning.may_learn(wearers, minute.bins.end_ms)[:, :MODEL_VITALS]
-        judged = self._model.step(minute.steps, learn=learn)
+        free = learning.may_learn(wearers, minute.bins.end_ms)[:, :MODEL_VITALS]
+        self._calm(wearers, minute.bins.end_ms, free)
+        judged = self._model.step(minute.steps, learn=free)
         self._keep(minute, judged)
         return [self._verdict(minute, judged)]
 
-    def _calm(self, wearers: Ints, end_ms: Ints) -> None:
-        """Forget what was smoothed where a recovery lies before the end of this minute, in event time."""
+    def _calm(self, wearers: Ints, end_ms: Ints, free: Bools) -> None:
+        """Forget what was smoothed where a recovery lies before the end of this minute, in event time.
+
+        Only of vitals that are `free`, (n, MODEL_VITALS): a recovery says nothing of what another episode is about.
+        """
         if not self._calming:
             return
         since = self._said["calm_ms"][wearers]
@@ -126,7 +129,7 @@ class PulseNetDetector:
             return
         for row, rule in np.argwhere(due).tolist():
             wearer = int(wearers[row])
-            vitals = _VITALS[rule]
+            vitals = _VITALS[rule][free[row, _VITALS[rule]]]
             self._model.calm(np.full(len(vitals), wearer), vitals)
             self._runs.end(wearer, rule)
             self._said["calm_ms"][wearer, rule] = NEVER

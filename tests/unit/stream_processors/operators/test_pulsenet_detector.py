@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from inference.pulsenet.weights import loading
+from schemas.episodes import Evidence
 from schemas.vitals import NAMES
 from stream_processors.operators.conditions import CODE, PHYSIOLOGICAL
 from stream_processors.operators.detector import Scores, Verdict
@@ -88,6 +89,19 @@ def test_a_recovery_is_forgotten_before_the_next_minute_that_ends_after_it() -> 
     told.detector.calm(0, HIGH, int(high[-1].bins.end_ms[0]) + 2 * MINUTE_MS)
     still, calm = told.follow(2, 122.0)
     assert (still.tier[0, HIGH] > 0, calm.tier[0, HIGH] > 0) == (True, False)
+
+
+def test_a_recovery_forgets_nothing_of_a_vital_that_another_episode_is_about() -> None:
+    """While the resting heart rate's episode is open, the recovery of the heart rate's leaves its average as it is."""
+    told = Told(detector())
+    told.follow(60, 62.0)
+    last_ms = int(told.follow(15, 122.0)[-1].bins.end_ms[0])
+    resting = CODE["resting_heart_rate.high"]
+    told.episodes.begin(
+        wearer=0, condition=resting, first_bin_ms=T0_MS, decided_ms=last_ms, tier=1, evidence=Evidence()
+    )
+    told.detector.calm(0, HIGH, last_ms)
+    assert told.follow(1, 122.0)[0].tier[0, HIGH] > 0
 
 
 def test_what_a_wearer_costs_is_bounded() -> None:
