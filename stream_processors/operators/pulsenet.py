@@ -112,7 +112,9 @@ class PulseNetDetector:
         minute = self._minutes.give(wearers)
         free = learning.may_learn(wearers, minute.bins.end_ms)[:, :MODEL_VITALS]
         self._calm(wearers, minute.bins.end_ms, free)
-        judged = self._model.step(minute.steps, learn=free)
+        # What passed its threshold teaches nothing, though it comes too soon after a recovery to be an episode.
+        learn = free & ~(self._said["combined"][wearers] >= 1.0)[:, None]
+        judged = self._model.step(minute.steps, learn=learn)
         self._keep(minute, judged)
         return [self._verdict(minute, judged)]
 

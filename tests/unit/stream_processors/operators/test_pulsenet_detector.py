@@ -104,6 +104,18 @@ def test_a_recovery_forgets_nothing_of_a_vital_that_another_episode_is_about() -
     assert told.follow(1, 122.0)[0].tier[0, HIGH] > 0
 
 
+def test_what_is_beyond_its_threshold_teaches_nothing_though_no_episode_is_open() -> None:
+    """Half an hour that would alarm moves the wearer's centre by its first minutes alone."""
+    told = Told(detector())
+    told.follow(60, 62.0)
+    before = told.detector.expectation(0, RATE).baseline
+    told.follow(30, 122.0)
+    after = told.detector.expectation(0, RATE).baseline
+    assert before is not None
+    assert after is not None
+    assert after - before < 3.0
+
+
 def test_what_a_wearer_costs_is_bounded() -> None:
     """The model keeps at most 2 KB of a wearer."""
     model = loading.load()
