@@ -29,7 +29,7 @@ class Judgement:
         scores: The scores.
         thresholds: The threshold in force before each minute, by promised rate in alarms a wearer-day.
         others: Minutes at which alarms opened that are of neither side's score (of a night, of several vitals), by
-            promised rate: they are false ones where nothing was put in, and find events of the high side.
+            promised rate: counted as false ones where nothing was put in; they find no event.
     """
 
     scores: Sided

@@ -173,7 +173,7 @@ def test_tier_two_is_the_higher_threshold() -> None:
 
 
 def test_own_days_move_a_threshold_to_the_wearer() -> None:
-    """After a week of quieter days a wearer's threshold lies nearly half way to the wearer's own, for a restless one above."""
+    """After a week of quieter days a threshold lies nearly half way to the wearer's own, for a restless one above."""
     made = opened(2, adapt=False)
     start = say(made, 0, scores(0, wearers=2)).threshold[:, 0, 0]
     told = scores(0, wearers=2)
