@@ -91,7 +91,7 @@ def test_nobody_asked_about_gives_no_rows(network: Predictor) -> None:
 @pytest.mark.parametrize("kind", ["network", "ridge"])
 def test_the_shipped_weights_make_an_engine(kind: Kind) -> None:
     """Both kinds load, under their own names, within the sizes that may ship."""
-    assert loading.load(kind).name == loading.NAMES[kind]
+    assert loading.load(kind).name.startswith(f"{loading.NAMES[kind]}+")
     assert (FOLDER / FILES["network"]).stat().st_size <= 1_000_000
     assert (FOLDER / FILES["ridge"]).stat().st_size <= 50_000
 
