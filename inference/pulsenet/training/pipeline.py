@@ -1,10 +1,13 @@
 """`pulsera train pulsenet`: from people to weights, calibration, model card and manifest."""
 
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -38,14 +41,13 @@ def train(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
         SetupError: What training needs is not installed.
     """
     _require_torch()
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MANIFEST).unlink(missing_ok=True)
     learners = Learners.of(plan.stress_predict)
-    best, last = _weights(plan, learners, out, stage)
-    asked = {name: getattr(plan, name) for name in _ASKED}
-    trained = {"trained": today.isoformat(), **asked, "best_update": best, "last_update": last}
-    _manifest(out, trained)
-    _thresholds(plan, learners, out, trained, today, stage)
+    with _made_aside(out) as folder:
+        best, last = _weights(plan, learners, folder, stage)
+        asked = {name: getattr(plan, name) for name in _ASKED}
+        trained = {"trained": today.isoformat(), **asked, "best_update": best, "last_update": last}
+        _manifest(folder, trained)
+        _thresholds(plan, learners, folder, trained, today, stage)
 
 
 def recalibrate(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
@@ -59,7 +61,21 @@ def recalibrate(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
     """
     trained = loading.manifest(out)["trained"]
     plan = replace(plan, **{name: trained[name] for name in _ASKED})
-    _thresholds(plan, Learners.of(plan.stress_predict), out, trained, today, stage)
+    with _made_aside(out) as folder:
+        for name in (*loading.FILES.values(), *map(loading.calibration_file, _KINDS), MANIFEST):
+            shutil.copy(out / name, folder)
+        _thresholds(plan, Learners.of(plan.stress_predict), folder, trained, today, stage)
+
+
+@contextmanager
+def _made_aside(out: Path) -> Iterator[Path]:
+    """Give a folder to work in; its files go to `out` at the end: what stops half-way spoils nothing."""
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
+        folder = Path(name)
+        yield folder
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
+            path.replace(out / path.name)
 
 
 def _thresholds(plan: Plan, learners: Learners, out: Path, trained: dict[str, Any], today: date, stage: Stage) -> None:
@@ -87,7 +103,8 @@ def _require_torch() -> None:
         import torch  # noqa: F401
     except ImportError as error:
         raise SetupError(
-            f"Training needs {error.name}, which is not installed.", next_step="pip install 'pulsera[train]'"
+            f"Training needs {error.name}, which is not installed.",
+            next_step="In this checkout: .venv/bin/pip install -e '.[train]'",
         ) from error
 
 
@@ -128,7 +145,7 @@ def _calibrated(plan: Plan, kind: Kind, out: Path, stage: Stage) -> Kept:
     predictor = loading.predictor(kind, folder=out)
     people = made_people(plan.calibrated, plan.calibrated_days, seed=plan.seed + 3)
     maxima = calibrate(predictor, people, told=stage(f"{kind}: thresholds"))
-    source = f"{told_of(people)}, made, none of them learned from, seed {plan.seed + 3}; {predictor.name}"
+    source = f"{told_of(people)}, made, none of them learned from, seed {plan.seed + 3}; {NAMES[kind]}"
     first = Population.of(maxima, flag=1.0, source=source)
     others = made_people(plan.kept, plan.kept_days, seed=plan.seed + 4)
     kept = keep(predictor, first, others, told=stage(f"{kind}: thresholds on others"))
