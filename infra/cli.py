@@ -284,8 +284,8 @@ def simulate(
         str,
         typer.Option(
             help="What befalls the first wearer, and after how many minutes, marked as injected: tachycardia@20, "
-            "desaturation_ramp@30, fever_drift@20 ... The model judges a new wearer from minute 16. A wrong name prints "
-            "all of them.",
+            "desaturation_ramp@30, fever_drift@20 ... The model judges a new wearer from minute 16. A wrong name "
+            "prints all of them.",
         ),
     ] = "",
 ) -> None:
