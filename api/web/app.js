@@ -76,7 +76,7 @@ function App() {
 
 onAlert((alert, isNew) => {
   if (!isNew) return;
-  const who = wearers.value.get(alert.subject.wearer)?.name ?? "";
+  const who = wearers.value.get(alert.subject.wearer)?.name ?? T.someone;
   const place = document.getElementById(alert.priority === "high" ? "announce-high" : "announce");
   place.textContent = `${T.priority[alert.priority]}: ${who}. ${alert.title}. ${alert.reason}`;
 });

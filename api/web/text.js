@@ -48,7 +48,9 @@ export const T = {
   act: { acknowledge: "I am on it", resolve: "Resolve", cancel: "Cancel", why: "Evidence", hide: "Hide evidence", note: "Note (optional)", outcome: "What was it?" },
   resolveHelp: (title, who) => `This closes the alert “${title}” for ${who} for everyone. It does not change what is measured.`,
   kind: { sudden: "suddenly", gradual: "gradually" },
-  rates: (score) => `Alerts promised at most ${Math.round(score.promised_rate * 100) / 100} a day${score.realised_rate == null ? "" : `, so far ${Math.round(score.realised_rate * 100) / 100} a day over ${Math.round(score.rate_days ?? 0)} days`}.`,
+  rates: (score) => `Its notices are promised at most ${Math.round(score.promised_rate * 100) / 100} a day${score.realised_rate == null ? "" : `, so far ${Math.round(score.realised_rate * 100) / 100} a day over ${Math.round(score.rate_days ?? 0)} days`}; what passes a clinical limit always alarms.`,
+  unjudged: "It says nothing of the present minutes: too little is known yet, or the wearer moves. The clinical limits watch meanwhile.",
+  someone: "a wearer",
   model: (name) => `Judged by ${name}.`,
   mark: { injected: "injected", simulated: "simulated", replay: "recording" },
   signIn: {

@@ -38,7 +38,7 @@ export function WearerPage({ id }) {
     </div>
     <div class="values card">${Object.keys(VITALS).filter((name) => values?.has(name)).map((name) => html`<${Value} name=${name} entry=${values.get(name)} timezone=${wearer.timezone} />`)}
       ${!marks.length && html`<span class="quiet">${T.state.nodata}</span>`}</div>
-    ${judged && html`<p class="quiet" data-rates>${T.model(judged.model)} ${judged.promised_rate != null ? T.rates(judged) : ""}</p>`}
+    ${judged && html`<p class="quiet" data-rates>${T.model(judged.model)} ${judged.promised_rate != null ? T.rates(judged) : ""} ${judged.score == null ? T.unjudged : ""}</p>`}
     ${past?.error && html`<p class="error card" role="alert">${T.failed(past.error)}</p>`}
     ${past?.truncated && html`<p class="quiet">${T.truncated}</p>`}
     <div class="columns">
