@@ -24,6 +24,7 @@ from stream_processors.hosts.aiokafka_host import AiokafkaHost
 from stream_processors.hosts.membership import Membership
 from stream_processors.hosts.runner import Place, Surroundings
 from stream_processors.hosts.stateful import StatefulRunner
+from stream_processors.operators.resting import RestingDetector
 from stream_processors.ports import Emission, Record
 from tests.conformance.worlds import CountingMeter, until
 from tests.vitals_frames import batch, reading
@@ -46,6 +47,7 @@ class _Vitals(VitalsFamily):
     """The family on a topic of its own."""
 
     def __init__(self, topic: str) -> None:
+        super().__init__(RestingDetector)
         self.topic = topic
 
 
