@@ -118,8 +118,10 @@ class Watch:
         return evidence.sight(bins, activity, row, vital, expectation=expectation)
 
     def _told_lately(self, seen: Sight, rule: int, tier: int, refractory_ms: int) -> bool:
+        """Return whether the promised rate counts this as an alert it had already; the floor's are not promised."""
         table, key = self._episodes.table, (seen.wearer, rule)
-        return bool(tier <= table["recovered_tier"][key] and seen.end_ms - table["ended_ms"][key] < refractory_ms)
+        told = tier <= table["recovered_tier"][key] < FLOOR_TIER
+        return bool(told and seen.end_ms - table["ended_ms"][key] < refractory_ms)
 
     def _fire(
         self, seen: Sight, rule: int, tier: int, run: Run, clock: LogClock, *, decision: Decision | None = None

@@ -67,6 +67,13 @@ def test_the_floor_always_passes() -> None:
     assert (last.rule, last.threshold, last.time_scale_s, last.promised_rate) == ("floor", 180.0, None, None)
 
 
+def test_what_the_floor_told_silences_no_tier() -> None:
+    """Soon after an episode of the clinical floor has recovered, a lesser deviation is told as one of its own."""
+    changes = told(lambda minute: 195.0 if 0 <= minute < LASTS_MIN else 120.0 if minute >= AGAIN_MIN else 65.0)
+    assert opened(changes)[0] == 3
+    assert [tier < 3 for tier in opened(changes)[1:]] == [True]
+
+
 def test_what_goes_on_after_data_ended_is_told_again() -> None:
     """An episode whose data ended is not known to have recovered: what goes on is a new one."""
     changes = told(lambda minute: None if LASTS_MIN <= minute < AGAIN_MIN else 120.0 if minute >= 0 else 65.0)
