@@ -34,8 +34,8 @@ def pulsenet(
         bool, typer.Option("--thresholds-only", help="Keep the weights that are there; set their thresholds anew.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Where to write. Default: the weights that this checkout runs with.")
-    ] = None,
+        Path, typer.Option(help="Where to write; the weights that are in use lie in inference/pulsenet/weights.")
+    ] = Path("pulsenet-weights"),
 ) -> None:
     """Train PulseNet on this computer: weights of both models, thresholds, model card and manifest.
 
@@ -44,15 +44,13 @@ def pulsenet(
     from inference.pulsenet.training.pipeline import recalibrate
     from inference.pulsenet.training.pipeline import train as run
     from inference.pulsenet.training.plan import Plan
-    from inference.pulsenet.weights.loading import FOLDER
     from infra.models.progress import Stages
 
     plan = Plan(
         people=people, days=days, updates=updates, seed=seed, stress_predict=stress_predict, welltory=welltory
     )  # fmt: skip
-    folder = FOLDER if out is None else out
-    typer.echo(f"seed {seed}; writing to {folder}", err=True)
+    typer.echo(f"seed {seed}; writing to {out}", err=True)
     with Stages() as stages:
         work = recalibrate if thresholds_only else run
-        work(plan, folder, today=datetime.now(UTC).date(), stage=stages.begin)
-    typer.echo((folder / "card.md").read_text())
+        work(plan, out, today=datetime.now(UTC).date(), stage=stages.begin)
+    typer.echo((out / "card.md").read_text())

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 evaluate = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure what a model is worth.")
 
+_NEEDED = frozenset({"detectors", "model", "paired", "quick", "rate", "seed", "wearers"})
+"""What the page and the pictures read of a report."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -91,6 +93,8 @@ def _read(path: Path | None) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise RecordingError(f"{path} holds no report: {error}.") from error
+    if not isinstance(told, dict) or not told.keys() >= _NEEDED:
+        raise RecordingError(f"{path} holds no report of this release; make one with --fitbit FILE --json {path}.")
     return told
 
 

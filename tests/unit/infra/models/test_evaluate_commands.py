@@ -79,6 +79,17 @@ def test_a_recording_of_a_week_cannot_be_judged(minutes: Path, tmp_path: Path) -
         run("threshold at rest", Plan(fitbit=short, size=QUICK))
 
 
+def test_a_file_that_is_no_report_is_said(tmp_path: Path) -> None:
+    """A JSON file of something else, or of nothing, is refused before a page or a picture is begun."""
+    for text in ("{}", "[1]", "{"):
+        other = tmp_path / "other.json"
+        other.write_text(text)
+        result = CliRunner().invoke(evaluate, ["pulsenet", "--json", str(other), "--page", str(tmp_path / "page.md")])
+        assert isinstance(result.exception, RecordingError)
+        assert "holds no report" in str(result.exception)
+    assert not (tmp_path / "page.md").exists()
+
+
 def test_a_report_without_the_model_says_so(minutes: Path) -> None:
     """No rate is told where the model was not asked."""
     plan = Plan(fitbit=minutes, size=QUICK, users=("1",), only=("threshold at rest",))
