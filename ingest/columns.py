@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ingest.effects import Admit
 from ingest.rows import NUMBERS, OFFSET_UNKNOWN, ROW, SHARED, WORN_UNKNOWN
-from ingest.session import Admit
 from schemas.frame import FRAME_SCHEMA
 
 BACKFILL_AFTER_US: Final = 60_000_000

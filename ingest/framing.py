@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.columns import batch_of
-from ingest.session import Admit
+from ingest.effects import Admit
 from schemas.frame import MAX_FRAME_BYTES, encode, heartbeat
 from schemas.topics import PARTITIONS
 

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 from ingest import wire
+from ingest.effects import Admit, Close, Effect, Pause, Send
 from ingest.encoding import Encoding
 from ingest.ports import Meter
 from ingest.pump import Pump
-from ingest.session import Admit, Close, DeviceSession, Effect, Pause, Send
+from ingest.session import DeviceSession
 from ingest.socket import HALT, RATE, ROOM, DeviceSocket
 from schemas.device_protocol import CLOSE_DRAINING, Answer, Nack, Throttle
 

@@ -9,9 +9,9 @@ from typing import Final, Protocol
 import numpy as np
 import structlog
 
+from ingest.effects import Admit
 from ingest.framing import Frame, Framer
 from ingest.ports import Clock, FrameAppender, Meter
-from ingest.session import Admit
 from schemas.errors import ContractError
 
 _LOG: Final = structlog.get_logger(__name__)

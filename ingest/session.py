@@ -8,9 +8,9 @@ import msgspec
 
 from ingest import salvage
 from ingest.admission import Limits, Rate, admit, time_ms
+from ingest.effects import Admit, Close, Effect, Pause, Provenance, Send
 from ingest.encoding import JSON, MSGPACK, UNREADABLE, Encoding
 from ingest.ports import Clock, Device
-from ingest.rows import PACK_SHARED, Rows
 from ingest.sequence import SEQ_MOST
 from ingest.sequence import Sequence as MessageSequence
 from schemas.device_protocol import (
@@ -20,7 +20,6 @@ from schemas.device_protocol import (
     CLOSE_TOO_BIG,
     NOT_BUILT_YET,
     Ack,
-    Answer,
     Error,
     Hello,
     Nack,
@@ -40,60 +39,6 @@ _FIRMWARE_MOST: Final = 64
 _HEADER_BYTES: Final = 4
 _VIDEO_FIRST: Final = b"\0"
 """First byte of a video message: its header is shorter than 2^24. A msgpack map never begins with it."""
-
-
-class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What all readings of one session share; `correction_ms` is added to the device's clock.
-
-    `packed` holds the numbers among them in the layout `ingest.rows.SHARED`, made once a session.
-    """
-
-    wearer: bytes
-    partition: int
-    device_number: int
-    boot: bytes
-    clock_offset_ms: int
-    correction_ms: int
-    origin: int
-    firmware: str | None
-    packed: bytes = b""
-
-    def __post_init__(self) -> None:
-        """Pack the numbers."""
-        numbers = PACK_SHARED(self.device_number, self.clock_offset_ms, self.correction_ms, self.origin)
-        msgspec.structs.force_setattr(self, "packed", numbers)
-
-
-class Send(msgspec.Struct, frozen=True):
-    """Say this to the device."""
-
-    answer: Answer
-
-
-class Admit(msgspec.Struct, frozen=True):
-    """Make these rows durable, then tell the session with `settled([seq])`; `size` is in bytes."""
-
-    provenance: Provenance
-    seq: int
-    received_us: int
-    rows: Rows
-    size: int
-
-
-class Pause(msgspec.Struct, frozen=True):
-    """Say `throttle`, and do not read the socket for so long."""
-
-    seconds: float
-
-
-class Close(msgspec.Struct, frozen=True):
-    """Close the connection."""
-
-    code: int
-    reason: str
-
-
-Effect = Send | Admit | Pause | Close
 
 _HELLO_NEEDS: Final = "hello needs boot and clock"
 _HELLO_FIELDS: Final = {

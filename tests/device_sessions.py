@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from ingest.admission import Limits, Rate
+from ingest.effects import Admit, Close, Effect, Send
 from ingest.encoding import JSON, Encoding
 from ingest.ports import Device
 from ingest.rows import WORN_UNKNOWN
-from ingest.session import Admit, Close, DeviceSession, Effect, Send
+from ingest.session import DeviceSession
 from schemas.device_protocol import Ack, Error, Nack, Rejected, Throttle
 
 NOW_MS = 1_795_248_000_000

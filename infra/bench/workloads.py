@@ -24,9 +24,10 @@ from infra.clocks import SystemClock
 from infra.detectors import PULSENET, choose_detector
 from infra.metrics.meter import PrometheusMeter
 from ingest.admission import Limits, Rate
+from ingest.effects import Admit
 from ingest.framing import Framer
 from ingest.ports import Device
-from ingest.session import Admit, DeviceSession
+from ingest.session import DeviceSession
 from schemas import alerts, episodes, frame
 from schemas.alerts import Command, CommandKind
 from schemas.live_protocol import Subscribe

@@ -13,9 +13,10 @@ from infra.fuzz.spoil import Spoiler
 from infra.fuzz.valid import NOW_MS, device_message, hello
 from ingest.admission import Limits, Rate
 from ingest.columns import batch_of
+from ingest.effects import Admit, Close, Effect, Pause, Send
 from ingest.encoding import JSON, MSGPACK
 from ingest.ports import Device
-from ingest.session import Admit, Close, DeviceSession, Effect, Pause, Send
+from ingest.session import DeviceSession
 from schemas.frame import encode
 from schemas.vitals import VITALS
 from stream_processors.operators.readings import read

@@ -10,7 +10,7 @@ import pyarrow as pa
 from infra.fuzz.valid import reading
 from ingest.admission import Limits, admit
 from ingest.columns import batch_of
-from ingest.session import Admit, Provenance
+from ingest.effects import Admit, Provenance
 from schemas import episodes, scores
 from schemas.device_protocol import Reading
 from schemas.episodes import Episode, Evidence, Subject

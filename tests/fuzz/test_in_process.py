@@ -8,7 +8,8 @@ import pytest
 from infra.fuzz.commands import Target, run
 from infra.fuzz.figures import Figures
 from infra.fuzz.session import SessionFuzz
-from ingest.session import DeviceSession, Effect
+from ingest.effects import Effect
+from ingest.session import DeviceSession
 
 SEED = 20261121
 

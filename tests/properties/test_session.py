@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.effects import Admit, Effect, Send
 from ingest.encoding import MSGPACK
-from ingest.session import Admit, DeviceSession, Effect, Send
+from ingest.session import DeviceSession
 from schemas.device_protocol import Welcome
 from tests.device_sessions import (
     NOW_MS,

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
+from ingest.effects import Admit, Provenance
 from ingest.framing import Framer
 from ingest.rows import NUMBERS, OFFSET_UNKNOWN, PACK, WORN_UNKNOWN, Rows
-from ingest.session import Admit, Provenance
 from schemas.device_protocol import ABSENT
 from schemas.frame import MAX_FRAME_BYTES, decode
 from schemas.topics import PARTITIONS

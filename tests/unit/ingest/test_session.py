@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ingest.admission import Limits
-from ingest.session import Admit, Close, Pause, Send
+from ingest.effects import Admit, Close, Pause, Send
 from schemas.device_protocol import NOT_BUILT_YET, Welcome
 from tests.device_sessions import (
     BOOT,

@@ -1,0 +1,60 @@
+"""What a session asks of whoever holds its socket, and what all of its messages share."""
+
+import msgspec
+
+from ingest.rows import PACK_SHARED, Rows
+from schemas.device_protocol import Answer
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What all readings of one session share; `correction_ms` is added to the device's clock.
+
+    `packed` holds the numbers among them in the layout `ingest.rows.SHARED`, made once a session.
+    """
+
+    wearer: bytes
+    partition: int
+    device_number: int
+    boot: bytes
+    clock_offset_ms: int
+    correction_ms: int
+    origin: int
+    firmware: str | None
+    packed: bytes = b""
+
+    def __post_init__(self) -> None:
+        """Pack the numbers."""
+        numbers = PACK_SHARED(self.device_number, self.clock_offset_ms, self.correction_ms, self.origin)
+        msgspec.structs.force_setattr(self, "packed", numbers)
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Say this to the device."""
+
+    answer: Answer
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """Make these rows durable, then tell the session with `settled([seq])`; `size` is in bytes."""
+
+    provenance: Provenance
+    seq: int
+    received_us: int
+    rows: Rows
+    size: int
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Say `throttle`, and do not read the socket for so long."""
+
+    seconds: float
+
+
+class Close(msgspec.Struct, frozen=True):
+    """Close the connection."""
+
+    code: int
+    reason: str
+
+
+Effect = Send | Admit | Pause | Close
