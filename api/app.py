@@ -14,9 +14,10 @@ from api.callers import COOKIE, PUBLIC_PATHS, Ports, authenticate
 from api.docs_page import DOCS_HEADERS, docs_page
 from api.errors import add_handlers
 from api.hardening import SafeHeaders
+from api.judging import Judging
 from api.live.socket import serve_live
 from api.pages import WebPages
-from api.routes import alerts, people, series, service, session
+from api.routes import alerts, people, pulsenet, series, service, session
 from api.shapes import ErrorShape
 
 MAX_BODY_BYTES: Final = 65_536
@@ -57,10 +58,11 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> Application:
     )
     app.state.ports = ports
     app.state.attempts = Attempts(lambda: ports.clock().timestamp())
+    app.state.judging = Judging()
     app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES)
     app.add_middleware(SafeHeaders)
     add_handlers(app)
-    for routes in (service, session, people, series, alerts):
+    for routes in (service, session, people, series, alerts, pulsenet):
         app.include_router(routes.router)
     app.router.routes.append(WebSocketRoute("/live", serve_live))
     app.add_route("/docs", _docs, include_in_schema=False)

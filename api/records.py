@@ -198,10 +198,15 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """How a part of the system is: up, degraded or down, how long its answer took, and why it is not up."""
+    """How a part of the system is: up, degraded or down, how long its answer took, and why it is not up.
+
+    Attributes:
+        told: What a worker tells of the detector that judges, None elsewhere.
+    """
 
     name: str
     state: Literal["up", "degraded", "down"]
     latency_ms: float | None = None
     detail: str | None = None
     core: bool = False
+    told: Mapping[str, Any] | None = None

@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.callers import PortsHere
 from api.errors import answer
+from api.records import Component
 
 router = APIRouter(tags=["service"])
 
@@ -46,12 +47,17 @@ async def ready(ports: PortsHere) -> Response:
     found = await ports.probes.components()
     core_down = any(one.core and one.state == "down" for one in found)
     well = all(one.state == "up" for one in found)
-    parts = {
-        one.name: {"state": one.state, "latency_ms": one.latency_ms, "detail": one.detail, "core": one.core}
-        for one in found
-    }
+    parts = {one.name: _part(one) for one in found}
     status = "down" if core_down else "ok" if well else "degraded"
     return answer({"status": status, "components": parts}, 503 if core_down else 200)
+
+
+def _part(one: Component) -> dict[str, Any]:
+    part = {"state": one.state, "latency_ms": one.latency_ms, "detail": one.detail, "core": one.core}
+    if one.told is None:
+        return part
+    # Anybody may ask: which detector judges, and whether it only stands in; the rest is at /pulsenet/status.
+    return {**part, "detector": {name: one.told.get(name) for name in ("alerting", "role", "fallback")}}
 
 
 @router.head("/metrics", include_in_schema=False)

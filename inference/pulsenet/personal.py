@@ -25,6 +25,8 @@ SCALE_LEAST: Final = np.array([4.0, 0.15, 0.15, 0.8, 1.2, 0.25, 0.12])
 DRIFT_MOST: Final = np.array([8.0, 0.5, 0.5, 1.5, 3.0, 1.2, 0.4])
 """How far a centre may lie from its anchor."""
 
+KNOWN_MIN: Final = 5.0
+"""Minutes at rest before anything is said to be usual for a wearer."""
 _PRIOR_MIN: Final = 50.0
 _SLOWEST: Final = 1.0 / 2_000.0
 _ANCHOR: Final = 1.0 / 20_000.0

@@ -16,6 +16,7 @@ from inference.pulsenet.calibration import REFRACTORY_MIN, TIER0_RATE, TIER_RATE
 from inference.pulsenet.channels import CHANNELS
 from inference.pulsenet.engine import Judged, PulseNet
 from inference.pulsenet.inputs import WARMING_UP
+from inference.pulsenet.personal import KNOWN_MIN
 from inference.pulsenet.series import HEART_RATE
 from inference.pulsenet.series import VITAL_COUNT as MODEL_VITALS
 from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
@@ -35,8 +36,6 @@ SUDDEN_Z: Final = 4.0
 """A minute this far from what the minutes before let expect: the change came at once."""
 BACK_MS: Final = 180_000
 """So long, near what is expected or its average no longer far from usual, is recovered."""
-KNOWN_MIN: Final = 5.0
-"""Minutes at rest before anything is said to be usual for a wearer."""
 STALE_MIN: Final = 10
 """What a minute said holds no longer than this."""
 BREAK_MS: Final = 900_000

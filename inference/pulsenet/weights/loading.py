@@ -62,6 +62,27 @@ def population(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> Population:
     return Population.read(_checked(folder, calibration_file(kind)))
 
 
+def parameters(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> int | None:
+    """Return how many numbers the linear model learned, None for the network, whose graph does not tell.
+
+    Raises:
+        ContractError: As `load`.
+    """
+    if kind == "network":
+        return None
+    with np.load(io.BytesIO(_checked(folder, FILES[kind]).read_bytes()), allow_pickle=False) as kept:
+        return sum(int(kept[part].size) for part in kept.files)
+
+
+def card(*, folder: Path = FOLDER) -> str:
+    """Return the model card, as training wrote it.
+
+    Raises:
+        ContractError: As `load`.
+    """
+    return _checked(folder, CARD).read_text()
+
+
 def calibration_file(kind: Kind) -> str:
     """Return the name of a model's calibration."""
     return f"calibration-{kind}.json"
