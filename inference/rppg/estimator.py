@@ -1,0 +1,244 @@
+"""The pulse of one stream: frames in, one estimate a second out; how the frames came together makes no difference."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+
+from inference.rppg import confidence as confidences
+from inference.rppg import gate
+from inference.rppg.estimates import Estimate
+from inference.rppg.grid import RESTART_S, SOON_S, TIME, WIDTH, Second, due_s, points_end, rows, second
+from inference.rppg.history import SHORT_S, History
+from inference.rppg.pulse import GRID_HZ, LAG
+from inference.rppg.quality import Evidence, components, weigh
+from inference.rppg.reasons import ACTS, GIVEN, Act, Advice, HrvReason, Reason
+from inference.rppg.samples import Samples
+from inference.rppg.wave import Display
+from inference.slots import Floats
+
+FIRST_AFTER_S: Final = 8.0
+WINDOW_S: Final = 24.0
+EARLY_S: Final = 2.0
+"""So long before the first value rates are found already, so that it can be seen whether they stay."""
+
+_REMEMBERED_S: Final = 10
+_FRAMES, _FACELESS, _CROWDED, _REFUSED = range(4)
+_STABLE: Final = 3
+_MOST_CROWDED: Final = 0.3
+_MOST_REFUSED: Final = 0.1
+_MOST_FACELESS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one second made: its estimate, and the pulse that became ready, with the time of its first value."""
+
+    estimate: Estimate
+    pulse: Floats
+    pulse_from_s: float
+    broken: bool
+
+
+class PulseEstimator:
+    """Estimates the pulse of one stream.
+
+    The state is a minute of pulse and brightness and half a minute of the rest, about 45 KiB; `dump` returns it, and an
+    estimator that `load` made of it goes on with the same bits.
+    """
+
+    def __init__(self, *, first_after_s: float = FIRST_AFTER_S, window_s: float = WINDOW_S) -> None:
+        """Begin a stream: a first value after `first_after_s` of pulse, then windows that grow to `window_s`.
+
+        Raises:
+            ValueError: The window is shorter than the first one, or longer than what is remembered.
+        """
+        if not EARLY_S < first_after_s <= window_s <= SHORT_S:
+            raise ValueError(f"Windows must grow from over {EARLY_S} s to at most {SHORT_S} s.")
+        self._first_after_s = first_after_s
+        self._window_s = window_s
+        self._waiting: list[Floats] = []
+        self._last_s = -np.inf
+        self._origin_s = np.nan
+        self._index = 0
+        self._history = History()
+        self._display = Display()
+        self._counts: Floats = np.zeros((_REMEMBERED_S, 4))
+        self._refused = 0
+        self._rates: Floats = np.full(_STABLE, np.nan)
+        self._reason = Reason.NO_FRAMES
+
+    def push(self, samples: Samples) -> list[Estimate]:
+        """Take the next frames and return the estimates of the seconds that they completed."""
+        return [step.estimate for step in self.steps(samples)]
+
+    def steps(self, samples: Samples) -> Iterator[Step]:
+        """Take the next frames and yield what the seconds that they completed made."""
+        frames = rows(samples)
+        for first, after in self._pieces(frames[:, TIME]):
+            self._waiting.append(frames[first:after])
+            if frames[after - 1, TIME] < due_s(self._origin_s, self._index) - SOON_S:
+                continue
+            frames_now = np.concatenate(self._waiting)
+            while frames_now[-1, TIME] >= due_s(self._origin_s, self._index) - SOON_S:
+                step, frames_now = self._second(frames_now)
+                self._waiting = [frames_now]
+                yield step
+
+    def advice(self) -> Advice:
+        """Return what the person can do now."""
+        left = max(self._first_after_s + (LAG + 1) / GRID_HZ - self._history.span_s, 0.0)
+        act = ACTS.get(self._reason, Act.NONE)
+        return Advice(act=act, seconds_left=round(left, 3))
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state: numbers, strings and arrays by name, none of which the estimator changes later."""
+        return {
+            "first_after_s": self._first_after_s,
+            "window_s": self._window_s,
+            "waiting": np.concatenate([np.empty((0, WIDTH)), *self._waiting]),
+            "last_s": self._last_s,
+            "origin_s": self._origin_s,
+            "index": self._index,
+            "history": self._history.dump(),
+            "display": self._display.dump(),
+            "counts": self._counts.copy(),
+            "refused": self._refused,
+            "rates": self._rates.copy(),
+            "reason": str(self._reason),
+        }
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> Self:
+        """Return an estimator that goes on where `dump` was asked."""
+        made = cls(first_after_s=state["first_after_s"], window_s=state["window_s"])
+        made._waiting = [np.array(state["waiting"])]
+        made._last_s = state["last_s"]
+        made._origin_s = state["origin_s"]
+        made._index = state["index"]
+        made._history = History.load(state["history"])
+        made._display = Display.load(state["display"])
+        made._counts = np.array(state["counts"])
+        made._refused = state["refused"]
+        made._rates = np.array(state["rates"])
+        made._reason = Reason(state["reason"])
+        return made
+
+    def _pieces(self, times: Floats) -> Iterator[tuple[int, int]]:
+        """Yield runs of frames whose times rise; others are counted, and a jump begins anew before its run."""
+        if len(times) and self._last_s < times[0] <= self._last_s + RESTART_S:
+            change = np.diff(times)
+            if ((change > 0) & (change <= RESTART_S)).all():
+                self._last_s = float(times[-1])
+                yield 0, len(times)
+                return
+        first = 0
+        for row, time_s in enumerate(times.tolist()):
+            ahead = time_s - self._last_s
+            if 0 < ahead <= RESTART_S:
+                self._last_s = time_s
+                continue
+            if row > first:
+                yield first, row
+            first = row + 1
+            if np.isfinite(time_s) and not -RESTART_S <= ahead <= 0:
+                self._restart(time_s)
+                first = row
+            else:
+                self._refused += 1
+        if len(times) > first:
+            yield first, len(times)
+
+    def _restart(self, time_s: float) -> None:
+        self._waiting = []
+        self._last_s = self._origin_s = time_s
+        self._index = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._history.forget()
+        self._display.forget()
+        self._rates[:] = np.nan
+
+    def _second(self, frames: Floats) -> tuple[Step, Floats]:
+        """Return what the next second made, and the frames that are still needed."""
+        made, needed = second(frames, origin_s=self._origin_s, index=self._index)
+        end_s = points_end(self._origin_s, self._index)
+        self._index += 1
+        self._counts = np.roll(self._counts, -1, axis=0)
+        self._counts[-1] = made.frames, made.faceless, made.crowded, self._refused
+        self._refused = 0
+        if made.broken:
+            self._forget()
+        pulse = self._history.push(made)
+        wave = self._display.push(pulse)
+        estimate = self._estimate(made, end_s=end_s, wave=wave)
+        self._reason = estimate.reason
+        span = len(pulse) / GRID_HZ
+        step = Step(estimate=estimate, pulse=pulse, pulse_from_s=end_s - LAG / GRID_HZ - span, broken=made.broken)
+        return step, needed
+
+    def _estimate(self, made: Second, *, end_s: float, wave: Floats) -> Estimate:
+        reason = self._hindrance(made)
+        rate: float | None = None
+        sure = 0.0
+        evidence: Evidence | None = None
+        if reason is None:
+            pulse_s = self._history.pulse_s
+            if pulse_s >= self._first_after_s - EARLY_S:
+                evidence = self._weighed(min(pulse_s, self._window_s))
+            reason, sure = self._judged(evidence, pulse_s)
+            if evidence is not None and reason in GIVEN:
+                rate = evidence.rate_bpm
+        return Estimate(
+            time_s=end_s,
+            heart_rate_bpm=rate,
+            confidence=sure,
+            reason=reason,
+            snr_db=None if evidence is None else evidence.snr_db,
+            respiratory_rate=None,
+            hrv=None,
+            hrv_reason=HrvReason.NO_HEART_RATE,
+            components={} if evidence is None else components(evidence, self._stability()),
+            wave=wave,
+        )
+
+    def _hindrance(self, made: Second) -> Reason | None:
+        """Return why the newest seconds allow no look at the pulse at all, or None."""
+        known = self._counts[-min(self._index, _REMEMBERED_S) :]
+        frames, _, crowded, refused = known.sum(axis=0).tolist()
+        if refused > _MOST_REFUSED * (frames + refused):
+            return Reason.BAD_TIMES
+        if frames / len(known) < gate.LEAST_FPS:
+            return Reason.LOW_FPS if made.frames else Reason.GAP
+        if made.faceless > _MOST_FACELESS * made.frames or (made.broken and not len(made.far) and made.faceless):
+            return Reason.NO_FACE
+        if crowded > _MOST_CROWDED * frames:
+            return Reason.TWO_FACES
+        return None
+
+    def _weighed(self, window_s: float) -> Evidence | None:
+        known = self._counts[-min(self._index, _REMEMBERED_S) :, _FRAMES]
+        window = self._history.window(round(window_s * GRID_HZ), fps=float(known.mean()))
+        if not np.isfinite(window.pulses[0]).all() or not np.ptp(window.pulses[0]) > 0:
+            return None
+        evidence = weigh(window)
+        self._rates = np.append(self._rates[1:], evidence.rate_bpm)
+        return evidence
+
+    def _judged(self, evidence: Evidence | None, pulse_s: float) -> tuple[Reason, float]:
+        if pulse_s < self._first_after_s:
+            return Reason.WARMING_UP, 0.0
+        if evidence is None:
+            return Reason.NO_SIGNAL, 0.0
+        hard = gate.scene(evidence)
+        if hard is not None:
+            return hard, 0.0
+        stability = self._stability()
+        sure = confidences.shipped().probability(confidences.features(evidence, stability))
+        return gate.rhythm(evidence, stability_bpm=stability, confidence=sure), sure
+
+    def _stability(self) -> float:
+        """Return by how much the last rates differ at most, NaN where there are not yet three."""
+        return float(np.ptp(self._rates))
