@@ -5,6 +5,7 @@ PulseraError
 ├── ContractError          data breaks a contract: trying again gives the same answer
 │   ├── RecordingError     files are not a recording that we know how to replay
 │   ├── FrameError         bytes are not a frame that we know how to read
+│   ├── UnreadableVideoError   a file or a picture cannot be measured; carries the reason
 │   └── RegistryVersionError   a frame was written by a newer registry than this reader knows
 ├── PassingError           the world is away for a while: try again with what is in hand
 │   ├── BrokerAwayError
@@ -49,6 +50,18 @@ class ContractError(PulseraError):
 
 class FrameError(ContractError):
     """Bytes are not a frame that this reader knows."""
+
+
+class UnreadableVideoError(ContractError):
+    """A video, or every picture of a chunk, cannot be measured.
+
+    `reason` is one of: empty, not_a_video, audio_only, incomplete, undecodable, too_large, too_long, no_times, missing.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
 
 
 class RecordingError(ContractError):

@@ -1,0 +1,1 @@
+"""Video to columns of mean colours: the only place that knows OpenCV; importing this package alone does not load it."""
