@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from inference.rppg.samples import Samples
-from inference.rppg.video.measuring import Columns, FrameMeasurer, Region
+from inference.rppg.video.measure import Columns, FrameMeasurer, Region
 from inference.rppg.video.reader import VideoInfo, VideoReader
 from inference.rppg.video.state import FaceState
 from schemas.errors import UnreadableVideoError

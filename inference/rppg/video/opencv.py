@@ -1,4 +1,4 @@
-"""OpenCV, silent and on one thread; all of this room take it from this module, so that the rules hold before it starts."""
+"""OpenCV, silent and on one thread: this room takes it from here, so that the rules hold before it starts."""
 
 import os
 from typing import Any, Final

@@ -14,6 +14,7 @@ from inference.rppg.video.regions import NO_FACE, Colours, face, whole
 from inference.rppg.video.state import FaceState
 from inference.rppg.video.tracking import follow
 from inference.rppg.video.view import view
+from inference.slots import Floats
 from schemas.errors import ContractError, UnreadableVideoError
 
 Region = Literal["face", "full"]
@@ -64,7 +65,9 @@ class FrameMeasurer:
         self._finder = HaarFinder() if finder is None and region == "face" else finder
         self._patches = patches
 
-    def measure(self, frames: Sequence[bytes], times_s: Sequence[float], state: FaceState) -> tuple[Samples, FaceState]:
+    def measure(
+        self, frames: Sequence[bytes], times_s: Sequence[float] | Floats, state: FaceState
+    ) -> tuple[Samples, FaceState]:
         """Return the rows of a chunk of JPEG pictures, and the state after it; what is no picture gives an empty row.
 
         Raises:
@@ -75,7 +78,7 @@ class FrameMeasurer:
             raise ContractError(f"A chunk has at most {CHUNK_FRAMES} pictures and a time for each.")
         columns = Columns()
         broken = 0
-        for data, time_s in zip(frames, times_s, strict=True):
+        for data, time_s in zip(frames, map(float, times_s), strict=True):
             picture = jpeg.decoded(data)
             if picture is None:
                 broken += 1
