@@ -112,7 +112,7 @@ def gateway() -> None:
 
 
 @app.command()
-def worker(family: Annotated[str, typer.Argument(help="storage, vitals or care.")]) -> None:
+def worker(family: Annotated[str, typer.Argument(help="storage, vitals, care or video.")]) -> None:
     """Run one family of stream processors.
 
     Example: pulsera worker vitals
@@ -243,12 +243,28 @@ def doctor(
 
 @app.command()
 def replay(
-    dataset: Annotated[str, typer.Argument(help="demo, or a folder of an Empatica E4 recording.")],
-    speed: Annotated[float | None, typer.Option(help="Seconds of backlog sent a second. Default: 60.", min=0)] = None,
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="demo; a folder of an Empatica E4 recording; a CSV of Fitbit minutes (user,time,hr,steps); or a plain "
+            "CSV: time and vital signs by name, one or several wearers. CSV may be gzipped."
+        ),
+    ],
+    speed: Annotated[
+        float | None,
+        typer.Option(help="Seconds of backlog sent a second. Default: 60; demo: 120; a CSV: 3600.", min=0),
+    ] = None,
     present: Annotated[
-        int | None, typer.Option(help="Second of the recording that is now. Default: its start; demo: 720.", min=0)
+        int | None,
+        typer.Option(
+            help="Second of the recording that is now. Default: its start; demo: 1890; a CSV: its end.", min=0
+        ),
     ] = None,
     wearer: Annotated[str | None, typer.Option(help="Name of the wearer; used again if there is one.")] = None,
+    person: Annotated[str | None, typer.Option(help="Whom of a CSV that holds several. Default: all.")] = None,
+    recorded_as: Annotated[
+        str | None, typer.Option("--format", help="e4, fitbit or csv. Default: guessed from the first line.")
+    ] = None,
     url: Annotated[str | None, typer.Option(help="Device socket. Default: the running `pulsera up`.")] = None,
     token: Annotated[
         str | None,
@@ -260,11 +276,15 @@ def replay(
 ) -> None:
     """Send a recording through the device socket, its times shifted so that its present is now.
 
-    Example: pulsera replay demo --speed 60
-    """
-    from infra.device_commands import Target, run_replay
+    One that was stopped goes on where it was. A plain CSV begins with a line such as time,heart_rate,spo2 (and wearer,
+    for several); times are RFC 3339 with an offset, or Unix milliseconds. The hours of a CSV's day stay what they were.
 
-    run_replay(dataset, speed=speed, present_s=present, target=Target(wearer=wearer, url=url, token=token))
+    Example: pulsera replay readings.csv --wearer Ada --speed 600
+    """
+    from infra.replay_command import Asked, Target, run_replay
+
+    asked = Asked(dataset=dataset, form=recorded_as, person=person, speed=speed, present_s=present)
+    run_replay(asked, Target(wearer=wearer, url=url, token=token))
 
 
 @app.command()

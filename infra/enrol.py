@@ -1,8 +1,8 @@
 """Makes wearers and devices for recordings and made people, through the HTTP API like anybody else."""
 
-import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -77,43 +77,63 @@ async def enrol(http: httpx.AsyncClient, names: Sequence[str], *, model: str) ->
     Raises:
         SetupError: The API cannot be reached, or refuses.
     """
-    try:
+    with _reached(http):
         wearers = await _wearers(http)
-        tokens = []
-        for name in names:
-            if name not in wearers:
-                made = await _ask(http, "POST", "/wearers", {"name": name})
-                wearers[name] = made["wearer_id"]
-            # The token of an earlier device cannot be read back.
-            device = await _ask(http, "POST", f"/wearers/{wearers[name]}/devices", {"model": model})
-            tokens.append(device["token"])
-    except httpx.TransportError as error:
-        raise SetupError(
-            f"The API at {http.base_url} cannot be reached ({type(error).__name__}).", next_step=_NEXT_STEP
-        ) from error
-    return tokens
+        return [(await _enrolled(http, wearers, name, model)).token for name in names]
 
 
-async def unused_name(http: httpx.AsyncClient, stem: str, *, since: datetime) -> str:
-    """Return `stem`, or `stem 2`, `stem 3`, ...: the first of whose wearer nothing was measured since then.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """A device of a wearer, and its token, which the server does not keep."""
+
+    wearer_id: str
+    device_id: str
+    token: str = field(repr=False)
+
+
+async def device_of(http: httpx.AsyncClient, name: str, *, model: str, kept: Enrolled | None) -> Enrolled:
+    """Return the device that is kept where it is still good and the wearer's, else a new one; a wearer is made once.
 
     Raises:
         SetupError: The API cannot be reached, or refuses.
     """
-    try:
+    with _reached(http):
         wearers = await _wearers(http)
-        for number in itertools.count(1):
-            name = stem if number == 1 else f"{stem} {number}"
-            if name not in wearers:
-                return name
-            newest = (await _ask(http, "GET", f"/wearers/{wearers[name]}/latest"))["time"]
-            if newest is None or datetime.fromisoformat(newest) < since:
-                return name
+        if kept is not None and wearers.get(name) == kept.wearer_id:
+            found = await _ask(http, "GET", f"/wearers/{kept.wearer_id}/devices")
+            if any(one["device_id"] == kept.device_id and one["revoked_at"] is None for one in found["items"]):
+                return kept
+        return await _enrolled(http, wearers, name, model)
+
+
+async def newest_ms(http: httpx.AsyncClient, name: str) -> int | None:
+    """Return when something was measured last of the wearer of this name, in Unix ms; None where nothing was.
+
+    Raises:
+        SetupError: The API cannot be reached, or refuses.
+    """
+    with _reached(http):
+        wearer_id = (await _wearers(http)).get(name)
+        told = None if wearer_id is None else (await _ask(http, "GET", f"/wearers/{wearer_id}/latest"))["time"]
+        return None if told is None else round(datetime.fromisoformat(told).timestamp() * 1000)
+
+
+async def _enrolled(http: httpx.AsyncClient, wearers: dict[str, str], name: str, model: str) -> Enrolled:
+    if name not in wearers:
+        wearers[name] = (await _ask(http, "POST", "/wearers", {"name": name}))["wearer_id"]
+    # The token of an earlier device cannot be read back.
+    device = await _ask(http, "POST", f"/wearers/{wearers[name]}/devices", {"model": model})
+    return Enrolled(wearer_id=wearers[name], device_id=device["device_id"], token=device["token"])
+
+
+@contextmanager
+def _reached(http: httpx.AsyncClient) -> Iterator[None]:
+    try:
+        yield
     except httpx.TransportError as error:
         raise SetupError(
             f"The API at {http.base_url} cannot be reached ({type(error).__name__}).", next_step=_NEXT_STEP
         ) from error
-    raise AssertionError("counting does not end")
 
 
 async def _wearers(http: httpx.AsyncClient) -> dict[str, str]:

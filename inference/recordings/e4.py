@@ -9,6 +9,7 @@ import gzip
 import io
 import math
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from inference.recordings.track import Sample
 from inference.slots import Floats
 from schemas.errors import RecordingError
 from schemas.vitals import BY_NAME, IBI_PLAUSIBLE_MS
@@ -66,6 +68,13 @@ class Recording:
         if len(beats):
             fields["ibi"] = [round(float(beat), 1) for beat in beats]
         return fields or None
+
+    def samples(self, first: int, end: int) -> Iterator[Sample]:
+        """Yield what was measured in the seconds from `first` to `end` (not included), at the end of each."""
+        for row in range(first, end):
+            fields = self.reading(row)
+            if fields is not None:
+                yield Sample((row + 1) * 1000, None, fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
         RecordingError: There is no such file, it cannot be read to its end, lacks a column, has a row of another
             length, or has no row.
     """
-    if not path.is_file():
-        raise RecordingError(f"There is no file {path}.")
+    _check(path)
     try:
         with _open(path) as file:
             rows = _rows(path, file, columns)
@@ -77,6 +76,27 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     if not rows:
         raise RecordingError(f"{path} has no rows below its head.")
     return rows
+
+
+def head(path: Path) -> list[str]:
+    """Return the names of the columns.
+
+    Raises:
+        RecordingError: There is no such file, or it cannot be read.
+    """
+    _check(path)
+    try:
+        with _open(path) as file:
+            return [name.strip() for name in next(csv.reader(file), [])]
+    except _UNREADABLE as error:
+        raise RecordingError(f"{path} cannot be read: {error}.") from error
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        raise RecordingError(f"{path} is a folder; name the file in it.")
+    if not path.is_file():
+        raise RecordingError(f"There is no file {path}.")
 
 
 def _open(path: Path) -> TextIO:

@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from infra.enrol import System, api_client, device_socket, enrol, find_system, unused_name
+from infra.enrol import Enrolled, System, api_client, device_of, device_socket, enrol, find_system, newest_ms
 from infra.settings import Settings
 from schemas.errors import SetupError
 
@@ -31,12 +30,15 @@ class Api:
         self.wearers = {name: f"id-{place}" for place, name in enumerate(names)}
         self.devices: list[tuple[str, str]] = []
         self.latest: dict[str, str] = {}
+        self.listed: list[dict[str, str | None]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
         body = json.loads(request.content or b"{}")
         if request.url.path.endswith("/latest"):
             return httpx.Response(200, json={"time": self.latest.get(request.url.path.split("/")[2])})
+        if request.method == "GET" and request.url.path.endswith("/devices"):
+            return httpx.Response(200, json={"items": self.listed})
         if request.method == "GET":
             place = int(request.url.params.get("cursor", 0))
             page = [{"name": name, "wearer_id": self.wearers[name]} for name in list(self.wearers)[place : place + 1]]
@@ -69,25 +71,39 @@ def test_a_wearer_that_exists_is_used_again() -> None:
     assert list(api.wearers) == ["Anna", "Demo wearer"]
 
 
-def named(api: Api) -> str:
-    """Return the name under which nothing was measured since eight o'clock."""
+def placed(api: Api, name: str, kept: Enrolled | None) -> Enrolled:
+    """Return the device that a replay of this wearer sends as."""
 
-    async def run() -> str:
+    async def run() -> Enrolled:
         async with httpx.AsyncClient(transport=httpx.MockTransport(api), base_url="http://pulsera") as http:
-            return await unused_name(http, "Demo wearer", since=datetime(2026, 11, 21, 8, tzinfo=UTC))
+            return await device_of(http, name, model="watch", kept=kept)
 
     return asyncio.run(run())
 
 
-def test_a_demo_never_writes_over_the_minutes_of_an_earlier_one() -> None:
-    """A wearer is used again only where nothing was measured in the minutes to come; else the next number is taken."""
-    api = Api()
-    assert named(api) == "Demo wearer"
-    api = Api("Demo wearer", "Demo wearer 2")
-    api.latest = {"id-0": "2026-11-21T08:05:00.000Z", "id-1": "2026-11-21T08:20:00.000Z"}
-    assert named(api) == "Demo wearer 3"
-    api.latest = {"id-0": "2026-11-21T08:05:00.000Z", "id-1": "2026-11-21T07:20:00.000Z"}
-    assert named(api) == "Demo wearer 2"
+def test_a_device_that_is_kept_is_used_again_while_it_is_good() -> None:
+    """A kept device that the wearer still has is used; a revoked one, or another wearer's, gives way to a new one."""
+    api = Api("Demo wearer")
+    kept = Enrolled(wearer_id="id-0", device_id="d", token="kept")  # noqa: S106 - made up
+    api.listed = [{"device_id": "d", "revoked_at": None}]
+    assert placed(api, "Demo wearer", kept) == kept
+    api.listed = [{"device_id": "d", "revoked_at": "2026-11-21T08:00:00.000Z"}]
+    assert placed(api, "Demo wearer", kept).token == "token-1"  # noqa: S105 - made up
+    api.listed = [{"device_id": "d", "revoked_at": None}]
+    assert placed(api, "Somebody else", kept).wearer_id == "id-1"
+    assert placed(api, "Demo wearer", None).token == "token-3"  # noqa: S105 - made up
+
+
+def test_the_newest_time_of_a_wearer() -> None:
+    """It is that of the latest reading, and none where there is no reading or no wearer."""
+    api = Api("Ada", "Ben")
+    api.latest = {"id-1": "1970-01-01T00:00:01.500Z"}
+
+    async def asked(name: str) -> int | None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(api), base_url="http://pulsera") as http:
+            return await newest_ms(http, name)
+
+    assert [asyncio.run(asked(name)) for name in ("Ada", "Ben", "Cem")] == [None, 1_500, None]
 
 
 def test_wearers_that_do_not_exist_are_made() -> None:

@@ -1,9 +1,12 @@
 """The plan of a replay: what is sent when, with which time, and what the injection changes."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 
 from inference.recordings.e4 import Recording
+from inference.recordings.track import Track
 from ingest.client.replay import Injection, ReplayPlan
 from schemas.errors import ContractError
 
@@ -106,3 +109,48 @@ def test_an_injected_rate_stays_plausible() -> None:
     """The raised rate never passes the registry's 250 bpm, which the gateway would refuse."""
     made = plan(injection=Injection(start_s=0, end_s=100, ramp_s=1, add_bpm=500))
     assert {reading["heart_rate"] for reading in made.readings(0, 100)} == {250}
+
+
+def test_a_replay_that_was_stopped_goes_on_where_it_was() -> None:
+    """The second replay sends what the first has not, with the times that the first would have given."""
+    began = plan()
+    later = ReplayPlan(recording=recording(), present_s=720, speed=60, start_ms=START_MS + 60_400)
+    resumed = later.resumed(newest_ms=began.time_ms(700), began=began)
+    assert resumed.first_s == 701
+    assert [resumed.time_ms(second) for second in (0, 701)] == [began.time_ms(second) for second in (0, 701)]
+    assert resumed.sent_by(0) == 701
+    assert resumed.in_backlog(0)
+    assert resumed.sent_by(60) == 840
+    assert not resumed.in_backlog(60)
+
+
+def test_a_recording_that_is_over_begins_again_after_what_was_sent() -> None:
+    """Nothing of the new replay lies in minutes that an earlier one has filled, known or not."""
+    began = plan()
+    for newest_ms, present_s in ((began.time_ms(999), 120), (START_MS - 10**9, 720)):
+        later = ReplayPlan(
+            recording=recording(), present_s=720, speed=60, start_ms=max(newest_ms, START_MS + 280_000) + 121_000
+        )
+        for before in (began, None):
+            again = later.resumed(newest_ms=newest_ms, began=before)
+            assert (again.first_s, again.present_s) == (0, present_s)
+            assert again.time_ms(0) > newest_ms
+
+
+def test_a_table_keeps_the_hours_of_its_days() -> None:
+    """What was measured at night is sent with a time at which it is night where the wearer is said to live."""
+    track = Track(
+        name="Ada",
+        start_ms=0,
+        times_ms=np.array([1_000, 62_000]),
+        local_ms=np.array([1_000, 62_000]) + (3 * 60 + 30) * 60_000,
+        vitals={"heart_rate": np.array([60.0, np.nan])},
+        left_out={},
+    )
+    noon_ms = 1_795_262_400_000
+    made = ReplayPlan(recording=track, present_s=62, speed=60, start_ms=noon_ms)
+    (reading,) = made.readings(0, 62)
+    sent = datetime.fromisoformat(str(reading["time"]))
+    assert sent.timestamp() * 1000 == noon_ms - 61_000
+    assert abs(sent.hour * 60 + sent.minute - (3 * 60 + 30)) <= 1
+    assert reading["heart_rate"] == 60.0
