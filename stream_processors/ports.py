@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
+from inference.rppg.samples import Samples
+from inference.rppg.video.state import FaceState
+from inference.slots import Floats
 from schemas.alerts import AlertEvent, Command
 from stream_processors.operators.care import Answer, Moment, Tracked
+from stream_processors.operators.detector import Detector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,67 @@ class PartitionState(Protocol):
 
     def snapshot(self) -> bytes:
         """Return the state as bytes; `open` with them continues exactly where this state stands."""
+        ...
+
+
+@runtime_checkable
+class ForesightState(Protocol):
+    """A partition's state whose steps rest on work that takes long, and is done beside the loop.
+
+    The host names records early, so that the work of several may go on at once; a step stays one record, in order.
+    """
+
+    def expect(self, records: Sequence[Record]) -> None:
+        """Begin the work for records that will be stepped next, in this order; one that cannot be read is left out."""
+        ...
+
+    async def ready(self, record: Record) -> None:
+        """Return when `step` of this record, the next one, will not wait for anything."""
+        ...
+
+
+class Measurement(Protocol):
+    """What is being measured of some frames."""
+
+    async def done(self) -> tuple[Samples, FaceState]:
+        """Return the samples and how the tracker stands after them."""
+        ...
+
+
+class FrameMeter(Protocol):
+    """Measures colours in pictures, in processes of its own."""
+
+    def begin(self, frames: Sequence[bytes], times_s: Floats, after: FaceState | Measurement) -> Measurement:
+        """Begin to measure JPEG pictures, following a face from where it was or will be known to be."""
+        ...
+
+
+@runtime_checkable
+class SucceedingState(Protocol):
+    """A partition's state that another may follow, for a reason that is not in the log: only where it is saved."""
+
+    def successor(self) -> bytes | None:
+        """Return the snapshot of the state that takes this one's place now, None where it stays."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Names of the detectors: who alerts, and who is compared with it, empty for nobody."""
+
+    alerting: str
+    shadow: str = ""
+
+
+class Models(Protocol):
+    """The detectors that are installed, and which of them somebody wants in which role."""
+
+    def roles(self) -> Roles:
+        """Return who is wanted now; the alerting one can always be made."""
+        ...
+
+    def detector(self, name: str) -> Detector | None:
+        """Return a new detector without wearers, None where there is none of this name that can be read."""
         ...
 
 

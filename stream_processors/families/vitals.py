@@ -9,10 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from inference.slots import FOREVER, Bools, Column, Ints, Table
+from schemas.errors import ContractError
 from schemas.topics import READINGS
 from stream_processors.operators import score_frames
 from stream_processors.operators.beats import BeatLists, Beats
-from stream_processors.operators.bins import Bins, stream_bins, waves, wearer_bins
+from stream_processors.operators.bins import Bins, in_waves, stream_bins, wearer_bins
 from stream_processors.operators.clock import LogClock
 from stream_processors.operators.clock_offset import Corrections
 from stream_processors.operators.conditions import NO_DATA
@@ -22,19 +23,21 @@ from stream_processors.operators.eviction import FORGET_MS, LOOK_AT, Parts, Rema
 from stream_processors.operators.floor import Floor
 from stream_processors.operators.gates import HEART_RATE, FrozenGate, counts
 from stream_processors.operators.lateness import LATENESS_MS, Lateness, bin_end_ms
-from stream_processors.operators.packing import pack, unpack
+from stream_processors.operators.packing import pack_parts, unpack_parts
 from stream_processors.operators.pending import FACTS, Pending
 from stream_processors.operators.readings import QUALITY, Readings, read
 from stream_processors.operators.rest import Rest
 from stream_processors.operators.resting import RestingDetector
 from stream_processors.operators.rows import FrameRows
+from stream_processors.operators.shadow import Shadow
 from stream_processors.operators.silence import ClockOffsets, Silence
+from stream_processors.operators.takeover import Only, handed_over, next_roles, roles_in, written
 from stream_processors.operators.telling import Telling
 from stream_processors.operators.watch import Watch
 from stream_processors.operators.wearers import Roster
-from stream_processors.ports import Emission, Record, Step
+from stream_processors.ports import Emission, Models, Record, Roles, Step
 
-FORMAT: Final = "vitals-state 2"
+FORMAT: Final = "vitals-state 3"
 GATHERS_MS: Final = 90_000
 """Observed time without a reading after which what was gathered of a wearer is judged though it may not be whole."""
 GATHERING_LOOK_MS: Final = 1_000
@@ -45,35 +48,38 @@ class VitalsFamily(FrameRows):
 
     name = "vitals"
     topic = READINGS.name
+    version = FORMAT
 
-    def __init__(self, make_detector: Callable[[], Detector] = RestingDetector) -> None:
-        """`make_detector` gives each partition its own; what it is called is part of the state's version."""
-        self._make_detector = make_detector
-        self.version = f"{FORMAT}; {make_detector().name}"
+    def __init__(
+        self, make_detector: Callable[[], Detector] = RestingDetector, *, models: Models | None = None
+    ) -> None:
+        """Each partition gets detectors of its own: of `models` those that are wanted, else `make_detector`'s alone."""
+        self._models = Only(make_detector) if models is None else models
 
     def open(self, partition: int, blob: bytes | None) -> "VitalsState":
-        """Return the state of a partition: fresh, or from a snapshot of the same version.
+        """Return the state of a partition: fresh with the detectors that are wanted, or a snapshot with its own.
 
         Raises:
-            ContractError: The snapshot cannot be read, or is of another version.
+            ContractError: The snapshot cannot be read, is of another version, or of a detector that cannot be read.
         """
-        state = VitalsState(partition, self._make_detector, version=self.version)
-        if blob is not None:
-            state.load(blob)
+        if blob is None:
+            return VitalsState(partition, self._models, self._models.roles())
+        scalars, blobs, parts = unpack_parts(FORMAT, blob)
+        state = VitalsState(partition, self._models, roles_in(blobs))
+        state.restore(scalars, blobs, parts)
         return state
 
 
 class VitalsState:
     """All operators' state of one partition; `step` is the readable list of what happens to a record."""
 
-    def __init__(self, partition: int, make_detector: Callable[[], Detector], *, version: str) -> None:
+    def __init__(self, partition: int, models: Models, roles: Roles) -> None:
         self._partition = partition
-        self._make_detector = make_detector
-        self._version = version
+        self._models = models
         self._look_at = LOOK_AT
-        self._begin()
+        self._begin(roles)
 
-    def _begin(self) -> None:
+    def _begin(self, roles: Roles) -> None:
         self._clock = LogClock()
         self._roster = Roster()
         self._corrections = Corrections()
@@ -83,7 +89,11 @@ class VitalsState:
         self._frozen = {"stream": FrozenGate(), "wearer": FrozenGate()}
         self._rest = {"stream": Rest(), "wearer": Rest()}
         self._floor = Floor()
-        self._detector = self._make_detector()
+        detector = self._models.detector(roles.alerting)
+        if detector is None:
+            raise ContractError(f"The state is one of the detector {roles.alerting}, which cannot be read here.")
+        self._detector = detector
+        self.shadow = Shadow(self._models.detector(roles.shadow) if roles.shadow else None)
         self._episodes = Episodes()
         self._watch = Watch(self._episodes, self._roster.ids, self._detector)
         self._silence = Silence(self._episodes, self._roster.ids)
@@ -195,8 +205,8 @@ class VitalsState:
             self._beats.gather(whole.wearer, whole.end_ms)
         self._pending.close(by_wearer, by_stream)
         scored: list[score_frames.Wave] = []
-        floor_waves = _waves(own, "stream")
-        score_waves = _waves(whole, "wearer")
+        floor_waves = in_waves(own, "stream")
+        score_waves = in_waves(whole, "wearer")
         for number in range(max(len(floor_waves), len(score_waves))):
             if number < len(floor_waves):
                 self._judge_floor(floor_waves[number])
@@ -209,15 +219,23 @@ class VitalsState:
         """Let the detector judge what it gathered of wearers of whom no earlier bin can come, or nothing comes."""
         if len(moved):
             frontier = self._lateness.wearers["frontier_ms"][moved]
-            self._hear(self._detector.complete(moved, frontier, learning=self._episodes))
+            self._complete_of(moved, frontier, of_shadow=moved, shadow_until_ms=frontier)
         if self._clock.observed_ms < self._gathered_ms + GATHERING_LOOK_MS:
             return
         self._gathered_ms = self._clock.observed_ms
-        wearers, end_ms = self._detector.gathering()
+        wearers, end_ms = self._fallen_silent(*self._detector.gathering())
+        of_shadow, shadow_until_ms = self._fallen_silent(*self.shadow.gathering())
+        self._complete_of(wearers, end_ms, of_shadow=of_shadow, shadow_until_ms=shadow_until_ms)
+
+    def _fallen_silent(self, wearers: Ints, end_ms: Ints) -> tuple[Ints, Ints]:
         silent = self._silence.table["heard_ms"][wearers] + GATHERS_MS <= self._clock.observed_ms
         silent &= (self._lateness.wearers["waiting"][wearers] == 0) & (end_ms + LATENESS_MS <= self._clock.now_ms)
-        if silent.any():
-            self._hear(self._detector.complete(wearers[silent], end_ms[silent], learning=self._episodes))
+        return wearers[silent], end_ms[silent]
+
+    def _complete_of(self, wearers: Ints, until_ms: Ints, *, of_shadow: Ints, shadow_until_ms: Ints) -> None:
+        verdicts = self._detector.complete(wearers, until_ms, learning=self._episodes) if len(wearers) else []
+        self.shadow.complete(of_shadow, shadow_until_ms, learning=self._episodes, said=verdicts)
+        self._hear(verdicts)
 
     def _judge_floor(self, bins: Bins) -> None:
         lane, end, start = bins.stream, bins.end_ms, bins.start_ms
@@ -237,6 +255,7 @@ class VitalsState:
         activity = self._rest["wearer"].follow(lane, end, start, bins.values)
         frozen = self._frozen["wearer"].judge(lane, end, start, bins.values, alive=activity.moving | (bins.varied > 0))
         scores, verdicts = self._detector.judge(bins, activity, frozen=frozen, learning=self._episodes)
+        self.shadow.judge(bins, activity, frozen=frozen, learning=self._episodes, said=(scores, verdicts))
         self._hear(verdicts)
         return score_frames.Wave(bins, activity, scores, self._episodes.physiological_tier(lane))
 
@@ -265,6 +284,7 @@ class VitalsState:
             return
         self._lateness.extend(wearers, streams)
         self._detector.extend(wearers)
+        self.shadow.extend(wearers)
         for table in (self._counts, self._episodes.table, self._silence.table, self._beats.table):
             table.extend(wearers)
         for lane, rows in (("wearer", wearers), ("stream", streams)):
@@ -289,14 +309,27 @@ class VitalsState:
         ids = [wearer for wearer, stays in zip(self._roster.ids, stay.tolist(), strict=True) if stays]
         blobs["wearers"] = b"".join(ids)
         blobs["episodes"] = msgspec.msgpack.encode(remaining.episodes(self._episodes.open))
-        self._begin()
-        self._restore(scalars, blobs, remaining.parts(parts))
+        off = self.shadow.off
+        self._begin(self.roles)
+        self.shadow.off = off
+        self.restore(scalars, blobs, remaining.parts(parts))
 
     def snapshot(self) -> bytes:
         """Return the state as bytes; equal states give equal bytes."""
+        return pack_parts(FORMAT, *self._dump())
+
+    @property
+    def roles(self) -> Roles:
+        """Who alerts here, and who runs in shadow or did until it failed."""
+        return Roles(self._detector.name, self.shadow.name)
+
+    def successor(self) -> bytes | None:
+        """Return this state with the detectors that are wanted now, None where it has them, or they cannot be read."""
+        roles = next_roles(self.roles, self._models, shadow_runs=not self.shadow.off)
+        if roles == self.roles:
+            return None
         scalars, blobs, parts = self._dump()
-        arrays = {f"{part}/{name}": array for part, found in parts.items() for name, array in found.items()}
-        return pack(self._version, scalars=scalars, blobs=blobs, arrays=arrays)
+        return pack_parts(FORMAT, scalars, blobs | written(roles), handed_over(parts, self.roles, roles))
 
     def _dump(self) -> tuple[dict[str, int], dict[str, bytes], Parts]:
         opened, episodes = self._episodes.dump()
@@ -313,6 +346,7 @@ class VitalsState:
             "rest.wearer": self._rest["wearer"].dump(),
             "floor": self._floor.runs.dump(),
             "detector": self._detector.dump(),
+            **self.shadow.dump(),
             "beats": self._beats.dump(),
             "beats.waiting": self._beats.waiting(),
             "watch": self._watch.dump(),
@@ -332,23 +366,12 @@ class VitalsState:
             "firmwares": msgspec.msgpack.encode(self._roster.firmwares),
             "sessions": msgspec.msgpack.encode(sessions),
             "episodes": opened,
+            **written(Roles(self._detector.name, "" if self.shadow.off else self.shadow.name)),
         }
         return scalars, blobs, parts
 
-    def load(self, blob: bytes) -> None:
-        """Take over a snapshot into a fresh state.
-
-        Raises:
-            ContractError: It cannot be read, or is of another version.
-        """
-        scalars, blobs, arrays = unpack(self._version, blob)
-        parts: Parts = {}
-        for name, array in arrays.items():
-            part, column = name.split("/")
-            parts.setdefault(part, {})[column] = array
-        self._restore(scalars, blobs, parts)
-
-    def _restore(self, scalars: dict[str, int], blobs: dict[str, bytes], parts: Parts) -> None:
+    def restore(self, scalars: dict[str, int], blobs: dict[str, bytes], parts: Parts) -> None:
+        """Take over a snapshot's parts into a fresh state."""
         self._look_at = scalars.get("look_at", LOOK_AT)
         self._clock = LogClock(now_ms=scalars["now_ms"], observed_ms=scalars["observed_ms"])
         self._arrivals, self._telling.told_ms = scalars["arrivals"], scalars["told_ms"]
@@ -367,14 +390,9 @@ class VitalsState:
             self._rest[lane].table.load(parts[f"rest.{lane}"])
         self._floor.runs.table.load(parts["floor"])
         self._detector.load(parts["detector"])
+        self.shadow.load(parts)
         self._beats.load(parts["beats"], parts["beats.waiting"])
         self._watch.load(parts["watch"])
         self._silence.load(parts["silence"])
         self._episodes.load(blobs["episodes"], parts["episodes"])
         self._counts.load(parts["counts"])
-
-
-def _waves(bins: Bins | None, lane: str) -> list[Bins]:
-    if bins is None:
-        return []
-    return [bins if rows is None else bins.take(rows) for rows in waves(getattr(bins, lane))]

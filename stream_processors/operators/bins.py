@@ -153,6 +153,13 @@ def waves(lane: Ints) -> Iterator[Ints | None]:
     yield from np.split(by_rank, np.cumsum(np.bincount(rank))[:-1])
 
 
+def in_waves(bins: Bins | None, lane: str) -> list[Bins]:
+    """Return the bins wave by wave, of each `lane` (wearer or stream) at most one in a wave."""
+    if bins is None:
+        return []
+    return [bins if rows is None else bins.take(rows) for rows in waves(getattr(bins, lane))]
+
+
 def _starts(changes: Bools) -> Ints:
     """Return where segments start, given where a row differs from the one before."""
     return np.concatenate(([0], np.flatnonzero(changes) + 1))

@@ -23,7 +23,18 @@ LOOK_AT: Final = 4_096
 Parts = dict[str, dict[str, npt.NDArray[Any]]]
 
 _BY_WEARER: Final = frozenset(
-    {"episodes", "detector", "beats", "watch", "silence", "counts", "frozen.wearer", "rest.wearer"}
+    {
+        "episodes",
+        "detector",
+        "shadow",
+        "tally.wearers",
+        "beats",
+        "watch",
+        "silence",
+        "counts",
+        "frozen.wearer",
+        "rest.wearer",
+    }
 )
 _BY_STREAM: Final = frozenset({"roster", "frozen.stream", "rest.stream", "floor"})
 _PLAIN: Final = "look_at_ms"

@@ -52,3 +52,30 @@ def unpack(version: str, data: bytes) -> tuple[dict[str, int], dict[str, bytes],
     if packed.version != version:
         raise ContractError(f"The saved state has version {packed.version}, this process needs {version}.")
     return packed.scalars, packed.blobs, arrays
+
+
+def pack_parts(
+    version: str,
+    scalars: Mapping[str, int],
+    blobs: Mapping[str, bytes],
+    parts: Mapping[str, Mapping[str, npt.NDArray[Any]]],
+) -> bytes:
+    """Return a state whose arrays are those of several parts, named by part."""
+    arrays = {f"{part}/{name}": array for part, found in parts.items() for name, array in found.items()}
+    return pack(version, scalars=scalars, blobs=blobs, arrays=arrays)
+
+
+def unpack_parts(
+    version: str, data: bytes
+) -> tuple[dict[str, int], dict[str, bytes], dict[str, dict[str, npt.NDArray[Any]]]]:
+    """Return what `pack_parts` was given.
+
+    Raises:
+        ContractError: As `unpack`.
+    """
+    scalars, blobs, arrays = unpack(version, data)
+    parts: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    for name, array in arrays.items():
+        part, column = name.split("/")
+        parts.setdefault(part, {})[column] = array
+    return scalars, blobs, parts

@@ -1,0 +1,131 @@
+"""What two detectors say of the same minutes, counted: how far they agree, and what each would alert about.
+
+Everything is counted in event time and kept with the partition's state, so that a restart neither loses nor repeats it.
+An alert is what it is in the evaluation: a condition that fires, and did not for three hours before, or now fires at a
+higher tier. Nothing here is heard by anybody but the person who runs the system.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.pulsenet import drift
+from inference.pulsenet.calibration import REFRACTORY_MIN
+from inference.pulsenet.series import VITAL_COUNT as MODEL_VITALS
+from inference.slots import NEVER, Column, Floats, Ints, Table
+from stream_processors.operators.bins import Bins
+from stream_processors.operators.detector import RULES, Verdict
+
+ALERTING, SHADOW = range(2)
+TIERS: Final = 2
+_MINUTE_MS: Final = 60_000
+_REFRACTORY_MS: Final = REFRACTORY_MIN * _MINUTE_MS
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Sums over wearers; those of several partitions may be added.
+
+    Attributes:
+        agreed_ms: Event time by whether the alerting one fires and whether the shadow does, shape (2, 2).
+        alerts: Alerts by detector and tier, the higher counting for the lower too, shape (2, TIERS).
+        scores: Wearer-minutes by detector and place on the scale of scores, shape (2, drift.PLACES).
+        inputs: Wearer-minutes by vital and place on its scale, shape (MODEL_VITALS, drift.PLACES).
+    """
+
+    agreed_ms: Ints
+    alerts: Ints
+    scores: Ints
+    inputs: Ints
+
+    @classmethod
+    def none(cls) -> "Counts":
+        """Return counts of nothing."""
+        return cls(*(np.zeros(shape, dtype=np.int64) for shape in _SHAPES.values()))
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in _SHAPES))
+
+    @property
+    def wearer_days(self) -> float:
+        """Event time that both judged."""
+        return float(self.agreed_ms.sum()) / _DAY_MS
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of that time in which both fire or neither does."""
+        whole = int(self.agreed_ms.sum())
+        return float(np.trace(self.agreed_ms)) / whole if whole else None
+
+
+_SHAPES: Final = {
+    "agreed_ms": (2, 2),
+    "alerts": (2, TIERS),
+    "scores": (2, drift.PLACES),
+    "inputs": (MODEL_VITALS, drift.PLACES),
+}
+
+
+class Tally:
+    """Counts for the wearers of a partition."""
+
+    def __init__(self) -> None:
+        self.counts = Counts.none()
+        self.table = Table({
+            "minute": Column("i8", NEVER),
+            "fired_ms": Column("i8", NEVER, 2),
+            "told_ms": Column("i8", NEVER, 2 * RULES),
+            "told_tier": Column("i1", 0, 2 * RULES),
+        })  # fmt: skip
+
+    def see(self, bins: Bins, alerting: Floats, shadow: Floats | None) -> None:
+        """Place one bin a wearer and minute, and the scores that are in force in it, on their scales."""
+        minute = bins.start_ms // _MINUTE_MS
+        fresh = minute > self.table["minute"][bins.wearer]
+        if not fresh.any():
+            return
+        self.table["minute"][bins.wearer[fresh]] = minute[fresh]
+        counts = self.counts
+        drift.count(counts.inputs, drift.INPUTS, bins.values[fresh, :MODEL_VITALS])
+        drift.count(counts.scores[ALERTING, None], drift.SCORES, alerting[fresh, None])
+        if shadow is not None:
+            drift.count(counts.scores[SHADOW, None], drift.SCORES, shadow[fresh, None])
+
+    def hear(self, side: int, verdicts: Sequence[Verdict]) -> None:
+        """Count the alerts of one detector's verdicts."""
+        for verdict in verdicts:
+            if verdict.tier.any():
+                self._hear(side, verdict)
+
+    def _hear(self, side: int, verdict: Verdict) -> None:
+        row, rule = np.nonzero(verdict.tier)
+        tier, wearer, end_ms = verdict.tier[row, rule], verdict.bins.wearer[row], verdict.bins.end_ms[row]
+        place = side * RULES + rule
+        told_ms, told_tier = self.table["told_ms"], self.table["told_tier"]
+        again = end_ms - told_ms[wearer, place] < _REFRACTORY_MS
+        before = np.where(again, told_tier[wearer, place], 0)
+        for number in range(TIERS):
+            self.counts.alerts[side, number] += int(((tier > number) & (before <= number)).sum())
+        told_ms[wearer, place], told_tier[wearer, place] = end_ms, np.maximum(before, tier)
+        self.table["fired_ms"][wearer, side] = end_ms
+
+    def compare(self, verdicts: Sequence[Verdict]) -> None:
+        """Compare the shadow's verdicts with what the alerting one said within the same minute."""
+        for verdict in verdicts:
+            bins = verdict.bins
+            ours = verdict.tier.any(axis=1).astype(np.int64)
+            lately = bins.end_ms - self.table["fired_ms"][bins.wearer, ALERTING] < max(bins.length_ms, _MINUTE_MS)
+            place = 2 * lately.astype(np.int64) + ours
+            self.counts.agreed_ms.reshape(-1)[:] += bins.length_ms * np.bincount(place, minlength=4)
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the sums."""
+        return {name: getattr(self.counts, name) for name in _SHAPES}
+
+    def load(self, sums: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over a dump."""
+        self.counts = Counts(*(sums[name] for name in _SHAPES))
