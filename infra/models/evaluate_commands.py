@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 evaluate = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure what a model is worth.")
 
-_NEEDED = frozenset({"detectors", "model", "paired", "quick", "rate", "seed", "wearers"})
+_NEEDED = frozenset({"detectors", "model", "paired", "quick", "rate", "seed", "wearers", "weights"})
 """What the page and the pictures read of a report."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -46,7 +46,10 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
     processes: Annotated[int, typer.Option(help="Detectors evaluated at once.", min=1)] = 2,
     quick: Annotated[bool, typer.Option("--quick", help="A few events and people, to see that it runs.")] = False,
     weights: Annotated[Path | None, typer.Option(help="Folder of weights. Default: those that ship.")] = None,
-    plots: Annotated[Path | None, typer.Option(help="Folder for pictures.")] = None,
+    add_to: Annotated[
+        Path | None, typer.Option(help="A report of the same study made before: its other rows are kept.")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder for pictures; --page shows them.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the report as a page; its log of runs is kept.")] = None,
 ) -> None:
     """Put events into real recordings and see which detector finds them, and how often each speaks without cause.
@@ -56,7 +59,6 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
     from inference.pulsenet.evaluation.campaign import FULL, QUICK, Plan
     from inference.pulsenet.weights.loading import FOLDER
 
-    folder = FOLDER if weights is None else weights
     if fitbit is not None:
         plan = Plan(
             fitbit=fitbit,
@@ -65,21 +67,27 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
             only=_listed(only, ";"),
             seed=seed,
             size=QUICK if quick else FULL,
-            weights=folder,
+            weights=FOLDER if weights is None else weights,
         )
-        report = _evaluated(plan, processes)
+        report = _evaluated(plan, processes, before=None if add_to is None else _read(add_to))
         if json_file is not None:
             json_file.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
         _say(report)
     else:
         report = _read(json_file)
-    if plots is not None:
-        _draw(report, plots, folder)
-    if page is not None:
-        from inference.pulsenet.evaluation.page import written
+    _show(report, page=page, plots=plots)
 
+
+def _show(report: dict[str, Any], *, page: Path | None, plots: Path | None) -> None:
+    from inference.pulsenet.evaluation.page import written
+    from inference.pulsenet.evaluation.plots import draw
+
+    if plots is not None:
+        draw(report, plots)
+    if page is not None:
         before = page.read_text() if page.exists() else ""
-        page.write_text(written(report, before=before))
+        pictures = "" if plots is None else Path(os.path.relpath(plots, page.parent)).as_posix()
+        page.write_text(written(report, before=before, pictures=pictures))
 
 
 def _listed(text: str, between: str) -> tuple[str, ...]:
@@ -98,7 +106,7 @@ def _read(path: Path | None) -> dict[str, Any]:
     return told
 
 
-def _evaluated(plan: "Plan", processes: int) -> dict[str, Any]:
+def _evaluated(plan: "Plan", processes: int, *, before: dict[str, Any] | None) -> dict[str, Any]:
     from inference.pulsenet.evaluation import campaign
     from infra.models.own_rivals import own_rivals
 
@@ -114,7 +122,7 @@ def _evaluated(plan: "Plan", processes: int) -> dict[str, Any]:
             told(len(done), len(names))
             if not sys.stderr.isatty():
                 typer.echo(f"{len(done)}/{len(names)} {one.name}", err=True)
-    report = campaign.report(plan, sorted(done, key=lambda one: names.index(one.name)), absent)
+    report = campaign.report(plan, done, absent, before=before)
     return report | {"date": datetime.now(UTC).date().isoformat()}
 
 
@@ -147,15 +155,3 @@ def _say(report: dict[str, Any]) -> None:
         rate = row["rules"][row["thresholds"]]["0.1"]
         told = f"{row['auc_pr']:.3f}  {row['vus_pr']:.3f} {recalls}  {'-' if delay is None else delay:>5}"
         typer.echo(f"{name:<28} {told}  {rate['alarms']}/{rate['wearer_days']}")
-
-
-def _draw(report: dict[str, Any], folder: Path, weights: Path) -> None:
-    from inference.pulsenet.evaluation import plots
-    from inference.pulsenet.evaluation.example import example
-    from inference.pulsenet.weights.loading import load
-
-    folder.mkdir(parents=True, exist_ok=True)
-    if report["model"] in report["detectors"]:
-        plots.surface(report, folder / "surface.png")
-    plots.reliability(report, folder / "reliability.png")
-    plots.episode(example(load(folder=weights), seed=report["seed"]), folder / "episode.png")

@@ -37,6 +37,8 @@ class FirstDetector:
         for minute in range(laid.rate.shape[1]):
             rate = laid.rate[:, minute]
             known = np.isfinite(rate)
+            if not known.any():
+                continue  # it says nothing, and makes up for the gap at the next value
             activity = _activity(laid.step_free[:, minute])
             for part in range(_BINS):
                 end_ms = minute * _MINUTE_MS + (part + 1) * BIN_MS
@@ -47,7 +49,14 @@ class FirstDetector:
 
 def own_rivals() -> Sequence[Rival]:
     """Rows that only this room can make, because it alone sees the stream processors."""
-    return (Rival(name=FirstDetector.name, make=lambda _people, _seed: FirstDetector(), slow=True),)
+    return (
+        Rival(
+            name=FirstDetector.name,
+            reads="heart rate and steps in 5 s bins, after 3 step-free min: the family's own first detector",
+            make=lambda _people, _seed: FirstDetector(),
+            slow=True,
+        ),
+    )
 
 
 def _activity(step_free: Ints) -> Activity:

@@ -1,5 +1,6 @@
 """The whole evaluation: which recordings, which detectors, and the report that is written."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,11 +11,12 @@ from inference.physiology.minutes import simulate_minutes
 from inference.pulsenet.evaluation import faults, summary
 from inference.pulsenet.evaluation.detectors.table import RIVALS, Rival
 from inference.pulsenet.evaluation.detectors.variants import MAIN, VARIANTS, Variant
+from inference.pulsenet.evaluation.example import example
 from inference.pulsenet.evaluation.grid import DAY_MIN
 from inference.pulsenet.evaluation.injection import GRID, HEADLINE, Scenario
-from inference.pulsenet.evaluation.study import Outcome, Study, examine, prepare
+from inference.pulsenet.evaluation.study import Study, examine, prepare
 from inference.pulsenet.series import Series
-from inference.pulsenet.weights.loading import FOLDER
+from inference.pulsenet.weights.loading import FOLDER, MANIFEST, digest, load
 from inference.recordings import fitbit_minutes, stress_predict
 from schemas.errors import RecordingError
 
@@ -35,26 +37,22 @@ class Size:
     Attributes:
         people: Made people that set the thresholds; `days` of each.
         learners: Made people that detectors may learn from.
-        slow_people: Of `people`, how many for a slow detector.
         faulty: Made people that get the faults.
-        events: Most events of a scenario and wearer; of a headline one, and of one for a slow detector.
+        events: Most events of a scenario and wearer; `headline_events` of a headline one.
         longest_days: Of a wearer's recording, what comes later is not looked at.
     """
 
     people: int = 40
     days: int = 22
     learners: int = 12
-    slow_people: int = 6
     faulty: int = 16
     events: int = 15
     headline_events: int = 150
-    slow_events: int = 30
     longest_days: int = 400
 
 
 FULL: Final = Size()
-QUICK: Final = Size(people=3, days=9, learners=2, slow_people=2, faulty=1, events=2, headline_events=4, slow_events=2,
-                    longest_days=10)  # fmt: skip
+QUICK: Final = Size(people=3, days=9, learners=2, faulty=1, events=2, headline_events=4, longest_days=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +79,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What one task found; `outcome` is None for the faults."""
+    """What one task found."""
 
     name: str
     row: Mapping[str, Any]
-    outcome: Outcome | None = None
 
 
 def tasks(plan: Plan, more: Sequence[Rival] = ()) -> tuple[list[str], dict[str, str]]:
@@ -111,39 +108,85 @@ def run(name: str, plan: Plan, more: Sequence[Rival] = ()) -> Done:
     variant = next((one for one in VARIANTS if one.name == name), None)
     if variant is not None:
         study, scenarios = (materials.full, GRID) if variant.whole else (materials.headline, HEADLINE)
-        outcome = examine(variant.detector(plan.weights), study)
+        outcome, reads = examine(variant.detector(plan.weights), study), variant.reads
     else:
         rival = next(one for one in (*more, *RIVALS) if one.name == name)
-        study, scenarios = (materials.slow, HEADLINE) if rival.slow else (materials.full, GRID)
-        outcome = examine(rival.make(materials.learners, plan.seed), study)
-    return Done(name=name, row=summary.row(outcome, study, scenarios), outcome=outcome)
+        study, scenarios = materials.full, GRID
+        outcome, reads = examine(rival.make(materials.learners, plan.seed), study), rival.reads
+    return Done(name=name, row={"reads": reads, **summary.row(outcome, study, scenarios)})
 
 
-def report(plan: Plan, done: Sequence[Done], absent: Mapping[str, str]) -> dict[str, Any]:
-    """The JSON that the command writes."""
+def report(
+    plan: Plan, done: Sequence[Done], absent: Mapping[str, str], *, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The JSON that the command writes: the rows made now, and those of a report made before.
+
+    Raises:
+        RecordingError: That report is of other recordings, places, people or weights.
+    """
     materials = _materials(plan)
-    rows = {one.name: dict(one.row) for one in done if one.name != FAULTS}
-    main = rows.get(MAIN.name)
     told: dict[str, Any] = {
-        "detectors": rows | {name: {"data": "semi", "absent": why} for name, why in absent.items()},
-        "rate": _rate(main),
+        "detectors": {},
+        "rate": {},
         "decoys": {},
-        "us_per_step": main["us_per_step"] if main else None,
+        "us_per_step": None,
         "model": MAIN.name,
+        "weights": digest(plan.weights / MANIFEST)[:7],
         "seed": plan.seed,
         "quick": plan.size == QUICK,
+        "given": _given(materials),
         "wearers": {
             one.series.name: {"data": one.series.data, "test_days": int(one.days.test.sum())}
             for one in materials.full.wearers
         },
-        "paired": _paired({one.name: one.outcome for one in done if one.outcome is not None}, materials),
     }
-    for one in done:
-        if one.name == FAULTS:
-            by_name = one.row[MAIN.name]
-            told["decoys"] = {name: row["alerts"] for name, row in by_name.items() if not row["must_alarm"]}
-            told["faults"] = one.row
+    rows = {**_rows_of(before, told), **{name: {"data": "semi", "absent": why} for name, why in absent.items()}}
+    rows |= {one.name: dict(one.row) for one in done if one.name != FAULTS}
+    main = rows.get(MAIN.name)
+    told |= {
+        "detectors": _ordered(rows),
+        "rate": _rate(main),
+        "us_per_step": main["us_per_step"] if main else None,
+        "paired": _paired(rows, materials.full),
+    }
+    faulty = next((one.row for one in done if one.name == FAULTS), (before or {}).get("faults"))
+    if faulty:
+        told["decoys"] = {name: row["alerts"] for name, row in faulty[MAIN.name].items() if not row["must_alarm"]}
+        told["faults"] = faulty
+    if any(one.name == MAIN.name for one in done):
+        told["example"] = example(load(folder=plan.weights), seed=plan.seed).told()
+    elif before is not None and "example" in before:
+        told["example"] = before["example"]
     return told
+
+
+def _rows_of(before: Mapping[str, Any] | None, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows made before, which must be of the same study, and, where they are of the model, of the same weights."""
+    if before is None:
+        return {}
+    of_model = "faults" in before or any(one.name in before["detectors"] for one in VARIANTS)
+    for key in ("seed", "quick", "wearers", "given", *(("model", "weights") if of_model else ())):
+        if before.get(key) != told[key]:
+            raise RecordingError(
+                f"The report to add to differs in {key!r}: its rows cannot stand beside these. Make all rows anew, "
+                "without --add-to."
+            )
+    return dict(before["detectors"])
+
+
+def _ordered(rows: Mapping[str, Any]) -> dict[str, Any]:
+    order = [*(one.name for one in VARIANTS), *(one.name for one in RIVALS)]
+    known = [name for name in order if name in rows]
+    return {name: rows[name] for name in (*known, *(name for name in rows if name not in order))}
+
+
+def _given(materials: "_Materials") -> str:
+    """A digest of everything that detectors were given, so that rows of two runs can be told to be of one study."""
+    sums = hashlib.sha256()
+    for one in (*(wearer.series for wearer in materials.full.wearers), *materials.full.population, *materials.learners):
+        for column in (one.values, one.steps, one.motion, one.worn):
+            sums.update(column.tobytes())
+    return sums.hexdigest()[:12]
 
 
 def _rate(main: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -153,32 +196,25 @@ def _rate(main: Mapping[str, Any] | None) -> dict[str, Any]:
     return {key: pooled[key] for key in ("data", "promised", "alarms", "wearer_days", "realised", "ratio_ci95")}
 
 
-def _paired(outcomes: Mapping[str, Outcome], materials: "_Materials") -> dict[str, Any]:
-    ours = outcomes.get(MAIN.name)
+def _paired(rows: Mapping[str, Any], study: Study) -> dict[str, Any]:
+    ours = rows.get(MAIN.name)
     if ours is None:
         return {}
-    against = {name: one for name, one in outcomes.items() if name not in _ABLATIONS and name != MAIN.name}
-    slow = {one.name for one in RIVALS if one.slow}
+    against = {name: row for name, row in rows.items() if "scenarios" in row and name != MAIN.name}
     return {
-        scenario.name: {
-            name: summary.paired(ours, theirs, materials.full, scenario)
-            for name, theirs in against.items()
-            if name not in slow
-        }
+        scenario.name: {name: summary.paired(ours, row, study, scenario) for name, row in against.items()}
         for scenario in HEADLINE
-        if any(one.event.scenario == scenario for one in ours.found)
+        if scenario.name in ours["scenarios"]
     }
 
 
 _WHOLE: Final[tuple[Variant, ...]] = tuple(one for one in VARIANTS if one.whole)
-_ABLATIONS: Final = frozenset(one.name for one in VARIANTS if not one.whole)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Materials:
     full: Study
     headline: Study
-    slow: Study
     learners: tuple[Series, ...]
 
 
@@ -190,10 +226,13 @@ def _materials(plan: Plan) -> _Materials:
     people = simulate_minutes(size.people, size.days, seed=plan.seed + CALIBRATION_SEED)
     learners = simulate_minutes(size.learners, size.days, seed=plan.seed + LEARNING_SEED)
 
-    def study(scenarios: Sequence[Scenario], crowd: Sequence[Series], events: int, headline: int) -> Study:
-        return prepare(wearers, crowd, scenarios, seed=plan.seed, events=events, headline_events=headline)
+    def study(scenarios: Sequence[Scenario]) -> Study:
+        return prepare(
+            wearers, [*people, *recorded], scenarios,
+            seed=plan.seed, events=size.events, headline_events=size.headline_events,
+        )  # fmt: skip
 
-    full = study(GRID, [*people, *recorded], size.events, size.headline_events)
+    full = study(GRID)
     planned = {event.scenario for one in full.wearers for events in one.planned for event in events}
     if not planned.issuperset(HEADLINE):
         raise RecordingError(
@@ -202,8 +241,7 @@ def _materials(plan: Plan) -> _Materials:
         )
     return _Materials(
         full=full,
-        headline=study(HEADLINE, [], size.events, size.headline_events),
-        slow=study(HEADLINE, people[: size.slow_people], size.events, size.slow_events),
+        headline=study(HEADLINE),
         learners=(*learners, *recorded),
     )
 

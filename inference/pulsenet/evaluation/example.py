@@ -1,7 +1,8 @@
 """One episode as the model sees it, of a made person."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -12,10 +13,13 @@ from inference.pulsenet.channels import CHANNELS
 from inference.pulsenet.engine import PulseNet
 from inference.pulsenet.evaluation.faults import onset_of
 from inference.pulsenet.offline import Grid
-from inference.pulsenet.series import HEART_RATE, VITAL_COUNT
+from inference.pulsenet.series import HEART_RATE, VITAL_COUNT, Series
 from inference.slots import Floats
 
+COLUMNS: Final = ("heart_rate", "expected", "low", "high", "steps", "score", "threshold")
+"""Heart rate in bpm, what was expected of it, two scales below and above that; steps a minute; score, threshold."""
 DAYS: Final = 9
+TRIES: Final = 8
 BEFORE_MIN: Final = 90
 AFTER_MIN: Final = 90
 _FAULT: Final = "tachycardia"
@@ -28,24 +32,35 @@ class Example:
 
     Attributes:
         onset: Minutes from the first row to the event; `end` to its end.
-        rows: Heart rate, expected, two scales below and above it, steps, score, threshold; shape (T, 7).
+        rows: The columns of COLUMNS, shape (T, 7).
     """
 
     onset: int
     end: int
     rows: Floats
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """Take what `told` wrote."""
+        columns = [np.array(told["columns"][name], dtype=np.float64) for name in COLUMNS]
+        return cls(onset=told["onset"], end=told["end"], rows=np.stack(columns, axis=-1))
+
+    def told(self) -> dict[str, Any]:
+        """Return it as plain data, None where nothing is known."""
+        columns = {
+            name: [None if np.isnan(value) else round(float(value), 2) for value in column]
+            for name, column in zip(COLUMNS, self.rows.T, strict=True)
+        }
+        return {"data": "simulated", "onset": self.onset, "end": self.end, "columns": columns}
+
 
 def example(model: PulseNet, *, seed: int) -> Example:
-    """Put a tachycardia into a made person's ninth day and follow the model through it.
+    """Put a tachycardia into the ninth day of the first made person who sits still then, and follow the model.
 
     Raises:
-        ValueError: That person has no quiet minutes on that day; another seed has.
+        ValueError: Nobody does; with another seed somebody will.
     """
-    person = simulate_minutes(1, DAYS, seed=seed, population=Population(devices=(0.0, 1.0, 0.0)))[0]
-    onset = onset_of(person, _FAULT, DAYS - 1, seed=seed)
-    if onset is None:
-        raise ValueError(f"With seed {seed} there is no place for an example; take another seed.")
+    person, onset = _place(seed)
     struck, truth = inject(person, _FAULT, onset=onset, seed=seed)
     first, last = onset - BEFORE_MIN, min(truth.end + AFTER_MIN, struck.minutes)
     grid = Grid([struck])
@@ -61,3 +76,11 @@ def example(model: PulseNet, *, seed: int) -> Example:
             line = (told.score[0, _HIGH], told.threshold[0, _HIGH, 0])
             rows[row - first] = (*vitals, struck.steps[row], *line)
     return Example(onset=onset - first, end=truth.end - first, rows=rows)
+
+
+def _place(seed: int) -> tuple[Series, int]:
+    for person in simulate_minutes(TRIES, DAYS, seed=seed, population=Population(devices=(0.0, 1.0, 0.0))):
+        onset = onset_of(person, _FAULT, DAYS - 1, seed=seed)
+        if onset is not None:
+            return person, onset
+    raise ValueError(f"With seed {seed} there is no place for an example; take another seed.")

@@ -9,11 +9,23 @@ import numpy as np
 from inference.pulsenet.evaluation.example import Example
 from inference.pulsenet.evaluation.injection import GRID
 
+SURFACE: Final = "pulsenet-surface.svg"
+RELIABILITY: Final = "pulsenet-reliability.svg"
+EPISODE: Final = "pulsenet-episode.svg"
 _CONTEXTS: Final = ("rest", "sleep", "light")
 _TITLES: Final = {"rest": "at rest, awake", "sleep": "asleep", "light": "light activity"}
 _WIDTH_IN: Final = 10.0
-_DPI: Final = 120
 _FLOOR: Final = 1e-3
+
+
+def draw(report: Mapping[str, Any], folder: Path) -> None:
+    """Write the pictures that a report has something for, as SVG on white ground."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if report["model"] in report["detectors"]:
+        surface(report, folder / SURFACE)
+    reliability(report, folder / RELIABILITY)
+    if "example" in report:
+        episode(Example.of(report["example"]), folder / EPISODE)
 
 
 def surface(report: Mapping[str, Any], path: Path) -> None:
@@ -28,7 +40,8 @@ def surface(report: Mapping[str, Any], path: Path) -> None:
             if one.context == context and one.name in scenarios:
                 place = deltas.index(one.delta_bpm), durations.index(one.minutes)
                 table[place] = scenarios[one.name]["recall"]["0.1"]
-        axis.imshow(table, origin="lower", vmin=0, vmax=1, cmap="viridis", aspect="auto")
+        places = np.arange(len(durations)), np.arange(len(deltas))
+        axis.pcolormesh(*places, table, vmin=0, vmax=1, cmap="viridis", edgecolors="white", linewidth=0.5)
         for (row, column), value in np.ndenumerate(table):
             text = "-" if np.isnan(value) else f"{value:.2f}"
             dark = bool(np.isnan(value)) or value > 0.6  # noqa: PLR2004 - where the colour map turns light
@@ -95,11 +108,15 @@ def episode(told: Example, path: Path) -> None:
 def _figure(rows: int, columns: int, *, height_in: float, heights: Sequence[float] = ()) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
     ratios = list(heights) or None
     axes = figure.subplots(rows, columns, squeeze=False, sharex=rows > 1, gridspec_kw={"height_ratios": ratios})
     return figure, list(axes.ravel())
 
 
 def _write(figure: Any, path: Path) -> None:
-    figure.savefig(path, metadata={"Software": None})
+    """The same report gives the same bytes; letters stay letters."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": "pulsenet", "svg.fonttype": "none"}):
+        figure.savefig(path, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})

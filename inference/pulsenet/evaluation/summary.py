@@ -1,6 +1,6 @@
 """What is said of an outcome: one row a detector, as plain data that JSON can hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -41,8 +41,10 @@ def rules(outcome: Outcome) -> list[Rule]:
 
 def of_scenario(outcome: Outcome, study: Study, scenario: Scenario) -> dict[str, Any]:
     """Recall by promised rate with its interval, delay, and the rate realised on untouched days."""
-    chosen = [one for one in outcome.found if one.event.scenario == scenario]
-    draws, day = resampling(chosen, study)
+    chosen = sorted(
+        (one for one in outcome.found if one.event.scenario == scenario), key=lambda one: (one.wearer, one.event.start)
+    )
+    draws, day = resampling([(one.wearer, one.day) for one in chosen], study)
     hits = {rate: _hits(chosen, outcome.main, rate) for rate in RATES}
     return {
         "data": "semi",
@@ -58,6 +60,7 @@ def of_scenario(outcome: Outcome, study: Study, scenario: Scenario) -> dict[str,
             for number, wearer in enumerate(study.wearers)
             if (own := np.array([one.wearer == number for one in chosen])).any()
         },
+        "hits": "".join("1" if hit else "0" for hit in hits[JUDGED_RATE]),
         "recall_by_rule": {rule: _rounded(float(_hits(chosen, rule, JUDGED_RATE).mean())) for rule in rules(outcome)},
         **ranking(outcome, study, (scenario,)),
     }
@@ -90,12 +93,19 @@ def rate_row(promised: float, alarms: int, days: int) -> dict[str, Any]:
     return row
 
 
-def paired(ours: Outcome, theirs: Outcome, study: Study, scenario: Scenario) -> dict[str, Any]:
-    """The difference of recall at the judged rate, each detector by its own main rule, on the same resampled days."""
-    mine = [one for one in ours.found if one.event.scenario == scenario]
-    other = [one for one in theirs.found if one.event.scenario == scenario]
-    draws, day = resampling(mine, study)
-    first, second = _hits(mine, ours.main, JUDGED_RATE), _hits(other, theirs.main, JUDGED_RATE)
+def paired(ours: Mapping[str, Any], theirs: Mapping[str, Any], study: Study, scenario: Scenario) -> dict[str, Any]:
+    """The difference of recall at the judged rate of two rows of one study, on the same resampled days."""
+    places = sorted(
+        (number, event.start)
+        for number, wearer in enumerate(study.wearers)
+        for events in wearer.planned
+        for event in events
+        if event.scenario == scenario
+    )
+    draws, day = resampling([(who, int(study.wearers[who].days.of_minute[start])) for who, start in places], study)
+    first, second = (
+        np.array([float(hit == "1") for hit in one["scenarios"][scenario.name]["hits"]]) for one in (ours, theirs)
+    )
     return {
         "data": "semi",
         "recall_difference": _rounded(float(first.mean() - second.mean())),
@@ -140,15 +150,15 @@ def test_days(study: Study) -> int:
     return sum(int(wearer.days.test.sum()) for wearer in study.wearers)
 
 
-def resampling(chosen: Sequence[Found], study: Study) -> tuple[Ints, Ints]:
-    """How often each wearer-day with test data is drawn, and which day each event lies on."""
+def resampling(days: Sequence[tuple[int, int]], study: Study) -> tuple[Ints, Ints]:
+    """How often each wearer-day with test data is drawn, and which of them each event's wearer and day are."""
     numbers: dict[tuple[int, int], int] = {}
     for place, wearer in enumerate(study.wearers):
         for day in np.flatnonzero(wearer.days.test):
             numbers[place, int(day)] = len(numbers)
-    for one in chosen:
-        numbers.setdefault((one.wearer, one.day), len(numbers))
-    day_of = np.array([numbers[one.wearer, one.day] for one in chosen], dtype=np.int64)
+    for one in days:
+        numbers.setdefault(one, len(numbers))
+    day_of = np.array([numbers[one] for one in days], dtype=np.int64)
     return day_draws(len(numbers), seed=study.seed), day_of
 
 

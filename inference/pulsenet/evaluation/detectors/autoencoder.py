@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from inference.pulsenet.evaluation.detectors.rest import cut, personal_z
+from inference.pulsenet.evaluation.detectors.rest import personal_z
+from inference.pulsenet.evaluation.detectors.vectors import by_side
 from inference.pulsenet.evaluation.grid import Grid, grid
 from inference.pulsenet.evaluation.protocol import Sided
 from inference.pulsenet.series import Series
@@ -51,10 +52,7 @@ class LstmAutoencoder:
         for after in range(STRIDE_MIN):
             at = np.minimum(ends + after, laid.rate.shape[1] - 1)
             score[rows, at], mean[rows, at] = left, windows[:, :, 0].mean(axis=1)
-        known = np.isfinite(laid.rate) & np.isfinite(score)
-        high = np.where(known, np.where(mean >= 0, score, 0.0), np.nan)
-        low = np.where(known, np.where(mean >= 0, 0.0, score), np.nan)
-        return cut(high, low, laid)
+        return by_side(score, mean, np.isfinite(laid.rate) & np.isfinite(score), laid)
 
     def _again(self, windows: Any) -> Any:
         _, (summary, _) = self._encoder(windows)

@@ -6,8 +6,9 @@ from typing import Any, Final
 import numpy as np
 
 from inference.pulsenet.evaluation.detectors.personal import day_phase
-from inference.pulsenet.evaluation.detectors.rest import cut, personal_z
+from inference.pulsenet.evaluation.detectors.rest import SEDENTARY_MIN, cut, personal_z
 from inference.pulsenet.evaluation.detectors.smoothing import Smoothing, followed, smoothed
+from inference.pulsenet.evaluation.detectors.trees import HalfSpaces
 from inference.pulsenet.evaluation.grid import Grid, grid
 from inference.pulsenet.evaluation.protocol import Sided
 from inference.pulsenet.series import Series
@@ -16,7 +17,7 @@ from inference.slots import Bools, Floats
 EXPLAINED: Final = 0.8
 TREES: Final = 100
 ROWS_MOST: Final = 200_000
-HST_TREES: Final = 10
+HST_TREES: Final = 25
 HST_HEIGHT: Final = 8
 HST_WINDOW: Final = 1440
 _Z_RANGE: Final = 8.0
@@ -37,10 +38,13 @@ def vectors(laid: Grid) -> tuple[Floats, Bools]:
 
 
 def by_side(score: Floats, smooth: Floats, known: Bools, laid: Grid) -> list[Sided]:
-    """A score of 0 and more counts for the side on which the smoothed deviation lies."""
-    up = smooth >= 0
-    high = np.where(known, np.where(up, score, 0.0), np.nan)
-    low = np.where(known, np.where(up, 0.0, score), np.nan)
+    """A score of 0 and more at rest, for the side on which the smoothed deviation lies.
+
+    Movement is unusual too: without the gate it is what such a score finds.
+    """
+    judged, up = known & (laid.step_free >= SEDENTARY_MIN), smooth >= 0
+    high = np.where(judged, np.where(up, score, 0.0), np.nan)
+    low = np.where(judged, np.where(up, 0.0, score), np.nan)
     return cut(high, low, laid)
 
 
@@ -90,15 +94,15 @@ class IsolationForestRows:
 
 
 class HalfSpaceTrees:
-    """Half-space trees that learn each wearer as the minutes come (Tan et al., 2011)."""
+    """Half-space trees that learn each wearer as the minutes come (Tan, Ting & Liu, 2011)."""
 
     name = "half-space trees"
 
     def __init__(self, *, seed: int) -> None:
-        self._seed = seed
+        self._trees = HalfSpaces.drawn(3, trees=HST_TREES, height=HST_HEIGHT, window=HST_WINDOW, seed=seed)
 
     def scores(self, series: Sequence[Series]) -> Sequence[Sided]:
-        """Anomaly score, 0 to 1, of one wearer after the other."""
+        """Anomaly score, 0 to 1."""
         laid = grid(series)
         x, known = vectors(laid)
         told = x[..., :3].copy()
@@ -106,16 +110,5 @@ class HalfSpaceTrees:
         told[..., 2] = np.clip(told[..., 2] / np.log1p(200.0), 0.0, 1.0)
         score = np.full(known.shape, np.nan)
         for row in range(len(told)):
-            score[row, known[row]] = self._one(told[row, known[row]])
+            score[row, known[row]] = self._trees.scores(told[row, known[row]])
         return by_side(score, x[..., 1], known, laid)
-
-    def _one(self, told: Floats) -> list[float]:
-        from river.anomaly import HalfSpaceTrees as Trees
-
-        trees: Any = Trees(n_trees=HST_TREES, height=HST_HEIGHT, window_size=HST_WINDOW, seed=self._seed)
-        scores = []
-        for now, smooth, steps in told.tolist():
-            vector = {"now": now, "smooth": smooth, "steps": steps}
-            scores.append(trees.score_one(vector))
-            trees.learn_one(vector)
-        return scores

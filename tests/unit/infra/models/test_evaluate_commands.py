@@ -47,6 +47,22 @@ def test_a_report_has_the_promised_keys(minutes: Path, tmp_path: Path) -> None:
     assert {"auc_pr", "vus_pr"} <= set(told["detectors"]["threshold at rest"])
 
 
+def test_rows_are_added_to_a_report_of_the_same_study(minutes: Path, tmp_path: Path) -> None:
+    """Those made before stay as they are; a report of other places is refused with the next step."""
+    first, both = tmp_path / "first.json", tmp_path / "both.json"
+    asked = ["--fitbit", str(minutes), "--quick", "--processes", "1", "--users", "2"]
+    one = [*asked, "--json", str(first), "--only", "threshold at rest"]
+    two = [*asked, "--json", str(both), "--only", "personal z", "--add-to", str(first)]
+    for arguments in (one, two):
+        assert CliRunner().invoke(evaluate, ["pulsenet", *arguments]).exit_code == 0
+    before, after = json.loads(first.read_text()), json.loads(both.read_text())
+    assert list(after["detectors"]) == ["threshold at rest", "personal z"]
+    assert after["detectors"]["threshold at rest"] == before["detectors"]["threshold at rest"]
+    result = CliRunner().invoke(evaluate, ["pulsenet", *two, "--seed", "2"])
+    assert isinstance(result.exception, RecordingError)
+    assert "without --add-to" in str(result.exception)
+
+
 def test_the_first_detector_is_a_row_like_any_other(minutes: Path) -> None:
     """The command knows it, and sixty beats too many raise its score, from then on."""
     plan = Plan(fitbit=minutes, only=(FirstDetector.name,), size=QUICK, users=("1",))

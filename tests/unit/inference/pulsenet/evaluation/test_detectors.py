@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from inference.pulsenet.evaluation.detectors import shapes
 from inference.pulsenet.evaluation.detectors.fixed import ClinicalRule, PartialNews2, Sustained
 from inference.pulsenet.evaluation.detectors.smoothing import Smoothing, lagged, smoothed
 from inference.pulsenet.evaluation.detectors.table import RIVALS, Rival
+from inference.pulsenet.evaluation.detectors.trees import HalfSpaces
 from inference.pulsenet.evaluation.injection import Event, Scenario, injected
 from inference.pulsenet.evaluation.protocol import SelfCalibrated
 from inference.pulsenet.series import RESPIRATORY_RATE, SPO2, Series
@@ -74,6 +76,43 @@ def test_a_lag_gives_the_values_of_before() -> None:
     late = lagged(np.array([[1.0, 2.0, 3.0]]), 2)
     assert np.isnan(late[0, :2]).all()
     assert late[0, 2] == 1.0
+
+
+def test_the_nearest_half_hour_of_the_week_before_is_found() -> None:
+    """Compared one by one with every window of the remembered week that does not begin within two of its own."""
+    line = 0.1 * np.random.default_rng(1).normal(0.0, 1.0, shapes.REMEMBERED_BLOCKS + 40).cumsum()
+    told = shapes.nearest_before(line)
+    windows = np.lib.stride_tricks.sliding_window_view(line, shapes.WINDOW_BLOCKS)
+    assert np.isnan(told[: shapes.REMEMBERED_BLOCKS]).all()
+    for end in range(shapes.REMEMBERED_BLOCKS, len(line)):
+        last = end - shapes.WINDOW_BLOCKS + 1
+        oldest = end + 1 - shapes.REMEMBERED_BLOCKS
+        before = windows[oldest : last - shapes.EXCLUDED_BLOCKS]
+        assert told[end] == pytest.approx(np.sqrt(((before - windows[last]) ** 2).sum(axis=1)).min(), abs=1e-12)
+
+
+def test_a_half_space_counts_what_fell_into_it_in_the_window_before() -> None:
+    """One cut at 0.5: with 3 of 4 on the left, a vector there scores 1 - 3/4, on the right 1 - 1/4, by the same 4."""
+    trees = HalfSpaces(dimension=np.zeros((1, 1), dtype=np.int64), cut=np.array([[0.5]]), height=1, window=4)
+    told = trees.scores(np.array([[0.1], [0.2], [0.3], [0.9], [0.4], [0.8], [0.9], [0.9]]))
+    assert np.isnan(told[:4]).all()
+    assert told[4:].tolist() == [0.25, 0.75, 0.75, 0.75]
+
+
+def test_half_space_trees_rank_as_the_reference_implementation_does() -> None:
+    """What lies apart is among the highest scores of both, though trees are drawn otherwise."""
+    draw = np.random.default_rng(1)
+    usual = np.clip(draw.normal(0.5, 0.05, (1500, 2)), 0.0, 1.0)
+    odd = np.clip(draw.normal(0.9, 0.02, (30, 2)), 0.0, 1.0)
+    rows = np.concatenate([usual, odd])
+    ours = HalfSpaces.drawn(2, trees=25, height=8, window=250, seed=1).scores(rows)
+    anomaly = pytest.importorskip("river.anomaly")
+    theirs, told = anomaly.HalfSpaceTrees(n_trees=25, height=8, window_size=250, seed=1), []
+    for first, second in rows.tolist():
+        told.append(theirs.score_one({"first": first, "second": second}))
+        theirs.learn_one({"first": first, "second": second})
+    for score in (ours, np.array(told)):
+        assert (score[-30:] > np.nanquantile(score[250:1500], 0.95)).all()
 
 
 def test_every_row_of_the_table_has_a_name_of_its_own() -> None:

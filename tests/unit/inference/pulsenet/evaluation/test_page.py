@@ -1,5 +1,6 @@
 """The page and the pictures of a report."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,11 @@ def _row(recall: float) -> dict[str, Any]:
         "ci95": {"0.1": [recall - 0.1, recall + 0.1]},
         "delay_min": 6.0,
         "by_wearer": {"one": recall},
+        "recall_by_rule": {"shr": recall - 0.2, "own": recall},
     }
     return {
         "data": "semi",
+        "reads": "everything",
         "thresholds": "own",
         "auc_pr": 0.7,
         "vus_pr": 0.6,
@@ -78,7 +81,10 @@ def test_the_page_holds_the_report_s_figures(report: dict[str, Any]) -> None:
     assert "2 in 20 wearer-days" in page
     assert "river is not installed" in page
     assert "| exercise | model | must not | 9 | - | 0 | 0 |" in page
-    assert "| level off | 0.51 | 0.51 | 2/20 | 0.70 |" in page
+    assert "| level off | 0.51 | 0.51 | 2/20 | 0.70 | 0.31/0.31 | 4/20 |" in page
+    assert "| ridge | +0.020 (-0.010 to +0.050) |" in page
+    assert "| level off | everything |" in page
+    assert "![" not in page
 
 
 def test_the_log_of_runs_grows_and_knows_a_run_again(report: dict[str, Any]) -> None:
@@ -91,11 +97,26 @@ def test_the_log_of_runs_grows_and_knows_a_run_again(report: dict[str, Any]) -> 
     assert [line.split(" | ")[0] for line in runs] == ["| 2026-11-21", "| 2026-11-22"]
 
 
-def test_pictures_are_drawn_from_a_report(report: dict[str, Any], tmp_path: Path) -> None:
-    """Three files that are PNG images."""
+def test_pictures_are_drawn_from_a_report_alone(report: dict[str, Any], tmp_path: Path) -> None:
+    """The page shows all three, white and without a date; the same report draws the same bytes."""
     rows = np.random.default_rng(1).normal(70.0, 3.0, (60, 7))
-    plots.surface(report, tmp_path / "surface.png")
-    plots.reliability(report, tmp_path / "reliability.png")
-    plots.episode(Example(onset=20, end=40, rows=rows), tmp_path / "episode.png")
-    for name in ("surface", "reliability", "episode"):
-        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    rows[30, 5] = np.nan
+    whole = json.loads(json.dumps(report | {"example": Example(onset=20, end=40, rows=rows).told()}))
+    for folder in ("first", "again"):
+        plots.draw(whole, tmp_path / folder)
+    page = written(whole, pictures="../images")
+    for name in (plots.SURFACE, plots.RELIABILITY, plots.EPISODE):
+        drawn = (tmp_path / "first" / name).read_bytes()
+        assert b"<svg" in drawn
+        assert b"fill: #ffffff" in drawn
+        assert b"<dc:date>" not in drawn
+        assert (tmp_path / "again" / name).read_bytes() == drawn
+        assert f"](../images/{name})" in page
+
+
+def test_nothing_is_drawn_of_what_was_not_evaluated(report: dict[str, Any], tmp_path: Path) -> None:
+    """A report of rivals alone has no surface and no episode, on the page neither."""
+    rivals = report | {"model": "another"}
+    plots.draw(rivals, tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == [plots.RELIABILITY]
+    assert plots.SURFACE not in written(rivals, pictures="images")
