@@ -89,7 +89,8 @@ class VideoReader:
             yield time_s, picture
 
     def _open(self) -> Any:
-        capture = cv2.VideoCapture(str(self._path.resolve()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        # Not resolved: an upload has no name but /proc/self/fd/N, and what that is a link to is not there any more.
+        capture = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         if not capture.isOpened():
             raise UnreadableVideoError("undecodable", f"{self._path.name} holds no picture that can be decoded.")
         return capture

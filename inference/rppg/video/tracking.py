@@ -20,10 +20,10 @@ LOST_S: Final = 0.5
 """A face that was neither found nor followed for so long is lost."""
 _LOOK_S: Final = 0.5
 _SEARCH_S: Final = 4.0
-_SMALL: Final = 0.5
-"""Faces are searched at half the working size."""
-_SMALLEST: Final = 48
-"""Working pixels; a smaller face holds too few pixels for a pulse."""
+_SEARCHED_PX: Final = 320
+"""Longest side of the picture in which faces are searched: half of a full working frame."""
+_SMALLEST: Final = 24
+"""Pixels of that picture; a smaller face holds too few pixels for a pulse."""
 _NEAR: Final = 0.35
 """How far around its place a face is looked for, in box widths."""
 _SHRINK: Final = 0.8
@@ -132,7 +132,7 @@ def _looked(state: FaceState, time_s: float, seen: View, finder: FaceFinder, ali
 def _near(box: Box, seen: View, finder: FaceFinder) -> Box | None:
     x, y, w, h = box
     around = (x - _NEAR * w, y - _NEAR * h, w * (1 + 2 * _NEAR), h * (1 + 2 * _NEAR))
-    times = min(_SMALL, _LOOKED_AT / w)
+    times = min(1.0, _LOOKED_AT / w)
     grey, left, top = seen.grey(around, times)
     side = w * times
     found = finder.find(grey, least=round(side * _SHRINK), most=round(side * _GROW) + 1, fine=True)
@@ -141,11 +141,11 @@ def _near(box: Box, seen: View, finder: FaceFinder) -> Box | None:
 
 
 def _searched(state: FaceState, time_s: float, seen: View, finder: FaceFinder) -> FaceState:
-    grey, _, _ = seen.grey((0, 0, seen.width, seen.height), _SMALL)
-    most = max(grey.shape)
-    least = _SMALLEST if state.box is None else max(_SMALLEST, _SECOND * state.box[2])
-    found = finder.find(grey, least=int(least * _SMALL), most=most, fine=False)
-    boxes = [_placed(one, _SMALL, 0, 0) for one in found]
+    times = min(1.0, _SEARCHED_PX / max(seen.width, seen.height))
+    grey, _, _ = seen.grey((0, 0, seen.width, seen.height), times)
+    least = _SMALLEST if state.box is None else max(_SMALLEST, round(_SECOND * state.box[2] * times))
+    found = finder.find(grey, least=least, most=max(grey.shape), fine=False)
+    boxes = [_placed(one, times, 0, 0) for one in found]
     state = msgspec.structs.replace(state, searched_s=time_s)
     if not boxes:
         return msgspec.structs.replace(state, faces=1 if state.box else 0, second_seen=False)
