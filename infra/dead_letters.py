@@ -35,7 +35,16 @@ async def all_letters(settings: Settings) -> list[DeadLetter]:
 
 
 async def append_again(settings: Settings, letter: DeadLetter) -> None:
-    """Append a letter's record to its topic and partition; returns when it is durable."""
+    """Append a letter's record to its topic and partition; returns when it is durable.
+
+    Raises:
+        SetupError: Its bytes were not kept.
+    """
+    if not letter.value:
+        raise SetupError(
+            f"The bytes of this record of {letter.topic} were not kept: the letter only tells where it lay.",
+            next_step="The device has to send anew what it still has.",
+        )
     publisher = KafkaPublisher(_bootstrap(settings))
     try:
         record = Emission(topic=letter.topic, partition=letter.partition, key=letter.key, value=letter.value)

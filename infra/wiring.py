@@ -47,6 +47,7 @@ async def run_gateway(settings: Settings) -> None:
     from infra.clocks import SystemClock
     from infra.files import raise_open_files
     from infra.kafka.appender import KafkaAppender
+    from infra.kafka.instructions import follow_instructions
     from infra.metrics.meter import PrometheusMeter
     from infra.metrics.server import serve_metrics
     from infra.timescale.devices import DeviceTokens
@@ -54,6 +55,7 @@ async def run_gateway(settings: Settings) -> None:
     from infra.tls import server_context
     from ingest.admission import Limits
     from ingest.gateway import Gateway, GatewaySettings
+    from schemas.topics import VIDEO
 
     configure_logging("gateway", level=settings.log_level)
     stop = stop_on_signal()
@@ -81,9 +83,15 @@ async def run_gateway(settings: Settings) -> None:
         appender = await or_stop(stack.enter_async_context(KafkaAppender(settings.kafka_bootstrap)), stop)
         if appender is None:
             return
+        video = KafkaAppender(settings.kafka_bootstrap, topic=VIDEO, compress=False)
+        if await or_stop(stack.enter_async_context(video), stop) is None:
+            return
         directory = await stack.enter_async_context(DeviceTokens(database, clock=clock))
-        gateway = Gateway(gateway_settings, directory=directory, appender=appender, clock=clock, meter=meter)
+        gateway = Gateway(
+            gateway_settings, directory=directory, appender=appender, video=video, clock=clock, meter=meter
+        )
         settle_collector()
+        await stack.enter_async_context(follow_instructions(settings.kafka_bootstrap, gateway.instruct, clock=clock))
         await gateway.run(stop, ready=ready)
 
 
@@ -104,10 +112,13 @@ async def run_worker(settings: Settings, family: str) -> None:
 async def run_api(settings: Settings) -> None:
     """Serve the HTTP API, the live socket and the pages until SIGTERM or SIGINT, then drain."""
     from infra.api_process import Front, api_process, bind, serve, utc_now
+    from infra.download import Download, Rules, parse_hosts
+    from infra.rppg.analyses import ChildVideos
     from infra.timescale.api_store import open_api_store
 
     configure_logging("api", level=settings.log_level)
     stop = stop_on_signal()
+    download = Download(Rules(hosts=parse_hosts(settings.video_hosts), http=settings.video_http))
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(bind(settings.api_host, settings.api_port))
         opening = open_api_store(settings.database_url, size=8, clock=utc_now)
@@ -122,6 +133,7 @@ async def run_api(settings: Settings) -> None:
                     components={name: str(url) for name, url in settings.components.items()},
                     allowed_origins=frozenset(filter(None, settings.allowed_origins.split(","))),
                     data_dir=settings.data_dir,
+                    videos=ChildVideos(download.fetch, folder=settings.upload_dir),
                 )
             ),
             stop,

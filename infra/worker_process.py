@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from infra.detectors import choose_detector
@@ -47,26 +48,50 @@ def _faust(runner: Runner, membership: Membership, meter: Meter) -> Host:
     return FaustHost(runner, membership, meter)
 
 
-def _vitals(_pool: Pool, _cluster_id: str, world: Surroundings, settings: Settings) -> Runner:
-    return StatefulRunner(VitalsFamily(choose_detector(settings.detector, world.meter)), world)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a family may be made of; what has to be closed goes onto the stack."""
+
+    pool: Pool
+    cluster_id: str
+    world: Surroundings
+    settings: Settings
+    stack: AsyncExitStack
 
 
-def _storage(pool: Pool, cluster_id: str, world: Surroundings, settings: Settings) -> Runner:
-    store = TimescaleSeries(pool, family=StorageFamily.name, version=StorageFamily.version, cluster_id=cluster_id)
-    return SinkRunner(StorageFamily(store, world.meter, clock=time.time, retention_days=settings.keep_days), world)
+def _vitals(means: Means) -> Runner:
+    detector = choose_detector(means.settings.detector, means.world.meter)
+    return StatefulRunner(VitalsFamily(detector), means.world)
 
 
-def _care(pool: Pool, cluster_id: str, world: Surroundings, _settings: Settings) -> Runner:
-    store = TimescaleCareStore(pool, version=CareFamily.version, cluster_id=cluster_id)
-    return SinkRunner(CareFamily(store, world.publisher), world)
+def _storage(means: Means) -> Runner:
+    name, version, keep_days = StorageFamily.name, StorageFamily.version, means.settings.keep_days
+    store = TimescaleSeries(means.pool, family=name, version=version, cluster_id=means.cluster_id)
+    return SinkRunner(StorageFamily(store, means.world.meter, clock=time.time, retention_days=keep_days), means.world)
+
+
+def _care(means: Means) -> Runner:
+    store = TimescaleCareStore(means.pool, version=CareFamily.version, cluster_id=means.cluster_id)
+    return SinkRunner(CareFamily(store, means.world.publisher), means.world)
+
+
+def _video(means: Means) -> Runner:
+    from infra.frame_chain import FrameChain
+    from infra.rppg.frame_workers import FrameWorkers
+    from stream_processors.families.video import VideoFamily
+
+    frames = FrameChain(FrameWorkers(), meter=means.world.meter)
+    means.stack.push_async_callback(frames.close)
+    return StatefulRunner(VideoFamily(frames, means.world.meter), means.world)
 
 
 HOSTS: Final[dict[str, Callable[[Runner, Membership, Meter], Host]]] = {"aiokafka": AiokafkaHost, "faust": _faust}
 
-FAMILIES: Final[dict[str, Callable[[Pool, str, Surroundings, Settings], Runner]]] = {
+FAMILIES: Final[dict[str, Callable[[Means], Runner]]] = {
     "storage": _storage,
     "vitals": _vitals,
     "care": _care,
+    "video": _video,
 }
 
 
@@ -113,7 +138,7 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]
             meter=meter,
             now_ms=lambda: time.time() * 1000.0,
         )
-        runner = FAMILIES[family](pool, cluster_id, world, settings)
+        runner = FAMILIES[family](Means(pool=pool, cluster_id=cluster_id, world=world, settings=settings, stack=stack))
         health.append(runner.status)
         meter.begin(family, runner.topics)
         watching = asyncio.create_task(coordinator.follow(settings.kafka_bootstrap), name="watch the coordinator")

@@ -11,6 +11,7 @@ import msgspec
 from ingest.rows import NUMBERS, OFFSET_UNKNOWN, PACK, WORN_UNKNOWN, Rows
 from schemas.device_protocol import ABSENT, Rejected
 from schemas.frame import MAX_READINGS_PER_MESSAGE
+from schemas.video import MAX_FRAMES, MAX_FRAMES_PER_S, MAX_MESSAGE_BYTES
 from schemas.vitals import NAMES, SOURCES
 
 _VITALS_FROM: Final = NUMBERS.index(NAMES[0])
@@ -28,6 +29,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ahead_ms: How far a reading's corrected time may lie ahead of the gateway's clock.
         retention_ms: Older readings are refused: their partition may be dropped at any moment.
+        video_bytes: A message with pictures may be larger than any other.
+        frames_per_s: Frames of a camera, sustained; one that is larger than 64 KiB counts for each 64 KiB of it.
         burst_s: Seconds of the sustained rate that may come at once.
         patience_s: A device that is throttled without a pause for so long is closed.
     """
@@ -36,6 +39,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     message_bytes: int = 262_144
     messages_per_s: int = 1_000
     readings_per_s: int = 20_000
+    video_bytes: int = MAX_MESSAGE_BYTES
+    frames_per_s: int = 2 * MAX_FRAMES_PER_S
     burst_s: float = 2.0
     patience_s: float = 30.0
     hello_s: float = 10.0
@@ -49,6 +54,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             "message_bytes": self.message_bytes,
             "messages_per_s": self.messages_per_s,
             "readings_per_s": self.readings_per_s,
+            "video_bytes": self.video_bytes,
+            "frames_per_message": MAX_FRAMES,
+            "frames_per_s": self.frames_per_s,
             "retention_s": self.retention_ms // 1000,
         }
 
@@ -89,7 +97,7 @@ def admit(
         time, source, worn, injected, ibi, *numbers = _FIELDS(reading)
         at = time if type(time) is int else time_ms(time)
         if at is None or not oldest <= at <= newest:
-            rejected.append(_untimely(index, time, limits=limits, now_ms=now_ms))
+            rejected.append(untimely(index, time, limits=limits, now_ms=now_ms))
             continue
         offset = OFFSET_UNKNOWN if type(time) is int else _offset(time)
         facts = (seq, received_us, at, offset, SOURCES[source], WORN_UNKNOWN if worn is None else worn, injected)
@@ -113,8 +121,8 @@ def _offset(time: datetime | float) -> int:
     return OFFSET_UNKNOWN if offset is None else offset
 
 
-def _untimely(index: int, time: datetime | float, *, limits: Limits, now_ms: int) -> Rejected:
-    """Return why a time is not believed."""
+def untimely(index: int, time: datetime | float, *, limits: Limits, now_ms: int) -> Rejected:
+    """Return why a time is not believed; one that is neither too old nor unreadable lies too far ahead."""
     at = time_ms(time)
     if at is None:
         return Rejected(index, "time", "not_finite", "RFC 3339 text with an offset, or Unix milliseconds")
@@ -128,13 +136,15 @@ def _untimely(index: int, time: datetime | float, *, limits: Limits, now_ms: int
 
 
 class Rate:
-    """Two token buckets of one device, messages and readings; they may go into debt by one message.
+    """Three token buckets of one device, messages, readings and frames; they may go into debt by one message.
 
     The same object serves all connections of a device, so that a reconnect buys nothing.
     """
 
     __slots__ = (
         "_at_s",
+        "_frames",
+        "_frames_most",
         "_limits",
         "_messages",
         "_messages_most",
@@ -148,12 +158,13 @@ class Rate:
         self._limits = limits
         self._messages = self._messages_most = limits.messages_per_s * limits.burst_s
         self._readings = self._readings_most = limits.readings_per_s * limits.burst_s
+        self._frames = self._frames_most = limits.frames_per_s * limits.burst_s
         self._at_s = now_s
         self._since_s: float | None = None
         self._resumes_s = now_s
 
-    def spend(self, readings: int, *, now_s: float) -> float:
-        """Pay for one message with this many readings; return how many seconds the device must pause."""
+    def spend(self, readings: int, *, now_s: float, frames: int = 0) -> float:
+        """Pay for one message with this many readings or frames; return how many seconds the device must pause."""
         limits = self._limits
         gone = now_s - self._at_s
         self._at_s = now_s
@@ -161,9 +172,16 @@ class Rate:
         self._messages = min(left, self._messages_most) - 1
         left = self._readings + gone * limits.readings_per_s
         self._readings = min(left, self._readings_most) - readings
-        if self._messages >= 0 and self._readings >= 0:
+        left = self._frames + gone * limits.frames_per_s
+        self._frames = min(left, self._frames_most) - frames
+        if self._messages >= 0 and self._readings >= 0 and self._frames >= 0:
             return 0.0
-        pause_s = max(-self._messages / limits.messages_per_s, -self._readings / limits.readings_per_s, 0.05)
+        debts = (
+            -self._messages / limits.messages_per_s,
+            -self._readings / limits.readings_per_s,
+            -self._frames / limits.frames_per_s,
+        )
+        pause_s = max(*debts, 0.05)
         if self._since_s is None or now_s - self._resumes_s > 1.0:
             self._since_s = now_s
         self._resumes_s = now_s + pause_s

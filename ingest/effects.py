@@ -44,6 +44,16 @@ class Admit(msgspec.Struct, frozen=True):
     size: int
 
 
+class AdmitVideo(msgspec.Struct, frozen=True):
+    """Make this record of `video.v1` durable, then tell the session with `settled([seq])`."""
+
+    kind: str
+    partition: int
+    seq: int
+    received_us: int
+    data: bytes
+
+
 class Pause(msgspec.Struct, frozen=True):
     """Say `throttle`, and do not read the socket for so long."""
 
@@ -57,4 +67,4 @@ class Close(msgspec.Struct, frozen=True):
     reason: str
 
 
-Effect = Send | Admit | Pause | Close
+Effect = Send | Admit | AdmitVideo | Pause | Close

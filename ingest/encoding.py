@@ -7,7 +7,15 @@ from typing import Any, Final
 import msgspec
 
 from ingest import salvage
-from schemas.device_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, Answer, Hello, Readings
+from schemas.device_protocol import (
+    SUBPROTOCOL_JSON,
+    SUBPROTOCOL_MSGPACK,
+    Answer,
+    Hello,
+    PulseInstruction,
+    Readings,
+    Trace,
+)
 
 UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, UnicodeError)
 """What `decode` raises for a message that does not fit its contract."""
@@ -23,22 +31,22 @@ class Encoding:
         text: Whether messages travel as text, else as binary.
         decode: Reads a message that fits its contract exactly; raises one of `UNREADABLE`.
         parse: Reads any other into plain objects, None where it is not an object at all.
-        encode: Writes an answer.
+        encode: Writes an answer or an instruction.
     """
 
     subprotocol: str
     what: str
     text: bool
-    decode: Callable[[bytes], Hello | Readings]
+    decode: Callable[[bytes], Hello | Readings | Trace]
     parse: Callable[[bytes], dict[str, Any] | None]
-    encode: Callable[[Answer], bytes]
+    encode: Callable[[Answer | PulseInstruction], bytes]
 
 
 JSON: Final = Encoding(
     subprotocol=SUBPROTOCOL_JSON,
     what="JSON object",
     text=True,
-    decode=msgspec.json.Decoder(Hello | Readings).decode,
+    decode=msgspec.json.Decoder(Hello | Readings | Trace).decode,
     parse=salvage.parse,
     encode=msgspec.json.Encoder().encode,
 )
@@ -46,7 +54,7 @@ MSGPACK: Final = Encoding(
     subprotocol=SUBPROTOCOL_MSGPACK,
     what="msgpack map",
     text=False,
-    decode=msgspec.msgpack.Decoder(Hello | Readings).decode,
+    decode=msgspec.msgpack.Decoder(Hello | Readings | Trace).decode,
     parse=salvage.unpack,
     encode=msgspec.msgpack.Encoder().encode,
 )

@@ -15,7 +15,10 @@ Owner = TypeVar("Owner")
 
 
 class Frame(msgspec.Struct, Generic[Owner], frozen=True, kw_only=True):
-    """One record to append, and what it settles: of which owner which seqs, and when those were received."""
+    """One record to append, and what it settles: of which owner which seqs, and when those were received.
+
+    `kind` is the type of the messages in it.
+    """
 
     partition: int
     data: bytes
@@ -23,6 +26,7 @@ class Frame(msgspec.Struct, Generic[Owner], frozen=True, kw_only=True):
     backfill: int
     settles: dict[Owner, list[int]]
     received_us: npt.NDArray[np.int64]
+    kind: str = "readings"
 
 
 class _Buffer(Generic[Owner]):

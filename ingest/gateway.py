@@ -32,6 +32,7 @@ from ingest.session import DeviceSession
 from ingest.socket import FAREWELL_S, HANDSHAKE_S, DeviceSocket
 from schemas.device_protocol import CLOSE_DRAINING, CLOSE_REPLACED, CLOSE_REVOKED
 from schemas.errors import SetupError
+from schemas.instructions import InstructionRecord
 
 _LOG: Final = structlog.get_logger(__name__)
 _MARGIN_BYTES: Final = 1_024
@@ -94,6 +95,7 @@ class Gateway:
         *,
         directory: DeviceDirectory,
         appender: FrameAppender,
+        video: FrameAppender,
         clock: Clock,
         meter: Meter,
     ) -> None:
@@ -103,6 +105,7 @@ class Gateway:
         self._meter = meter
         self._pump = Pump(
             appender,
+            video,
             clock=clock,
             meter=meter,
             linger_s=settings.linger_s,
@@ -134,12 +137,19 @@ class Gateway:
                 for chore in chores:
                     chore.cancel()
 
+    def instruct(self, record: InstructionRecord) -> None:
+        """Hand an instruction to the device that it is for, if it is connected here, and to nobody else."""
+        one = self._open.get(record.device_number)
+        told = one is not None and one.device.wearer == record.wearer and one.link.instruct(record.instruction)
+        self._meter.count("instructions_total" if told else "instructions_dropped_total")
+
     async def _serve(self) -> asyncio.Server:
         settings = self._settings
         most = settings.limits.message_bytes + _MARGIN_BYTES
+        binary_most = settings.limits.video_bytes + _MARGIN_BYTES
         try:
             return await asyncio.get_running_loop().create_server(
-                lambda: DeviceSocket(self, message_most=most),
+                lambda: DeviceSocket(self, message_most=most, binary_most=binary_most),
                 settings.host,
                 settings.port,
                 backlog=_BACKLOG,

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 from ingest import wire
-from ingest.effects import Admit, Close, Effect, Pause, Send
+from ingest.effects import Admit, AdmitVideo, Close, Effect, Pause, Send
 from ingest.encoding import Encoding
 from ingest.ports import Meter
 from ingest.pump import Pump
 from ingest.session import DeviceSession
 from ingest.socket import HALT, RATE, ROOM, DeviceSocket
-from schemas.device_protocol import CLOSE_DRAINING, Answer, Nack, Throttle
+from schemas.device_protocol import CLOSE_DRAINING, Answer, Nack, PulseInstruction, Throttle
 
 FULL_RETRY_MS = 1_000
 """What a device is told to wait while the log is slow; the socket is read again when there is room."""
@@ -66,6 +66,10 @@ class Link:
         """Close, so that the device sends again what was never acknowledged."""
         self.shut(CLOSE_DRAINING, reason)
 
+    def instruct(self, instruction: PulseInstruction) -> bool:
+        """Tell the device what its person can do; return whether it was there and listening."""
+        return self.session.greeted and not self._shut and self._socket.send(self._framed(instruction), spare=True)
+
     def halt(self) -> None:
         """Leave everything that still comes unread and unacknowledged."""
         self._socket.hold(HALT)
@@ -98,6 +102,8 @@ class Link:
         for effect in effects:
             if isinstance(effect, Admit):
                 self._pump.add(self, effect)
+            elif isinstance(effect, AdmitVideo):
+                self._pump.add_video(self, effect)
             elif isinstance(effect, Send):
                 self._say(effect.answer)
             elif isinstance(effect, Pause):
@@ -111,4 +117,7 @@ class Link:
         if isinstance(answer, Nack):
             for entry in answer.rejected:
                 self._meter.count("rejected_total", code=entry.code)
-        self._socket.send(wire.frame(self._opcode, self._encoding.encode(answer)))
+        self._socket.send(self._framed(answer))
+
+    def _framed(self, said: Answer | PulseInstruction) -> bytes:
+        return wire.frame(self._opcode, self._encoding.encode(said))

@@ -9,12 +9,13 @@ from typing import Final, Protocol
 import numpy as np
 import structlog
 
-from ingest.effects import Admit
+from ingest.effects import Admit, AdmitVideo
 from ingest.framing import Frame, Framer
 from ingest.ports import Clock, FrameAppender, Meter
 from schemas.errors import ContractError
 
 _LOG: Final = structlog.get_logger(__name__)
+READINGS: Final = "readings"
 
 
 class Sender(Protocol):
@@ -41,7 +42,7 @@ class _Flight:
 
 
 class Pump:
-    """Owns the framer and one task a frame in the air.
+    """Owns the framer and one task a frame, or a record of video, in the air.
 
     An append that takes longer than `give_up_s` is given up: its senders are told, but its bytes stay counted until
     the log has taken or refused them, so that the bound on memory holds however long the log is away.
@@ -50,6 +51,7 @@ class Pump:
     def __init__(
         self,
         appender: FrameAppender,
+        video: FrameAppender,
         *,
         clock: Clock,
         meter: Meter,
@@ -57,7 +59,10 @@ class Pump:
         held_most: int = 64 * 1024 * 1024,
         give_up_s: float = 120.0,
     ) -> None:
+        """`appender` takes frames of readings, `video` records of one message each."""
         self._appender = appender
+        self._video = video
+        self._video_held = 0
         self._clock = clock
         self._meter = meter
         self._held_most = held_most
@@ -71,7 +76,11 @@ class Pump:
     @property
     def full(self) -> bool:
         """Is more held than the bound allows? Then sockets are not to be read."""
-        return self._framer.held >= self._held_most
+        return self._held >= self._held_most
+
+    @property
+    def _held(self) -> int:
+        return self._framer.held + self._video_held
 
     def when_room(self, go_on: Callable[[], None]) -> None:
         """Call `go_on` once, as soon as less is held than the bound allows; first come, first served."""
@@ -81,6 +90,20 @@ class Pump:
         """Take the rows of one message."""
         if self._framer.add(sender, admit, now_s=self._clock.monotonic_s()):
             self._wake.set()
+
+    def add_video(self, sender: Sender, admit: AdmitVideo) -> None:
+        """Append the record of one message at once: half a second of frames is large enough to travel alone."""
+        self._video_held += len(admit.data)
+        frame = Frame[Sender](
+            partition=admit.partition,
+            data=admit.data,
+            rows=0,
+            backfill=0,
+            settles={sender: [admit.seq]},
+            received_us=np.array([admit.received_us], dtype=np.int64),
+            kind=admit.kind,
+        )
+        self._depart(frame, self._video)
 
     async def run(self) -> None:
         """Append what is due until cancelled; an append that fails for an unknown reason fails this too."""
@@ -106,14 +129,16 @@ class Pump:
         return not left
 
     def _launch(self, *, flush: bool) -> None:
-        loop = asyncio.get_running_loop()
         for frame in self._framer.due(now_s=self._clock.monotonic_s(), flush=flush):
-            append = asyncio.create_task(self._appender.append(frame.partition, frame.data))
-            flight = _Flight(frame, self._clock.monotonic_s())
-            flight.late = loop.call_later(self._give_up_s, self._overdue, flight)
-            self._appends.add(append)
-            append.add_done_callback(partial(self._ended, flight))
-        self._meter.gauge("inflight_bytes", self._framer.held)
+            self._depart(frame, self._appender)
+        self._meter.gauge("inflight_bytes", self._held)
+
+    def _depart(self, frame: Frame[Sender], appender: FrameAppender) -> None:
+        append = asyncio.create_task(appender.append(frame.partition, frame.data))
+        flight = _Flight(frame, self._clock.monotonic_s())
+        flight.late = asyncio.get_running_loop().call_later(self._give_up_s, self._overdue, flight)
+        self._appends.add(append)
+        append.add_done_callback(partial(self._ended, flight))
 
     def _overdue(self, flight: _Flight) -> None:
         """Tell who waits for a frame not to wait any longer; its bytes stay counted until the log has answered."""
@@ -144,18 +169,24 @@ class Pump:
             _LOG.error("append_refused", partition=frame.partition, rows=frame.rows, error=str(error))
             self._give_up(frame, "the log does not take these readings")
         finally:
-            self._framer.landed(frame)
+            if frame.kind == READINGS:
+                self._framer.landed(frame)
+            else:
+                self._video_held -= len(frame.data)
             while self._waiting and not self.full:
                 self._waiting.popleft()()
 
     def _settle(self, frame: Frame[Sender]) -> None:
         for sender, seqs in frame.settles.items():
             sender.durable(seqs)
+        if frame.kind != READINGS:
+            self._meter.count("messages_total", type=frame.kind)
+            return
         self._meter.count("frames_total")
         if frame.rows:
             self._meter.count("readings_total", frame.rows)
             self._meter.count("backfill_total", frame.backfill)
-            self._meter.count("messages_total", len(frame.received_us), type="readings")
+            self._meter.count("messages_total", len(frame.received_us), type=READINGS)
             waited_us = self._clock.wall_us() - frame.received_us
             self._meter.observe("ack", waited_us.astype(np.float64) / 1e6)
 

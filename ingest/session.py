@@ -1,14 +1,14 @@
 """The device session as a state machine without a socket: messages and a clock in, effects out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeGuard
 from uuid import UUID
 
 import msgspec
 
-from ingest import salvage
+from ingest import salvage, video
 from ingest.admission import Limits, Rate, admit, time_ms
-from ingest.effects import Admit, Close, Effect, Pause, Provenance, Send
+from ingest.effects import Admit, AdmitVideo, Close, Effect, Pause, Provenance, Send
 from ingest.encoding import JSON, MSGPACK, UNREADABLE, Encoding
 from ingest.ports import Clock, Device
 from ingest.sequence import SEQ_MOST
@@ -25,9 +25,12 @@ from schemas.device_protocol import (
     Nack,
     Rejected,
     Throttle,
+    Trace,
+    VideoHeader,
     Welcome,
 )
 from schemas.topics import partition_of
+from schemas.video import encode as encode_video
 from schemas.vitals import ORIGINS
 
 CORRECTION_FROM_MS: Final = 5_000
@@ -114,20 +117,20 @@ class DeviceSession:
         """Handle one binary message."""
         if self._encoding is MSGPACK and data[:1] != _VIDEO_FIRST:
             return self._message(data)
-        effects = self._fits(len(data))
-        return self._paid(self._video(data), readings=0) if effects is None else effects
+        effects = self._fits(len(data), self._limits.video_bytes)
+        return self._binary(data) if effects is None else effects
 
-    def _fits(self, size: int) -> list[Effect] | None:
+    def _fits(self, size: int, most: int) -> list[Effect] | None:
         """Return what answers a message because of its size alone, None if nothing does."""
         if self._closed:
             return []
-        if size > self._limits.message_bytes:
-            return self._close(CLOSE_TOO_BIG, f"a message holds at most {self._limits.message_bytes} bytes")
+        if size > most:
+            return self._close(CLOSE_TOO_BIG, f"a message holds at most {most} bytes")
         return None
 
     def _message(self, data: bytes) -> list[Effect]:
         size = len(data)
-        effects = self._fits(size)
+        effects = self._fits(size, self._limits.message_bytes)
         if effects is not None:
             return effects
         try:
@@ -136,6 +139,8 @@ class DeviceSession:
             return self._take_apart(data, size)
         if isinstance(message, Hello):
             return self._paid(self._hello(message), readings=0)
+        if isinstance(message, Trace):
+            return self._traced(message, [])
         readings = message.readings
         count = len(readings)
         if count > self._limits.readings_per_message:
@@ -157,9 +162,9 @@ class DeviceSession:
         """Pay for a frame that is no whole message, such as a ping or a part: it costs the gateway as much."""
         return [] if self._closed else self._paid([], readings=0)
 
-    def _paid(self, effects: list[Effect], *, readings: int) -> list[Effect]:
+    def _paid(self, effects: list[Effect], *, readings: int, frames: int = 0) -> list[Effect]:
         now_s = self._clock.monotonic_s()
-        pause_s = self._rate.spend(readings, now_s=now_s)
+        pause_s = self._rate.spend(readings, now_s=now_s, frames=frames)
         if pause_s == 0.0 or self._closed:
             return effects
         if self._rate.hopeless(now_s=now_s):
@@ -240,6 +245,8 @@ class DeviceSession:
         if message is None:
             return self._paid(self._close(CLOSE_BAD_MESSAGE, f"not a {self._encoding.what}"), readings=0)
         kind = message.get("type")
+        if kind == "trace":
+            return self._salvaged_trace(message)
         if kind == "readings":
             raw = message.get("readings")
             count = min(len(raw), self._limits.readings_per_message) if isinstance(raw, list) else 0
@@ -264,12 +271,12 @@ class DeviceSession:
             seq, Rejected(most, "readings", "too_many_readings", f"a message holds at most {most} readings")
         )
 
-    def _refused_whole(self, seq: int, rejected: Rejected) -> list[Effect]:
+    def _refused_whole(self, seq: int, *rejected: Rejected) -> list[Effect]:
         if not self.greeted:
             return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
         if not self._sequence.accept(seq):
             return self._gap(seq)
-        return [Send(Nack(seq, [rejected])), *self._handled(seq)]
+        return [Send(Nack(seq, list(rejected))), *self._handled(seq)]
 
     def _bad_hello(self, message: dict[str, Any]) -> list[Effect]:
         try:
@@ -299,19 +306,65 @@ class DeviceSession:
             return self._gap(seq)
         return [Send(Error(code, detail, seq)), *self._handled(seq)]
 
-    def _video(self, data: bytes) -> list[Effect]:
+    def _salvaged_trace(self, message: dict[str, Any]) -> list[Effect]:
+        seq = message.get("seq")
+        if not _is_seq(seq):
+            return self._paid(self._close(CLOSE_BAD_MESSAGE, "a trace needs a whole number as seq"), readings=0)
+        trace, rejected = video.convert("trace", message)
+        if not isinstance(trace, Trace):
+            return self._paid(self._refused_whole(seq, *rejected), readings=0)
+        return self._traced(trace, rejected)
+
+    def _traced(self, trace: Trace, rejected: list[Rejected]) -> list[Effect]:
+        def record(provenance: Provenance, received_us: int) -> video.Taken:
+            return video.trace_record(trace, provenance, received_us=received_us, limits=self._limits)
+
+        return self._paid(self._seen("trace", trace.seq, record, rejected), readings=0, frames=len(trace.times))
+
+    def _pictured(self, message: dict[str, Any], seq: int, pictures: memoryview) -> list[Effect]:
+        header, rejected = video.convert("video", message)
+        if not isinstance(header, VideoHeader):
+            return self._paid(self._refused_whole(seq, *rejected), readings=0, frames=video.cost(1, len(pictures)))
+
+        def record(provenance: Provenance, received_us: int) -> video.Taken:
+            return video.video_record(header, pictures, provenance, received_us=received_us, limits=self._limits)
+
+        frames = video.cost(len(header.times), len(pictures))
+        return self._paid(self._seen("video", seq, record, rejected), readings=0, frames=frames)
+
+    def _seen(
+        self, kind: str, seq: int, record_of: Callable[[Provenance, int], video.Taken], rejected: list[Rejected]
+    ) -> list[Effect]:
+        """Admit what a camera saw as one record, in its place in the sequence."""
+        provenance = self._provenance
+        if provenance is None:
+            return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
+        if seq > SEQ_MOST:
+            return self._close(CLOSE_BAD_MESSAGE, f"seq is at most {SEQ_MOST}")
+        if not self._sequence.accept(seq):
+            return self._gap(seq)
+        received_us = self._clock.wall_us()
+        record, refused = record_of(provenance, received_us)
+        effects: list[Effect] = [Send(Nack(seq, [*rejected, *refused]))] if rejected or refused else []
+        if record is None:
+            return [*effects, *self._handled(seq)]
+        self._sequence.hold(seq)
+        return [*effects, AdmitVideo(kind, provenance.partition, seq, received_us, encode_video(record))]
+
+    def _binary(self, data: bytes) -> list[Effect]:
         length = int.from_bytes(data[:_HEADER_BYTES], "big")
         header = data[_HEADER_BYTES : _HEADER_BYTES + length]
         message = salvage.parse(header) if len(header) == length and length > 0 else None
         if message is None or not _is_seq(message.get("seq")):
-            return self._close(
-                CLOSE_BAD_MESSAGE,
-                "binary: 4 bytes header length, then a JSON header with a seq; other messages are sent as agreed on",
-            )
-        if message.get("type") in ("hello", "readings"):
+            why = "binary: 4 bytes header length, then a JSON header with a seq; other messages are sent as agreed on"
+            return self._paid(self._close(CLOSE_BAD_MESSAGE, why), readings=0)
+        kind, seq = message.get("type"), message["seq"]
+        if kind == "video":
+            return self._pictured(message, seq, memoryview(data)[_HEADER_BYTES + length :])
+        if kind in ("hello", "readings", "trace"):
             how = "as text, not binary" if self._encoding is JSON else "without a header"
-            return self._close(CLOSE_BAD_MESSAGE, f"{message['type']} is sent {how}")
-        return self._refuse_type(message.get("type"), message)
+            return self._paid(self._close(CLOSE_BAD_MESSAGE, f"{kind} is sent {how}"), readings=0)
+        return self._paid(self._refuse_type(kind, message), readings=0)
 
     def _handled(self, seq: int) -> list[Effect]:
         due = self._sequence.due(seq)

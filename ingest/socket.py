@@ -75,6 +75,7 @@ class DeviceSocket(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_binary_most",
         "_handler",
         "_head",
         "_holds",
@@ -88,10 +89,11 @@ class DeviceSocket(asyncio.Protocol):
         "ring",
     )
 
-    def __init__(self, host: Host, *, message_most: int) -> None:
+    def __init__(self, host: Host, *, message_most: int, binary_most: int | None = None) -> None:
         self.ring = 0
         self._host = host
         self._most = message_most
+        self._binary_most = binary_most
         self._state = _HEAD
         self._head = b""
         self._holds = 0
@@ -154,7 +156,7 @@ class DeviceSocket(asyncio.Protocol):
         self._set_timer(None)
         self._state = _OPEN
         self._handler = handler
-        self._reader = FrameReader(self._most)
+        self._reader = FrameReader(self._most, self._binary_most)
         self._transport.write(response)
         early, self._head = self._head, b""
         self._reader.feed(early)
@@ -162,13 +164,17 @@ class DeviceSocket(asyncio.Protocol):
         self._read_on()
         return True
 
-    def send(self, frames: bytes) -> None:
-        """Write frames; whoever leaves too many of them unread is cut off."""
-        if self._state != _OPEN or self._transport is None:
-            return
+    def send(self, frames: bytes, *, spare: bool = False) -> bool:
+        """Write frames and return whether they were; whoever leaves too many of them unread is cut off.
+
+        What can be spared is not written to somebody who leaves answers unread.
+        """
+        if self._state != _OPEN or self._transport is None or (spare and self._holds & WRITE):
+            return False
         self._transport.write(frames)
         if self._holds & WRITE and self._transport.get_write_buffer_size() > _UNREAD_MOST:
             self._abort()
+        return True
 
     def ping(self) -> None:
         """Ping an open socket; give it up if nothing was heard for long while it was read."""

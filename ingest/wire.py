@@ -52,11 +52,12 @@ class FrameReader:
     Keeps at most what was fed and not pulled yet, one unfinished frame, and the parts of one message.
     """
 
-    __slots__ = ("_at", "_data", "_most", "_parts", "_parts_opcode")
+    __slots__ = ("_at", "_binary_most", "_data", "_most", "_parts", "_parts_opcode")
 
-    def __init__(self, most: int) -> None:
-        """Read messages of at most `most` bytes."""
+    def __init__(self, most: int, binary_most: int | None = None) -> None:
+        """Read messages of at most `most` bytes; binary ones may have `binary_most`, where it is given."""
         self._most = most
+        self._binary_most = most if binary_most is None else binary_most
         self._data: bytes | bytearray = b""
         self._at = 0
         self._parts: bytearray | None = None
@@ -97,7 +98,7 @@ class FrameReader:
             length = int.from_bytes(data[at + 2 : start - 4], "big")
         parts = 0 if self._parts is None or first & 0x08 else len(self._parts)
         if length + parts > self._most:
-            raise WireFaultError(CLOSE_TOO_BIG, f"a message holds at most {self._most} bytes")
+            self._check_size(first, length + parts)
         end = start + length
         if at + held < end:
             return None
@@ -125,6 +126,13 @@ class FrameReader:
         else:
             return
         raise WireFaultError(CLOSE_PROTOCOL, reason)
+
+    def _check_size(self, first: int, size: int) -> None:
+        """Raise for a message that would become too big for its kind."""
+        opcode = self._parts_opcode if first & 0x0F == PART else first & 0x0F
+        most = self._binary_most if opcode == BINARY else self._most
+        if size > most:
+            raise WireFaultError(CLOSE_TOO_BIG, f"a message holds at most {most} bytes")
 
     def _other(self, first: int, payload: bytes) -> Event:
         """Return what any frame but a whole text message stands for."""

@@ -15,7 +15,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         error: Class of the error.
         detail: Its sentence.
         key: The original key.
-        value: The original bytes.
+        value: The original bytes; empty where they show a body (`Topic.intimate`).
     """
 
     family: str

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from schemas.video import MAX_FRAMES, Color, OffsetMs, Share, Speed
 from schemas.vitals import BY_NAME, HRV_WINDOW_PLAUSIBLE_S, IBI_MOST, IBI_PLAUSIBLE_MS, NAMES
 
 SUBPROTOCOL_JSON: Final = "pulsera.device.v1+json"
@@ -25,7 +26,7 @@ CLOSE_TOO_BIG: Final = 4413
 CLOSE_RATE: Final = 4429
 CLOSE_DRAINING: Final = 4503
 
-NOT_BUILT_YET: Final = ("location", "video", "trace", "event")
+NOT_BUILT_YET: Final = ("location", "event")
 """Types that the protocol names and this gateway refuses with `not_supported`."""
 
 Source = Literal["watch", "phone", "rppg", "manual"]
@@ -84,6 +85,36 @@ class Readings(Struct, tag="readings", tag_field="type", frozen=True, kw_only=Tr
     readings: list[Reading]  # type: ignore[valid-type]  # made from the registry at import
 
 
+_FrameTimes = Annotated[list[OffsetMs], Meta(min_length=1, max_length=MAX_FRAMES)]
+
+
+class Trace(Struct, tag="trace", tag_field="type", frozen=True, kw_only=True):
+    """What a device's camera saw as mean colours, one a frame: no picture of a face leaves the device.
+
+    `times` are ms after `time`; null in `rgb` is a frame without a face. Fields as in `schemas.video.VideoRecord`.
+    """
+
+    seq: Annotated[int, Meta(ge=0)]
+    time: Time
+    times: _FrameTimes
+    rgb: list[Color | None]
+    background: list[Color | None] | None = None
+    saturated: list[Share | None] | None = None
+    motion: list[Speed | None] | None = None
+    injected: bool = False
+
+
+class VideoHeader(Struct, tag="video", tag_field="type", frozen=True, kw_only=True):
+    """The JSON header of a binary message; the pictures follow it, `sizes` bytes each."""
+
+    seq: Annotated[int, Meta(ge=0)]
+    time: Time
+    times: _FrameTimes
+    sizes: list[Annotated[int, Meta(ge=1)]]
+    encoding: Literal["jpeg"] = "jpeg"
+    injected: bool = False
+
+
 class Rejected(Struct, frozen=True, omit_defaults=True):
     """What of a message was not taken: which reading, which field, why. It must not be sent again."""
 
@@ -128,6 +159,30 @@ class Error(Struct, tag="error", tag_field="type", frozen=True, omit_defaults=Tr
     code: str
     detail: str = ""
     seq: int | None = None
+
+
+class PulseInstruction(Struct, tag="instruction", tag_field="type", frozen=True, kw_only=True):
+    """How the pulse from a device's own video comes along; once a second of video.
+
+    Attributes:
+        time: End of the window that was looked at, Unix ms on the device's clock.
+        heart_rate: Beats a minute, None where it is withheld: `reason` says why.
+        confidence: Probability that it is off by less than 5 beats a minute.
+        advice: What the person should do now; `seconds_left` until a first value can be expected, None where unknown.
+        wave: The newest second of the band-passed pulse, to be drawn; no unit.
+        wave_hz: Points of it a second.
+    """
+
+    kind: Literal["pulse"] = "pulse"
+    time: int
+    heart_rate: float | None
+    confidence: float
+    reason: str
+    advice: str
+    seconds_left: float | None = None
+    respiratory_rate: float | None = None
+    wave: list[float] = []
+    wave_hz: float | None = None
 
 
 Answer = Welcome | Ack | Nack | Throttle | Error

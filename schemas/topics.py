@@ -24,6 +24,8 @@ class Topic:
         retention_ms: How long a record is kept; ignored for compacted topics.
         cleanup: Kafka's cleanup policy.
         max_message_bytes: Largest record batch the broker takes.
+        intimate: Whether records show a body: none is copied to where it would lie longer, such as a dead letter.
+        segment_ms: When a log begins a new file; whole files are removed, so that a record may lie longer by as much.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Topic:
     retention_ms: int = 7 * _DAY_MS
     cleanup: Literal["delete", "compact"] = "delete"
     max_message_bytes: int = _MIB
+    intimate: bool = False
+    segment_ms: int | None = None
 
 
 READINGS = Topic(
@@ -48,6 +52,8 @@ VIDEO = Topic(
     read_by=("video",),
     retention_ms=600_000,
     max_message_bytes=2 * _MIB + 65_536,
+    intimate=True,
+    segment_ms=60_000,
 )
 SCORES = Topic(
     name="scores.v1",

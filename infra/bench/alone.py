@@ -64,6 +64,7 @@ async def serve(devices: int) -> None:
         GatewaySettings(port=0),
         directory=MemoryDirectory(devices),
         appender=MemoryLog(),
+        video=MemoryLog(),
         clock=SystemClock(),
         meter=PrometheusMeter(),
     )

@@ -20,6 +20,7 @@ from api.records import Caller
 from inference.slots import Bools, Ints
 from infra.bench.load import Device as Sender
 from infra.bench.made_frames import SPACE, records
+from infra.bench.made_traces import Unseen, traces
 from infra.clocks import SystemClock
 from infra.detectors import PULSENET, choose_detector
 from infra.metrics.meter import PrometheusMeter
@@ -33,6 +34,7 @@ from schemas.alerts import Command, CommandKind
 from schemas.live_protocol import Subscribe
 from schemas.topics import EPISODES, PARTITIONS, READINGS, SCORES
 from stream_processors.families.storage import SeriesBatch, StorageFamily
+from stream_processors.families.video import VideoFamily
 from stream_processors.families.vitals import VitalsFamily
 from stream_processors.operators.care import Change, Moment, Tracked, answer_command, follow_episode
 from stream_processors.operators.eviction import Parts, Remaining
@@ -185,6 +187,22 @@ def live(size: Size) -> Iterator[Round]:
         yield take
 
 
+def video(size: Size) -> Iterator[Round]:
+    """Yield one step a trace of half a second; now and then the state is saved and read again."""
+    family = VideoFamily(Unseen(), PrometheusMeter())
+    state = family.open(0, None)
+    for record in traces(streams=size.readings, seconds=size.seconds):
+        saves = record.offset % _SNAPSHOT_EVERY == _SNAPSHOT_EVERY - 1
+
+        def step(record: Record = record, *, saves: bool = saves) -> None:
+            state.expect([record])
+            state.step(record)
+            if saves:
+                family.open(0, state.snapshot())
+
+        yield step
+
+
 WORKLOADS: Final[Mapping[str, Callable[[Size], Iterator[Round]]]] = {
     "gateway": gateway,
     "vitals": vitals,
@@ -193,9 +211,10 @@ WORKLOADS: Final[Mapping[str, Callable[[Size], Iterator[Round]]]] = {
     "care": care,
     "live": live,
     "forgetting": forgetting,
+    "video": video,
 }
 """What a round is: 50 messages; a frame; a batch of two frames; a change of an episode; a frame in each partition; a
-partition whose silent wearers go."""
+partition whose silent wearers go; half a second of a camera's colours."""
 
 
 def _forget(stay: Bools, streams: Ints, parts: Parts) -> Parts:

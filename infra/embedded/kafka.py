@@ -94,6 +94,8 @@ def server_properties(node: KafkaNode) -> str:
         "transaction.state.log.num.partitions": "2",
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
+        # Pictures of faces are to be gone soon after their ten minutes: the default looks every five.
+        "log.retention.check.interval.ms": "60000",
         "num.network.threads": "2",
         "num.io.threads": "4",
         "background.threads": "4",

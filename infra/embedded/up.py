@@ -31,7 +31,7 @@ from infra.settings import Settings
 from infra.tls import own_door_context, server_context
 from schemas.errors import PassingError, SetupError
 
-FAMILIES = ("storage", "vitals", "care")
+FAMILIES = ("storage", "vitals", "care", "video")
 _HEALTH_TIMEOUT_S = 2.0
 _MIGRATE_AGAIN_S = 0.5
 # Stages of the ordered stop: those who bring data in first, those who keep it last.

@@ -49,10 +49,14 @@ class KafkaAppender:
     fresh id and what was in hand is appended again; readings count once by their identity.
     """
 
-    def __init__(self, bootstrap: str, *, topic: Topic = READINGS, client_id: str = "pulsera-gateway") -> None:
+    def __init__(
+        self, bootstrap: str, *, topic: Topic = READINGS, client_id: str = "pulsera-gateway", compress: bool = True
+    ) -> None:
+        """`compress` is for what becomes smaller by it: pictures do not."""
         self._bootstrap = bootstrap
         self._topic = topic
         self._client_id = client_id
+        self._compression = "zstd" if compress else None
         self._producer: Any = None
         self._generation = 0
         self._retired: asyncio.Future[None]
@@ -181,7 +185,7 @@ class KafkaAppender:
                 enable_idempotence=True,
                 linger_ms=0,
                 # A frame of few readings is mostly its schema, which is always the same: a quarter is left of it.
-                compression_type="zstd",
+                compression_type=self._compression,
                 max_batch_size=_BATCH_BYTES + 65_536,
                 max_request_size=self._topic.max_message_bytes,
                 request_timeout_ms=30_000,

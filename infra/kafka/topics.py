@@ -44,6 +44,8 @@ def topic_config(topic: Topic, durability: Durability) -> dict[str, str]:
         if durability.retention_days is not None and kept_ms >= _DAY_MS:
             kept_ms = durability.retention_days * _DAY_MS
         config["retention.ms"] = str(kept_ms)
+    if topic.segment_ms is not None:
+        config["segment.ms"] = str(topic.segment_ms)
     if durability.flush:
         config["flush.messages"] = "1"
     return config

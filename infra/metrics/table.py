@@ -20,7 +20,7 @@ class Metric:
 
 
 _GATEWAY: Final = ("gateway",)
-_FAMILIES: Final = ("storage", "vitals", "care")
+_FAMILIES: Final = ("storage", "vitals", "care", "video")
 _API: Final = ("api",)
 
 
@@ -28,7 +28,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="ack", kind="histogram", help="readings message received by the gateway -> its ack sent", by=_GATEWAY),
     Metric(name="append", kind="histogram", help="frame handed to Kafka -> acknowledged by all replicas", by=_GATEWAY),
     Metric(name="processed", kind="histogram",
-           help="reading received -> the last operator of vitals is done with it", by=("vitals",)),
+           help="reading, or video, received -> the last operator of its family is done with it",
+           by=("vitals", "video")),
     Metric(name="stored", kind="histogram", help="reading received -> its row committed", by=("storage",)),
     Metric(name="live", kind="histogram", help="reading received -> update handed to a live socket", by=_API),
     Metric(name="alert", kind="histogram",
@@ -58,10 +59,21 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="retries_total", kind="counter", help="publish or write tried again", labels=("what",), by=_FAMILIES),
     Metric(name="gap_records_total", kind="counter", help="records that the log had dropped before they were read",
            labels=("topic",), by=(*_FAMILIES, "api")),
-    Metric(name="restored_total", kind="counter", help="partition states restored", labels=("topic",), by=("vitals",)),
+    Metric(name="restored_total", kind="counter", help="partition states restored", labels=("topic",),
+           by=("vitals", "video")),
     Metric(name="detector_fallbacks_total", kind="counter",
            help="starts at which the model's weights could not be read: the simple detector stands in", by=("vitals",)),
-    Metric(name="saved_bytes_total", kind="counter", help="bytes of state saved", by=("vitals",)),
+    Metric(name="saved_bytes_total", kind="counter", help="bytes of state saved", by=("vitals", "video")),
+    Metric(name="video_messages_total", kind="counter", labels=("fate",), by=("video",),
+           help="messages with video: used, used as a new beginning after a gap, late, or repeated"),
+    Metric(name="video_streams_expired_total", kind="counter", by=("video",),
+           help="streams of video forgotten, since nothing came of them while others went on"),
+    Metric(name="measured_frames_total", kind="counter", help="pictures measured", by=("video",)),
+    Metric(name="unreadable_frames_total", kind="counter", by=("video",),
+           help="pictures of which nothing could be had: they count as frames without a face"),
+    Metric(name="instructions_total", kind="counter", help="instructions handed to devices", by=_GATEWAY),
+    Metric(name="instructions_dropped_total", kind="counter", by=_GATEWAY,
+           help="instructions for devices that are not connected here, or do not read"),
     Metric(name="coalesced_total", kind="counter",
            help="live readings replaced by a newer one before they were sent", by=_API),
     Metric(name="delivered_total", kind="counter", help="live updates handed to sockets", by=_API),

@@ -4,7 +4,7 @@ import structlog
 
 from schemas.dead_letters import DeadLetter, encode
 from schemas.errors import ContractError
-from schemas.topics import DEAD
+from schemas.topics import BY_NAME, DEAD
 from stream_processors.hosts.retry import Patience
 from stream_processors.hosts.runner import DeadLetterRefusedError
 from stream_processors.ports import Emission, Meter, Publisher, Record
@@ -25,11 +25,12 @@ class Undertaker:
         self._patience = patience
 
     async def bury(self, record: Record, error: Exception) -> None:
-        """Append the record, whole, with where it lay and why it could not be used.
+        """Append the record, whole unless it is intimate, with where it lay and why it could not be used.
 
         Raises:
             DeadLetterRefusedError: The log does not take it: the worker must stop before the offset moves.
         """
+        topic = BY_NAME.get(record.topic)
         letter = DeadLetter(
             family=self._family,
             version=self._version,
@@ -40,7 +41,7 @@ class Undertaker:
             error=type(error).__name__,
             detail=str(error)[:_DETAIL_MOST],
             key=record.key,
-            value=record.value,
+            value=b"" if topic is not None and topic.intimate else record.value,
         )
         emission = Emission(topic=DEAD.name, partition=record.partition, key=letter.record_key, value=encode(letter))
         try:

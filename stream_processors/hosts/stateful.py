@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -12,12 +11,13 @@ import structlog
 from schemas.errors import ContractError, RegistryVersionError
 from stream_processors.hosts.catch_up import CatchUp
 from stream_processors.hosts.dead_letters import Undertaker
+from stream_processors.hosts.lane import Lane, foresee
 from stream_processors.hosts.parts import cut
 from stream_processors.hosts.restore import Restorer, Standing
 from stream_processors.hosts.retry import Patience
 from stream_processors.hosts.runner import Place, Surroundings
 from stream_processors.hosts.saving import Saver, Snapshot, save_interval_s, unpack
-from stream_processors.ports import Emission, PartitionState, Record, StatefulFamily, Step
+from stream_processors.ports import ForesightState, PartitionState, Record, StatefulFamily, Step, SucceedingState
 
 _LOG = structlog.get_logger(__name__)
 
@@ -27,37 +27,13 @@ _SAVE_AT_REVOCATION_MOST_S: Final = 10.0
 """Longer would keep the whole group waiting; what was not saved is read again from the log."""
 
 
-@dataclass(slots=True)
-class _Lane:
-    """One partition: its state, which holds every record before `next`, and what is known of its saved row.
-
-    `aside` names records that were set aside, and what of each is used instead, None for nothing.
-    """
-
-    place: Place
-    state: PartitionState | None = None
-    cluster_id: str = ""
-    next: int = 0
-    durable: int = 0
-    clock_ms: int = 0
-    saved: int | None = None
-    saved_at_ms: float = 0.0
-    saved_bytes: int = 0
-    stale: bool = False
-    repeats: bool = False
-    aside: dict[int, Record | None] = field(default_factory=dict)
-
-    @property
-    def lacks_state(self) -> bool:
-        """Is there no state here that may be stepped?"""
-        return self.state is None or self.stale
+_Outcome = tuple[Lane, Record, Step]
 
 
-_Outcome = tuple[_Lane, Record, Step]
-
-
-async def _stepped(lane: _Lane, state: PartitionState, record: Record) -> Step:
+async def _stepped(lane: Lane, state: PartitionState, record: Record) -> Step:
     """Run one step, a large one beside the loop; nothing else touches the state meanwhile, since the lock is held."""
+    if isinstance(state, ForesightState):
+        await state.ready(record)
     if len(record.value) <= _ON_LOOP_BYTES:
         return state.step(record)
     try:
@@ -83,7 +59,7 @@ class StatefulRunner:
             patience=self._patience,
         )
         self._saver = Saver(family=family.name, version=family.version, world=world, patience=self._patience)
-        self._lanes: dict[Place, _Lane] = {}
+        self._lanes: dict[Place, Lane] = {}
         self._lock = asyncio.Lock()
         self._catch_up = CatchUp(self, self._restorer, grace_s=world.grace_s)
         self._restoring: set[Place] = set()
@@ -135,6 +111,10 @@ class StatefulRunner:
             "partitions": len(self._catch_up.places),
         }
 
+    def states(self) -> Sequence[PartitionState]:
+        """Return the states that are held."""
+        return [lane.state for lane in list(self._lanes.values()) if lane.state is not None]
+
     # What `CatchUp` asks for.
 
     def position(self, place: Place) -> int | None:
@@ -159,12 +139,14 @@ class StatefulRunner:
 
     async def _advance(self, records: Sequence[Record], *, live: bool) -> None:
         outcomes: list[_Outcome] = []
-        for record in records:
+        foresee(self._lane, records)
+        for number, record in enumerate(records):
             lane = self._lane(Place(record.topic, record.partition))
             if lane.lacks_state or record.offset > lane.next:
                 await self._publish(outcomes)
                 outcomes = []
                 await self._bring_to(lane, record.offset)
+                foresee(self._lane, records[number:])
             if record.offset < lane.next:
                 await self._repeated(lane)
                 continue
@@ -178,15 +160,15 @@ class StatefulRunner:
         await self._publish(outcomes)
         if live and records:
             self._world.meter.count("records_total", len(records), topic=self._family.topic)
-        self._save_due()
+        await self._save_due()
 
-    async def _repeated(self, lane: _Lane) -> None:
+    async def _repeated(self, lane: Lane) -> None:
         """Make sure, once a rewind, that what comes again is a repeat and not a log that was begun anew."""
         if not lane.repeats:
             await self._restorer.still_reaches(lane.place, lane.next)
             lane.repeats = True
 
-    async def _step(self, lane: _Lane, record: Record, outcomes: list[_Outcome]) -> Step | None:
+    async def _step(self, lane: Lane, record: Record, outcomes: list[_Outcome]) -> Step | None:
         """Run the family on one record; None where the record was set aside."""
         rest = lane.aside.get(record.offset, record)
         if rest is None:
@@ -213,7 +195,7 @@ class StatefulRunner:
         lane.clock_ms = max(lane.clock_ms, record.append_ms)
         return step
 
-    async def _step_rest(self, lane: _Lane, record: Record, error: Exception) -> Step | None:
+    async def _step_rest(self, lane: Lane, record: Record, error: Exception) -> Step | None:
         """Step what of a refused record can be used, and set aside the rest of it; the state is as before it."""
         if lane.state is None:
             raise RuntimeError("A record was stepped before its partition was restored.")
@@ -232,7 +214,7 @@ class StatefulRunner:
 
     async def _publish(self, outcomes: Sequence[_Outcome]) -> None:
         """Append the outputs of steps and wait; from then on the states may be saved."""
-        emissions: list[Emission] = [emission for _, _, step in outcomes for emission in step.emissions]
+        emissions = [emission for _, _, step in outcomes for emission in step.emissions]
         try:
             if emissions:
                 await self._patience.insist("publish", partial(self._world.publisher.publish, emissions))
@@ -243,7 +225,7 @@ class StatefulRunner:
 
     async def _publish_singly(self, outcomes: Sequence[_Outcome]) -> None:
         """Find the records whose outputs the log never takes; their lanes go on as if they had not been."""
-        refused: dict[Place, _Lane] = {}
+        refused: dict[Place, Lane] = {}
         for lane, record, step in outcomes:
             if lane.place in refused:
                 continue  # this step still counted what is refused: it is made anew, and told then
@@ -256,17 +238,17 @@ class StatefulRunner:
             upto, lane.state = lane.next, None
             await self._bring_to(lane, upto)
 
-    async def _set_aside(self, lane: _Lane, record: Record, error: Exception, *, rest: Record | None = None) -> None:
+    async def _set_aside(self, lane: Lane, record: Record, error: Exception, *, rest: Record | None = None) -> None:
         await self._undertaker.bury(record, error)
         lane.aside[record.offset] = rest
         lane.saved_at_ms = 0.0  # a save now spares the next restore this record
 
     # Restoring.
 
-    def _lane(self, place: Place) -> _Lane:
-        return self._lanes.setdefault(place, _Lane(place))
+    def _lane(self, place: Place) -> Lane:
+        return self._lanes.setdefault(place, Lane(place))
 
-    async def _bring_to(self, lane: _Lane, offset: int) -> None:
+    async def _bring_to(self, lane: Lane, offset: int) -> None:
         """Restore the lane if it has no state, and supply what it lacks before `offset`."""
         if lane.lacks_state:
             await self._restore(lane)
@@ -283,7 +265,7 @@ class StatefulRunner:
         finally:
             self._restoring.discard(lane.place)
 
-    async def _restore(self, lane: _Lane) -> None:
+    async def _restore(self, lane: Lane) -> None:
         await self._saver.settled(lane.place)
         lane.stale = False
         standing = await self._restorer.standing(lane.place)
@@ -303,7 +285,7 @@ class StatefulRunner:
         lane.durable = lane.next
         lane.aside = {offset: rest for offset, rest in lane.aside.items() if offset >= lane.next}
 
-    async def _opened(self, lane: _Lane, standing: Standing) -> bool:
+    async def _opened(self, lane: Lane, standing: Standing) -> bool:
         """Open the saved state if there is one that this version can read; say so if there is one that it cannot."""
         row = standing.row
         if row is None:
@@ -331,7 +313,7 @@ class StatefulRunner:
 
     # Saving.
 
-    def _save_due(self) -> None:
+    async def _save_due(self) -> None:
         """Hand the saver the lane that waited longest, if it is due.
 
         One at a time spreads the work, and while the database is away one snapshot waits for it, not one a partition.
@@ -343,12 +325,32 @@ class StatefulRunner:
         interval_s = save_interval_s(self._world.save_every_s, [lane.saved_bytes for lane in self._lanes.values()])
         due = [lane for lane in lanes if now_ms - lane.saved_at_ms >= interval_s * 1000.0]
         if due:
-            self._save(min(due, key=lambda lane: lane.saved_at_ms))
+            lane = min(due, key=lambda lane: lane.saved_at_ms)
+            if not await self._followed(lane):
+                self._save(lane)
 
-    def _savable(self, lane: _Lane) -> bool:
+    async def _followed(self, lane: Lane) -> bool:
+        """Save the state that is to follow this one, if any, and go on with it as it was saved: never before."""
+        state = lane.state
+        blob = await asyncio.to_thread(state.successor) if isinstance(state, SucceedingState) else None
+        if blob is None:
+            return False
+        self._save(lane, blob)
+        try:
+            async with asyncio.timeout(_SAVE_AT_REVOCATION_MOST_S):
+                await self._saver.settled(lane.place)
+        except TimeoutError:  # whether it was saved is not known: the row decides, once it can be read
+            await self._saver.abandon()
+            self._saved(lane.place, None, 0)
+        if lane.saved == lane.next and not lane.stale:
+            lane.state = await asyncio.to_thread(self._family.open, lane.place.partition, blob)
+            _LOG.info("another state follows", topic=lane.place.topic, partition=lane.place.partition, at=lane.next)
+        return True
+
+    def _savable(self, lane: Lane) -> bool:
         return not lane.lacks_state and lane.durable == lane.next and lane.next != lane.saved
 
-    def _save(self, lane: _Lane) -> None:
+    def _save(self, lane: Lane, blob: bytes | None = None) -> None:
         if lane.state is None:
             raise RuntimeError("A partition without a state cannot be saved.")
         lane.saved_at_ms = self._world.now_ms()
@@ -357,7 +359,7 @@ class StatefulRunner:
             cluster_id=lane.cluster_id,
             next_offset=lane.next,
             clock_ms=lane.clock_ms,
-            blob=lane.state.snapshot(),
+            blob=lane.state.snapshot() if blob is None else blob,
             expected=lane.saved,
         )
         self._saver.start(snapshot, self._saved)
@@ -372,7 +374,7 @@ class StatefulRunner:
         else:
             lane.saved, lane.saved_bytes = offset, size
 
-    async def _save_now(self, lanes: Sequence[_Lane]) -> None:
+    async def _save_now(self, lanes: Sequence[Lane]) -> None:
         try:
             async with asyncio.timeout(_SAVE_AT_REVOCATION_MOST_S):
                 for lane in lanes:
@@ -389,4 +391,4 @@ class StatefulRunner:
         while True:
             await asyncio.sleep(min(1.0, self._world.save_every_s))
             async with self._lock:
-                self._save_due()
+                await self._save_due()

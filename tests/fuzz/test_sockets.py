@@ -52,7 +52,7 @@ async def served_gateway(database_url: str) -> AsyncIterator[tuple[str, str]]:
     with serve_metrics(meter.registry, lambda: {"status": "ok"}, host="127.0.0.1", port=0) as figures:
         async with DeviceTokens(connect, clock=clock) as directory:
             settings = GatewaySettings(port=0)
-            gateway = Gateway(settings, directory=directory, appender=Sink(), clock=clock, meter=meter)
+            gateway = Gateway(settings, directory=directory, appender=Sink(), video=Sink(), clock=clock, meter=meter)
             running = asyncio.create_task(gateway.run(stop, ready=ready.set_result))
             yield f"ws://127.0.0.1:{await ready}", f"http://127.0.0.1:{figures}/metrics"
             stop.set()

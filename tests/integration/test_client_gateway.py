@@ -80,6 +80,7 @@ async def gateway(log: Log, *, port: int = 0) -> AsyncIterator[int]:
         GatewaySettings(port=port, linger_s=0.01),
         directory=OneDevice(),
         appender=log,
+        video=log,
         clock=SystemClock(),
         meter=NoMeter(),
     )

@@ -148,7 +148,9 @@ async def gateway(directory: DeviceDirectory, appender: FrameAppender, **changes
     """Run a gateway on a free port."""
     settings = GatewaySettings(port=0, **{"drain_s": 2.0, **changes})
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    served = Gateway(settings, directory=directory, appender=appender, clock=SystemClock(), meter=PrometheusMeter())
+    served = Gateway(
+        settings, directory=directory, appender=appender, video=appender, clock=SystemClock(), meter=PrometheusMeter()
+    )
     task = asyncio.create_task(served.run(stop, ready=port.set_result))
     try:
         yield Served(await port, stop)
@@ -333,7 +335,9 @@ async def test_a_port_in_use_is_said_in_a_sentence() -> None:
     """A second gateway on the same port is refused with the variable to change."""
     async with gateway(Tokens("a"), Log()) as served:
         settings = GatewaySettings(port=served.port)
-        second = Gateway(settings, directory=Tokens(), appender=Log(), clock=SystemClock(), meter=PrometheusMeter())
+        second = Gateway(
+            settings, directory=Tokens(), appender=Log(), video=Log(), clock=SystemClock(), meter=PrometheusMeter()
+        )
         with pytest.raises(SetupError, match="PULSERA_GATEWAY_PORT"):
             await second.run(asyncio.Event(), ready=lambda _: None)
 

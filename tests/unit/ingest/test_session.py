@@ -208,8 +208,8 @@ def test_what_cannot_be_parsed_as_far_as_its_seq_closes(text: str) -> None:
 
 
 def test_a_binary_message_is_refused_by_its_header() -> None:
-    """A video message whose header parses is refused with not_supported and handled."""
-    header = json.dumps({"type": "video", "seq": 1, "sizes": [3]}).encode()
+    """A binary message of a type that is not built yet is refused with not_supported and handled."""
+    header = json.dumps({"type": "event", "seq": 1, "sizes": [3]}).encode()
     effects = greeted().receive(struct.pack(">I", len(header)) + header + b"jpg")
     assert [error.code for error in errors(effects)] == ["not_supported"]
     assert acks(effects) == [1]

@@ -1,0 +1,98 @@
+"""Measures the pictures of streams, chunk after chunk: each goes on where the face was after the one before it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import numpy as np
+import structlog
+
+from inference.rppg.samples import NOBODY_LOOKED, Samples
+from inference.rppg.video.state import FaceState
+from inference.slots import Floats
+from schemas.errors import UnreadableVideoError
+from stream_processors.ports import Measurement, Meter
+
+_LOG: Final = structlog.get_logger(__name__)
+
+Measured = tuple[Samples, FaceState]
+
+
+class Workers(Protocol):
+    """The processes that decode pictures."""
+
+    async def measure(self, frames: Sequence[bytes], times_s: Floats, state: FaceState) -> Measured:
+        """Return the rows of a chunk and the state after it.
+
+        Raises:
+            UnreadableVideoError: There is nothing to be had from these pictures.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the processes."""
+        ...
+
+
+class FrameChain:
+    """A `FrameMeter`; owns its processes and the tasks that wait for them."""
+
+    def __init__(self, workers: Workers, *, meter: Meter) -> None:
+        self._workers = workers
+        self._meter = meter
+        self._tasks: set[asyncio.Task[Measured]] = set()
+
+    def begin(self, frames: Sequence[bytes], times_s: Floats, after: FaceState | Measurement) -> "Measuring":
+        """Begin to measure JPEG pictures, following a face from where it was or will be known to be."""
+        task = asyncio.create_task(self._measured(frames, times_s, after), name="measure frames")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return Measuring(task)
+
+    async def close(self) -> None:
+        """Drop what is being measured and end the processes."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await self._workers.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _measured(self, frames: Sequence[bytes], times_s: Floats, after: FaceState | Measurement) -> Measured:
+        """Measure; pictures of which nothing can be had are frames without a face, and are counted."""
+        state = after if isinstance(after, FaceState) else (await after.done())[1]
+        try:
+            measured = await self._workers.measure(frames, times_s, state)
+        except UnreadableVideoError as error:
+            _LOG.info("pictures_unreadable", reason=error.reason, frames=len(frames))
+            self._meter.count("unreadable_frames_total", len(frames))
+            return _nothing_seen(times_s), state
+        self._meter.count("measured_frames_total", len(frames))
+        return measured
+
+    def _ended(self, task: asyncio.Task[Measured]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits is told; nobody may be waiting any more
+
+
+class Measuring:
+    """What is being measured."""
+
+    def __init__(self, task: asyncio.Task[Measured]) -> None:
+        self._task = task
+
+    async def done(self) -> Measured:
+        """Return the samples and how the tracker stands after them."""
+        return await asyncio.shield(self._task)
+
+
+def _nothing_seen(times_s: Floats) -> Samples:
+    count = len(times_s)
+    return Samples(
+        time_s=times_s,
+        rgb=np.full((count, 3), np.nan),
+        background=np.full((count, 3), np.nan),
+        saturated=np.full(count, np.nan),
+        motion=np.full(count, np.nan),
+        faces=np.full(count, NOBODY_LOOKED, dtype=np.int64),
+    )
