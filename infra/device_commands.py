@@ -41,7 +41,7 @@ def run_simulate(
     check_rate(rate_hz)
     trouble = Faults(parse_faults(faults), devices=devices, step_s=1 / rate_hz, seed=chosen)
     typer.echo(f"seed {chosen}", err=True)
-    people = People(devices, seed=chosen, injection=parse_injection(inject))
+    people = People(devices, seed=chosen, injection=parse_injection(inject, seconds=seconds))
     run_until_terminated(_simulated(people, trouble, settings, rate_hz=rate_hz, seconds=seconds))
 
 

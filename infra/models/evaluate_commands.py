@@ -97,8 +97,14 @@ def _listed(text: str, between: str) -> tuple[str, ...]:
 def _read(path: Path | None) -> dict[str, Any]:
     if path is None:
         raise RecordingError("Name the recordings with --fitbit FILE, or a report made before with --json FILE.")
+    if path.is_dir():
+        raise RecordingError(
+            f"{path} is a folder; name the report in it, or make one with --fitbit FILE --json NEW.json."
+        )
     try:
         told: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise RecordingError(f"There is no report {path}; make it with --fitbit FILE --json {path}.") from error
     except (OSError, ValueError) as error:
         raise RecordingError(f"{path} holds no report: {error}.") from error
     if not isinstance(told, dict) or not told.keys() >= _NEEDED:

@@ -19,6 +19,8 @@ from schemas.errors import ContractError
 from schemas.vitals import BY_NAME
 
 MOST_HZ: Final = 100.0
+_LATEST_MIN: Final = 1_440
+"""Nobody waits longer than a day for a fault."""
 _HRV_WINDOW_S: Final = 300
 _DECIMALS: Final = {
     "heart_rate": 1,
@@ -42,11 +44,11 @@ class Injection:
     minutes: float
 
 
-def parse_injection(text: str) -> Injection | None:
-    """Return what a text such as `tachycardia@2` asks for, None for an empty one.
+def parse_injection(text: str, *, seconds: float | None = None) -> Injection | None:
+    """Return what a text such as `tachycardia@20` asks for, None for an empty one; `seconds` is how long is simulated.
 
     Raises:
-        ContractError: There is no such fault, or the minutes are no number of at least 0.
+        ContractError: There is no such fault, or it does not begin within the simulation.
     """
     if not text:
         return None
@@ -54,11 +56,16 @@ def parse_injection(text: str) -> Injection | None:
     if fault not in STREAMED:
         raise ContractError(f"There is no fault {fault!r} to inject; there are {', '.join(STREAMED)}.")
     try:
-        minutes = float(after or "0")
+        minutes = float(after)
     except ValueError:
         minutes = np.nan
-    if not 0 <= minutes < np.inf:
-        raise ContractError(f"The minutes after which {fault} begins must be a number of at least 0, not {after!r}.")
+    if not 0 <= minutes <= _LATEST_MIN:
+        raise ContractError(
+            f"Say after how many minutes {fault} begins, 0 to {_LATEST_MIN}: {fault}@20, not {text!r}. The model "
+            "judges a new wearer from minute 16."
+        )
+    if seconds is not None and minutes * 60 >= seconds:
+        raise ContractError(f"{text} would begin after the end of a simulation of {seconds:g} s; let it last longer.")
     return Injection(fault=fault, minutes=minutes)
 
 

@@ -120,10 +120,24 @@ def test_an_injection_that_cannot_be_made_is_refused(text: str) -> None:
 
 
 def test_an_injection_is_read() -> None:
-    """A name alone begins at once, with minutes after them, and no text is no injection."""
-    assert parse_injection("fever_drift") == Injection(fault="fever_drift", minutes=0)
+    """A name begins after its minutes, and no text is no injection."""
+    assert parse_injection("fever_drift@0") == Injection(fault="fever_drift", minutes=0)
+    assert parse_injection("tachycardia@2.5", seconds=151)
     assert parse_injection("tachycardia@2.5") == Injection(fault="tachycardia", minutes=2.5)
     assert parse_injection("") is None
+
+
+@pytest.mark.parametrize("text", ["tachycardia", "tachycardia@", "tachycardia@1e9", "tachycardia@nan"])
+def test_an_injection_says_when(text: str) -> None:
+    """Without minutes, or with minutes that nobody waits for, it is refused with an example."""
+    with pytest.raises(ContractError, match="tachycardia@20"):
+        parse_injection(text)
+
+
+def test_an_injection_lies_within_its_simulation() -> None:
+    """One that would begin after the end is refused, not left out in silence."""
+    with pytest.raises(ContractError, match="after the end"):
+        parse_injection("tachycardia@20", seconds=600)
 
 
 def test_nobody_cannot_be_simulated() -> None:
