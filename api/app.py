@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import WebSocketRoute
 
 from api.attempts import Attempts
-from api.body_limit import BodyLimit
+from api.body_limit import Allowance, BodyLimit
 from api.callers import COOKIE, PUBLIC_PATHS, Ports, authenticate
 from api.docs_page import DOCS_HEADERS, docs_page
 from api.errors import add_handlers
@@ -17,10 +17,12 @@ from api.hardening import SafeHeaders
 from api.judging import Judging
 from api.live.socket import serve_live
 from api.pages import WebPages
-from api.routes import alerts, people, pulsenet, series, service, session
+from api.routes import alerts, people, pulsenet, series, service, session, video
 from api.shapes import ErrorShape
+from api.uploads import MOST_BODY_BYTES, WHOLE_WITHIN_S
 
 MAX_BODY_BYTES: Final = 65_536
+_OF_VIDEOS: Final = Allowance(most_bytes=MOST_BODY_BYTES, within_s=WHOLE_WITHIN_S)
 
 _WEB: Final = Path(__file__).parent / "web"
 _SUMMARY: Final = """Vitals in, scores and alerts out. Pulsera is not a medical device and gives no diagnosis.
@@ -59,10 +61,10 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> Application:
     app.state.ports = ports
     app.state.attempts = Attempts(lambda: ports.clock().timestamp())
     app.state.judging = Judging()
-    app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES, more=dict.fromkeys((video.PATH, video.ALIAS), _OF_VIDEOS))
     app.add_middleware(SafeHeaders)
     add_handlers(app)
-    for routes in (service, session, people, series, alerts, pulsenet):
+    for routes in (service, session, people, series, alerts, pulsenet, video):
         app.include_router(routes.router)
     app.router.routes.append(WebSocketRoute("/live", serve_live))
     app.add_route("/docs", _docs, include_in_schema=False)

@@ -1,13 +1,15 @@
 """Refuses a body that is too large before it is read, or as soon as it has become so, and one that does not come."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import refusal
+from api.errors import in_own_shape, refusal
 
 WHOLE_WITHIN_S: Final = 20.0
 """A body is at most 64 KiB: whoever takes longer holds the connection for its own sake."""
@@ -15,26 +17,36 @@ WHOLE_WITHIN_S: Final = 20.0
 _SENTENCE: Final = "The body is too large."
 
 
-class BodyLimit:
-    """ASGI middleware: a declared length is believed, an undeclared one is counted."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """How large a body may be, and how long it may take."""
 
-    def __init__(self, app: ASGIApp, *, most_bytes: int) -> None:
+    most_bytes: int
+    within_s: float = WHOLE_WITHIN_S
+
+
+class BodyLimit:
+    """ASGI middleware: a declared length is believed, an undeclared one is counted; some paths may take more."""
+
+    def __init__(self, app: ASGIApp, *, most_bytes: int, more: Mapping[str, Allowance] | None = None) -> None:
         self._app = app
-        self._most_bytes = most_bytes
+        self._usual = Allowance(most_bytes=most_bytes)
+        self._more = more or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        allowed = self._more.get(scope["path"], self._usual)
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._most_bytes:
+        if declared.isdecimal() and int(declared) > allowed.most_bytes:
             # The rest of the body is not worth reading, so the connection ends here.
             answer = refusal(413, "too_large", _SENTENCE, headers={"Connection": "close"})
-            await answer(scope, receive, send)
+            await in_own_shape(scope["path"], answer)(scope, receive, send)
             return
         read, whole = 0, False
-        deadline = asyncio.get_running_loop().time() + WHOLE_WITHIN_S
+        deadline = asyncio.get_running_loop().time() + allowed.within_s
 
         async def counted() -> Message:
             nonlocal read, whole
@@ -47,7 +59,7 @@ class BodyLimit:
                 raise HTTPException(408, "The body did not come in time.", headers={"Connection": "close"}) from error
             whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
-            if read > self._most_bytes:
+            if read > allowed.most_bytes:
                 raise HTTPException(413, _SENTENCE)
             return message
 

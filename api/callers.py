@@ -9,9 +9,10 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 from starlette.requests import HTTPConnection
 
+from api.jobs import JobDesk
 from api.live.entries import Decoding
 from api.live.hub import Hub
-from api.ports import Access, Audit, Clock, Commands, LogReader, Meter, Metrics, People, Probes, Reads, SignIn
+from api.ports import Access, Audit, Clock, Commands, LogReader, Meter, Metrics, People, Probes, Reads, SignIn, Videos
 from api.records import AuditEntry, Caller, Scope
 from schemas.alerts import Alert
 from schemas.errors import ForbiddenError, UnauthenticatedError, UnknownSubjectError
@@ -39,6 +40,8 @@ class Ports:
     hub: Hub
     decoding: Decoding
     log: LogReader
+    videos: Videos
+    jobs: JobDesk
     clock: Clock
     new_id: Callable[[], UUID]
     sleep: Callable[[float], Awaitable[None]]

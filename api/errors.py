@@ -40,6 +40,9 @@ _KNOWN: Final[Mapping[type[PulseraError], tuple[int, str, Mapping[str, str]]]] =
 }
 
 
+DETAIL_PATHS: Final = frozenset({"/analyze-video"})
+"""Paths of an earlier service, whose clients read errors as `{"detail": ..}`."""
+
 SAFE_HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -60,12 +63,26 @@ class RefusedError(PulseraError):
         self.details = details
 
 
-class TooOftenError(RefusedError):
-    """A request came too soon after others; it may be tried again after a while."""
+class LaterError(RefusedError):
+    """A request may be tried again after a while."""
+
+    def __init__(self, status: int, code: str, message: str, *, retry_after_s: float) -> None:
+        super().__init__(status, code, message)
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+
+
+class TooOftenError(LaterError):
+    """A request came too soon after others of the same caller."""
 
     def __init__(self, code: str, message: str, *, retry_after_s: float) -> None:
-        super().__init__(429, code, message)
-        self.retry_after_s = max(1, math.ceil(retry_after_s))
+        super().__init__(429, code, message, retry_after_s=retry_after_s)
+
+
+class BusyError(LaterError):
+    """There is no room for a request now, whoever asks."""
+
+    def __init__(self, code: str, message: str, *, retry_after_s: float) -> None:
+        super().__init__(503, code, message, retry_after_s=retry_after_s)
 
 
 def answer(data: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
@@ -89,7 +106,7 @@ def refusal(
 
 def describe(error: PulseraError) -> Response:
     """Return the response that one of our own errors becomes."""
-    if isinstance(error, TooOftenError):
+    if isinstance(error, LaterError):
         again = {"Retry-After": str(error.retry_after_s)}
         return refusal(error.status, error.code, str(error), details=error.details, headers=again)
     if isinstance(error, RefusedError):
@@ -100,6 +117,16 @@ def describe(error: PulseraError) -> Response:
     return refusal(500, "internal", "Something went wrong here; it is in the log.")
 
 
+def in_own_shape(path: str, response: Response) -> Response:
+    """Return an error as the clients of a path know errors: an earlier service's also has `detail`, a string."""
+    if path not in DETAIL_PATHS:
+        return response
+    body = msgspec.json.decode(response.body)
+    body = {"detail": body["error"]["message"], **body}
+    kept = {name: value for name, value in response.headers.items() if name not in {"content-length", "content-type"}}
+    return answer(body, response.status_code, headers=kept)
+
+
 def add_handlers(app: FastAPI) -> None:
     """Give every error that can reach a client the one shape."""
     app.add_exception_handler(PulseraError, _ours)
@@ -108,30 +135,33 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _ours(_: Request, error: Exception) -> Response:
+async def _ours(request: Request, error: Exception) -> Response:
     if not isinstance(error, PulseraError):
         raise error
-    return describe(error)
+    return in_own_shape(request.url.path, describe(error))
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code = _CODES.get(error.status_code, "error")
-    return refusal(error.status_code, code, str(error.detail), headers=error.headers)
+    found = refusal(error.status_code, code, str(error.detail), headers=error.headers)
+    return in_own_shape(request.url.path, found)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     faults = [{"field": _field(fault), "problem": _problem(fault)} for fault in error.errors()]
     first = faults[0]
     details = {"field": first["field"], "fields": faults}
-    return refusal(422, "invalid", f"{first['field']}: {first['problem']}", details=details)
+    found = refusal(422, "invalid", f"{first['field']}: {first['problem']}", details=details)
+    return in_own_shape(request.url.path, found)
 
 
-async def _unexpected(_request: Request, _error: Exception) -> Response:
-    return refusal(500, "internal", "Something went wrong here; it is in the log.")
+async def _unexpected(request: Request, _error: Exception) -> Response:
+    found = refusal(500, "internal", "Something went wrong here; it is in the log.")
+    return in_own_shape(request.url.path, found)
 
 
 def _field(fault: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """What the API needs from the world: people, access, stored data, commands, probes; adapters live in infra."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -288,6 +289,40 @@ class LogReader(Protocol):
 
     def read(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[Sequence[LogRecord]]:
         """Yield the records with start <= offset < end, in order."""
+        ...
+
+
+class Videos(Protocol):
+    """Gets hold of videos and finds the pulse in them, outside this process, which loads no decoder."""
+
+    def private_file(self) -> AbstractContextManager[IO[bytes]]:
+        """Give an empty file without a name: nobody else can open it, and it is gone once it is closed or we die.
+
+        Raises:
+            RefusedError: There is no room for one.
+        """
+        ...
+
+    async def fetch(self, url: str, into: IO[bytes]) -> None:
+        """Write what an address holds into a file.
+
+        Raises:
+            RefusedError: The address may not be asked, does not answer, or holds no video.
+        """
+        ...
+
+    async def analyze(
+        self, video: IO[bytes], *, region: str, progress: Callable[[float | None], None]
+    ) -> dict[str, Any]:
+        """Return what a video tells; cancelling it ends the work at once.
+
+        Raises:
+            RefusedError: The file cannot be decoded, or its decoder failed.
+        """
+        ...
+
+    def components(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what is needed for an analysis, by name, and whether it is there."""
         ...
 
 

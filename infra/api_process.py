@@ -18,13 +18,16 @@ import uvicorn
 
 from api.app import Application, create_app
 from api.callers import Ports
+from api.jobs import JobDesk
 from api.live.entries import Decoding
 from api.live.hub import Hub
 from api.live.lag import Lags
 from api.live.recent import FOLLOWED
 from api.live.socket import MOST_MESSAGE_BYTES
+from api.ports import Videos
 from api.records import CommandResult
 from infra.disk import embedded_folders, shortage, watch_room
+from infra.download import Download, Rules
 from infra.http_protocol import HEAD_MOST_BYTES, PatientProtocol
 from infra.kafka.commands import CommandLog
 from infra.kafka.follower import KafkaFollower
@@ -35,6 +38,7 @@ from infra.metrics.exposition import Exposition
 from infra.metrics.meter import PrometheusMeter
 from infra.metrics.watch import OFTEN_S, SELDOM_S, Ask, disk_questions, watch
 from infra.probes import SystemProbes
+from infra.rppg.analyses import ChildVideos
 from infra.timescale.api_store import ApiStore
 from infra.timescale.audit import AuditTrail
 from infra.timescale.people import new_id
@@ -93,11 +97,12 @@ async def api_process(
     components: Mapping[str, str],
     allowed_origins: frozenset[str] = frozenset(),
     data_dir: Path = Path("/"),
+    videos: Videos | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[ApiProcess]:
     """Give the application once grants are read and the log is followed; stop everything in order afterwards.
 
-    `data_dir` lies on the disk that is watched.
+    `data_dir` lies on the disk that is watched. Without `videos` uploads are analysed, and no address is fetched.
     """
     folders = embedded_folders(data_dir)
     meter = PrometheusMeter()
@@ -109,9 +114,8 @@ async def api_process(
     follower = KafkaFollower(bootstrap, list(FOLLOWED), begin=hub.begin, take=hub.take)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_last_words, store.audit)
-        publisher, reader = KafkaPublisher(bootstrap), KafkaReader(bootstrap)
-        stack.push_async_callback(publisher.close)
-        stack.push_async_callback(reader.close)
+        jobs = await stack.enter_async_context(_desk(clock))
+        publisher, reader = await stack.enter_async_context(_log_clients(bootstrap))
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=_PROBE_S))
         ports = Ports(
             access=store.access,
@@ -126,6 +130,8 @@ async def api_process(
             hub=hub,
             decoding=decoding,
             log=reader,
+            videos=videos or ChildVideos(Download(Rules(hosts=())).fetch),
+            jobs=jobs,
             clock=clock,
             new_id=new_id,
             sleep=asyncio.sleep,
@@ -139,6 +145,25 @@ async def api_process(
         figures = (*_watching(meter, store, lags, data_dir), watch_room(folders))
         tasks += [await stack.enter_async_context(_task(work)) for work in figures]
         yield ApiProcess(app=create_app(ports), hub=hub, tasks=tasks)
+
+
+@asynccontextmanager
+async def _desk(clock: Callable[[], datetime]) -> AsyncIterator[JobDesk]:
+    desk = JobDesk(clock=clock, new_id=new_id)
+    try:
+        yield desk
+    finally:
+        await desk.close()
+
+
+@asynccontextmanager
+async def _log_clients(bootstrap: str) -> AsyncIterator[tuple[KafkaPublisher, KafkaReader]]:
+    publisher, reader = KafkaPublisher(bootstrap), KafkaReader(bootstrap)
+    try:
+        yield publisher, reader
+    finally:
+        await reader.close()
+        await publisher.close()
 
 
 def _probes(

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("pulsera")), description="where `up` keeps everything"
     )
+    models_dir: Path | None = Field(
+        default=None, description="where installed models and their roles are kept; empty: `models` in the data folder"
+    )
     cache_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("pulsera")), description="where Kafka's jars are kept"
     )
@@ -76,6 +79,14 @@ class Settings(BaseSettings):
     admin_token: SecretStr = Field(
         default=SecretStr(""), description="their right to make wearers; empty: the running `up`"
     )
+
+    upload_dir: Path | None = Field(
+        default=None, description="where an uploaded video lies while it is analysed; empty: the temporary folder"
+    )
+    video_hosts: str = Field(
+        default="", description="hosts, with commas, whose addresses the API fetches videos from; empty: from none"
+    )
+    video_http: bool = Field(default=False, description="fetch over http too, which anybody on the way can read")
 
     linger_ms: int = Field(default=40, ge=0, le=1000, description="how long the gateway collects readings into a frame")
     hold_mib: int = Field(

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from api.callers import Ports
+from api.jobs import JobDesk
 from api.live.entries import Decoding
 from api.live.hub import Hub
 from api.live.recent import FOLLOWED
-from api.ports import Commands, LogRecord, Metrics, People, Probes, Reads, SignIn
+from api.ports import Commands, LogRecord, Metrics, People, Probes, Reads, SignIn, Videos
 from api.records import SCOPES, AlertQuery, AuditEntry, Caller, Latest, Position, Positions, Score
 from infra.fuzz.valid import NOW_MS
 from schemas.alerts import Alert
@@ -142,6 +143,8 @@ def live_ports() -> Ports:
         hub=hub,
         decoding=decoding,
         log=EmptyLog(),
+        videos=cast(Videos, nothing),
+        jobs=cast(JobDesk, nothing),
         clock=lambda: datetime.fromtimestamp(NOW_MS / 1000, UTC),
         new_id=lambda: _SPACE,
         sleep=asyncio.sleep,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from api.routes import alerts, people, series, service, session
+from api.routes import alerts, people, series, service, session, video
 
 
 def _all(dependant: Dependant) -> Iterator[Dependant]:
@@ -18,7 +18,7 @@ def _all(dependant: Dependant) -> Iterator[Dependant]:
 def test_no_request_waits_for_a_thread() -> None:
     """Every dependency of every route is a coroutine: others run in a thread, and each request waits for it."""
     seen = 0
-    for routes in (alerts, people, series, service, session):
+    for routes in (alerts, people, series, service, session, video):
         for route in routes.router.routes:
             assert isinstance(route, APIRoute)
             for dependant in _all(route.dependant):
