@@ -14,6 +14,8 @@ from inference.slots import Floats, Ints
 
 WINDOW_MIN: Final = 30
 STRIDE_MIN: Final = 5
+TOLD_MIN: Final = 10
+"""Of each half hour the end is judged, so that what has just begun is not averaged away."""
 HIDDEN: Final = 16
 BATCH: Final = 512
 UPDATES: Final = 400
@@ -39,7 +41,7 @@ class LstmAutoencoder:
         self._fit(windows, np.random.default_rng(seed))
 
     def scores(self, series: Sequence[Series]) -> Sequence[Sided]:
-        """Root mean square of what is left of the deviation in the last half hour, on the side of its mean."""
+        """Root mean square of what is left of the deviation at the end of the half hour, on the side of its mean."""
         laid = grid(series)
         windows, rows, ends = _windows(laid)
         left = np.empty(len(windows))
@@ -47,11 +49,11 @@ class LstmAutoencoder:
             for start in range(0, len(windows), BATCH):
                 batch = windows[start : start + BATCH]
                 again = self._again(self._torch.from_numpy(batch)).numpy()
-                left[start : start + BATCH] = np.sqrt(((again - batch)[:, :, 0] ** 2).mean(axis=1))
+                left[start : start + BATCH] = np.sqrt(((again - batch)[:, -TOLD_MIN:, 0] ** 2).mean(axis=1))
         score, mean = np.full(laid.rate.shape, np.nan), np.full(laid.rate.shape, np.nan)
         for after in range(STRIDE_MIN):
             at = np.minimum(ends + after, laid.rate.shape[1] - 1)
-            score[rows, at], mean[rows, at] = left, windows[:, :, 0].mean(axis=1)
+            score[rows, at], mean[rows, at] = left, windows[:, -TOLD_MIN:, 0].mean(axis=1)
         return by_side(score, mean, np.isfinite(laid.rate) & np.isfinite(score), laid)
 
     def _again(self, windows: Any) -> Any:
