@@ -1,10 +1,11 @@
 """Looks at every part of the system for `/ready`: does it answer, how fast, and is it behind?"""
 
 import asyncio
+import dataclasses
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import msgspec
@@ -40,6 +41,7 @@ class SystemProbes:
         self._beside = beside
         self._urls = urls
         self._lags = lags
+        self._told: dict[str, Mapping[str, Any] | None] = {}
         self._looking = asyncio.Lock()
         self._seen: Sequence[Component] = ()
         self._seen_s = -math.inf
@@ -55,12 +57,16 @@ class SystemProbes:
     async def _look(self) -> Sequence[Component]:
         checks = [self._ask(name, check, core=True) for name, check in self._core.items()]
         checks += [self._ask(name, check, core=False) for name, check in self._beside.items()]
-        checks += [self._ask(name, self._health(url), core=False) for name, url in self._urls.items()]
+        checks += [self._ask(name, self._health(name, url), core=False) for name, url in self._urls.items()]
         # Where nobody told where a family answers, its lag still tells whether it does its work.
         checks += [self._ask(name, _nothing, core=False) for name in self._lags if name not in self._urls]
         return await asyncio.gather(*checks)
 
     async def _ask(self, name: str, check: Check, *, core: bool) -> Component:
+        found = await self._asked(name, check, core=core)
+        return dataclasses.replace(found, told=self._told.pop(name, None))
+
+    async def _asked(self, name: str, check: Check, *, core: bool) -> Component:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(_PATIENCE_S):
@@ -88,7 +94,7 @@ class SystemProbes:
         except (PulseraError, TimeoutError):
             return None
 
-    def _health(self, url: str) -> Check:
+    def _health(self, name: str, url: str) -> Check:
         async def check() -> str | None:
             try:
                 response = await self._client.get(url)
@@ -96,7 +102,12 @@ class SystemProbes:
                 raise PassingError(f"Its health address does not answer: {type(error).__name__}.") from error
             if response.status_code != _OK:
                 raise PassingError(f"Its health address answers {response.status_code}.")
-            return _lacks(response.content)
+            try:
+                health = msgspec.json.decode(response.content, type=_Health)
+            except msgspec.MsgspecError:
+                return "Its health address does not answer in our form."
+            self._told[name] = health.detector
+            return _lacks(health)
 
         return check
 
@@ -110,19 +121,20 @@ class _Health(msgspec.Struct):
 
     waiting: dict[str, str] = {}
     lost_records: int = 0
+    detector: dict[str, Any] | None = None
 
 
-def _lacks(body: bytes) -> str | None:
-    """Return what a process waits for, or that the log lost records before it read them."""
-    try:
-        health = msgspec.json.decode(body, type=_Health)
-    except msgspec.MsgspecError:
-        return "Its health address does not answer in our form."
+def _lacks(health: _Health) -> str | None:
+    """Return what a process waits for, that the log lost records before it read them, or that a detector stands in."""
     if health.waiting:
         return "It waits. " + " ".join(f"{what}: {why}" for what, why in health.waiting.items())
     if health.lost_records:
         return (
             f"Kafka dropped {health.lost_records} records before they were read: what they told is missing. Lengthen "
             "the retention or start workers sooner; this is said until the worker is started again."
+        )
+    if health.detector is not None and health.detector.get("fallback"):
+        return (
+            f"{health.detector.get('alerting')} judges in the place of the wanted model: {health.detector['fallback']}"
         )
     return None

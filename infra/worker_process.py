@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from infra.detectors import choose_detector
+from infra.detectors import InstalledDetectors
 from infra.kafka.coordinator import GroupWatch
 from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
 from infra.metrics.meter import PrometheusMeter
 from infra.metrics.server import serve_metrics
+from infra.models.installed import Models
+from infra.models.watch import ModelWatch
 from infra.settings import Settings
 from infra.timescale.care import TimescaleCareStore
 from infra.timescale.migrate import check_log, check_schema_version
@@ -50,18 +52,25 @@ def _faust(runner: Runner, membership: Membership, meter: Meter) -> Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What a family may be made of; what has to be closed goes onto the stack."""
+    """What a family may be made of; what has to be closed goes onto the stack, what /health tells besides to it."""
 
     pool: Pool
     cluster_id: str
     world: Surroundings
     settings: Settings
     stack: AsyncExitStack
+    health: "list[Callable[[], Mapping[str, Any]]]"
 
 
 def _vitals(means: Means) -> Runner:
-    detector = choose_detector(means.settings.detector, means.world.meter)
-    return StatefulRunner(VitalsFamily(detector), means.world)
+    meter, settings = means.world.meter, means.settings
+    detectors = InstalledDetectors(settings.detector, meter, models=Models.of(settings))
+    runner = StatefulRunner(VitalsFamily(models=detectors), means.world)
+    watch = ModelWatch(detectors, runner.states, meter)
+    means.health.append(lambda: {"detector": watch.told()})
+    watching = asyncio.create_task(watch.run(), name="watch the detectors")
+    means.stack.push_async_callback(_end, watching)
+    return runner
 
 
 def _storage(means: Means) -> Runner:
@@ -115,7 +124,9 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]
     health: list[Callable[[], Mapping[str, Any]]] = []
 
     def answer() -> Mapping[str, Any]:
-        told = {"family": family, "status": "starting"} | (dict(health[0]()) if health else {})
+        told: dict[str, Any] = {"family": family, "status": "starting"}
+        for tell in health:
+            told |= tell()
         return told | {"waiting": {**told.get("waiting", {}), **coordinator.waiting()}}
 
     async with AsyncExitStack() as stack:
@@ -138,7 +149,10 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]
             meter=meter,
             now_ms=lambda: time.time() * 1000.0,
         )
-        runner = FAMILIES[family](Means(pool=pool, cluster_id=cluster_id, world=world, settings=settings, stack=stack))
+        means = Means(
+            pool=pool, cluster_id=cluster_id, world=world, settings=settings, stack=stack, health=health
+        )  # fmt: skip
+        runner = FAMILIES[family](means)
         health.append(runner.status)
         meter.begin(family, runner.topics)
         watching = asyncio.create_task(coordinator.follow(settings.kafka_bootstrap), name="watch the coordinator")

@@ -20,8 +20,8 @@ PLACES: Final = 25
 LARGE: Final = 0.25
 LEAST_MIN: Final = 4_320
 """Fewer minutes than those of three wearer-days tell of nothing."""
-_SHARE_LEAST: Final = 0.04
-"""Neighbouring places are taken together until the reference has this share of its minutes in them."""
+SHARE_LEAST: Final = 0.01
+"""Added to every share in the logarithm: a place that is hardly ever met tells little."""
 
 
 def _scale(low: float, high: float) -> Floats:
@@ -125,20 +125,6 @@ def stability(met: Ints, made: Ints) -> float | None:
     """Return the population stability index of two counts by place, None where either has too few minutes."""
     if min(int(met.sum()), int(made.sum())) < LEAST_MIN:
         return None
-    groups = _groups(made)
-    shares = []
-    for counts in (met, made):
-        grouped = np.add.reduceat(counts, groups) + 0.5
-        shares.append(grouped / grouped.sum())
-    return round(float(((shares[0] - shares[1]) * np.log(shares[0] / shares[1])).sum()), 4)
-
-
-def _groups(made: Ints) -> list[int]:
-    """Return the first place of each group."""
-    starts, held, least = [0], 0, _SHARE_LEAST * made.sum()
-    for place, minutes in enumerate(made.tolist()):
-        if held >= least and made[place:].sum() >= least:
-            starts.append(place)
-            held = 0
-        held += minutes
-    return starts
+    shares = [counts / counts.sum() for counts in (met, made)]
+    ratio = (shares[0] + SHARE_LEAST) / (shares[1] + SHARE_LEAST)
+    return round(float(((shares[0] - shares[1]) * np.log(ratio)).sum()), 4)

@@ -22,7 +22,7 @@ from infra.bench.load import Device as Sender
 from infra.bench.made_frames import SPACE, records
 from infra.bench.made_traces import Unseen, traces
 from infra.clocks import SystemClock
-from infra.detectors import PULSENET, choose_detector
+from infra.detectors import PULSENET, shipped_detectors
 from infra.metrics.meter import PrometheusMeter
 from ingest.admission import Limits, Rate
 from ingest.effects import Admit
@@ -75,7 +75,7 @@ def vitals(size: Size) -> Iterator[Round]:
 
 def pulsenet(size: Size) -> Iterator[Round]:
     """Yield the same with the anomaly model and the shipped weights."""
-    return _judged(VitalsFamily(choose_detector(PULSENET, PrometheusMeter())), size)
+    return _judged(VitalsFamily(models=shipped_detectors(PULSENET, PrometheusMeter())), size)
 
 
 def _judged(family: VitalsFamily, size: Size) -> Iterator[Round]:

@@ -23,6 +23,7 @@ NAMES: Final[dict[Kind, str]] = {"network": "pulsenet 1", "ridge": "pulsenet-rid
 FILES: Final[dict[Kind, str]] = {"network": "pulsenet.onnx", "ridge": "ridge.npz"}
 MANIFEST: Final = "manifest.json"
 CARD: Final = "card.md"
+EVALUATION: Final = "evaluation.json"
 FOLDER: Final = Path(__file__).parent
 NEXT_STEP: Final = "Install Pulsera again, or make new weights: pulsera train pulsenet."
 
@@ -43,7 +44,7 @@ def predictor(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> Predictor:
         ContractError: As `load`.
     """
     path = _checked(folder, FILES[kind])
-    name = f"{NAMES[kind]}+{digest(folder / MANIFEST)[:7]}"
+    name = name_of(kind, folder=folder)
     if kind == "network":
         return Network(path, name=name)
     try:
@@ -51,6 +52,15 @@ def predictor(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> Predictor:
             return Ridge({part: kept[part] for part in kept.files}, name=name)
     except (ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ContractError(f"{path} holds no linear model: {type(error).__name__}. {NEXT_STEP}") from error
+
+
+def name_of(kind: Kind, *, folder: Path = FOLDER) -> str:
+    """Return how a model is called in scores: by its manifest too.
+
+    Raises:
+        ContractError: There is no manifest.
+    """
+    return f"{NAMES[kind]}+{digest(folder / MANIFEST)[:7]}"
 
 
 def population(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> Population:
