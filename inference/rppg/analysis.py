@@ -1,13 +1,15 @@
 """The pulse of a whole recording: what its seconds told, and one answer of them."""
 
 from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from inference.rppg.estimates import Analysis, Estimate
+from inference.rppg import beats
+from inference.rppg.estimates import Analysis, Estimate, Variability
 from inference.rppg.estimator import FIRST_AFTER_S, PulseEstimator, Step
-from inference.rppg.pulse import GRID_HZ
+from inference.rppg.pulse import GRID_HZ, LAG
 from inference.rppg.reasons import GIVEN, HrvReason, Reason
 from inference.rppg.samples import Samples
 from inference.rppg.wave import smoothed
@@ -15,63 +17,95 @@ from inference.slots import Floats
 
 LEAST_SHARE: Final = 0.2
 """A heart rate that fewer of the windows tell is none of the recording's."""
-AGREE_BPM: Final = 8.0
-"""Half of the windows that tell a heart rate must lie within so much."""
+SPREAD_BPM: Final = 8.0
+"""The middle half of the windows lies within so much, unless the heart rate goes one way."""
 
-_WAITING: Final = frozenset({Reason.WARMING_UP, Reason.NO_FRAMES})
+_NOT_YET: Final = frozenset({Reason.WARMING_UP, Reason.NO_FRAMES})
 
 
 def analyze(samples: Samples) -> Analysis:
     """Return what a whole recording tells; nothing about it raises, whatever the frames are."""
-    estimator = PulseEstimator()
-    steps = list(estimator.steps(samples))
-    windows = [step.estimate for step in steps]
-    given = [window for window in windows if window.reason in GIVEN]
+    steps = list(PulseEstimator().steps(samples))
     times = samples.time_s[np.isfinite(samples.time_s)]
     duration = float(np.ptp(times)) if len(times) else 0.0
-    rate, reason = _rate(windows, given, frames=len(times))
-    told = given if rate is not None else [window for window in windows if window.snr_db is not None]
+    fps = float((len(times) - 1) / duration) if duration > 0 else 0.0
     pulse_time_s, pulse = _pulse(steps)
+    windows = [step.estimate for step in steps]
+    answer = conclude(windows, duration_s=duration, frames=len(times))
+    hrv = _variability(steps, answer, fps=fps)
+    return replace(
+        answer, hrv=hrv.told, hrv_reason=hrv.reason, fps=fps, pulse_time_s=pulse_time_s, pulse=pulse,
+        beat_time_s=hrv.beat_time_s,
+    )  # fmt: skip
+
+
+def conclude(windows: list[Estimate], *, duration_s: float, frames: int) -> Analysis:
+    """Return the one answer that the estimates of a recording come to, without variability or pulse."""
+    given = [window for window in windows if window.reason in GIVEN]
+    judged = [window for window in windows if window.reason not in _NOT_YET]
+    rate, reason = _rate(judged, given, frames=frames)
+    told = given if rate is not None else judged
+    after_first = max(len(windows) - round(FIRST_AFTER_S) - 1, 1)
     return Analysis(
         heart_rate_bpm=rate,
-        confidence=_median([window.confidence for window in given]) or 0.0 if rate is not None else 0.0,
+        confidence=float(np.median([window.confidence for window in given])) if rate is not None else 0.0,
         reason=reason,
-        snr_db=_median([window.snr_db for window in told if window.snr_db is not None]),
-        respiratory_rate=_median([w.respiratory_rate for w in windows if w.respiratory_rate is not None]),
+        snr_db=_median([window.snr_db for window in told]),
+        respiratory_rate=_median([window.respiratory_rate for window in given]) if rate is not None else None,
         hrv=None,
         hrv_reason=HrvReason.NO_HEART_RATE,
-        windows=windows,
-        coverage=len(given) / max(len(_after_first(windows)), 1),
-        duration_s=duration,
-        fps=float((len(times) - 1) / duration) if duration > 0 else 0.0,
-        pulse_time_s=pulse_time_s,
-        pulse=pulse,
+        windows=judged,
+        coverage=min(len(given) / after_first, 1.0),
+        duration_s=duration_s,
+        fps=0.0,
+        pulse_time_s=np.empty(0),
+        pulse=np.empty(0),
         beat_time_s=np.empty(0),
     )
 
 
-def _rate(windows: list[Estimate], given: list[Estimate], *, frames: int) -> tuple[float | None, Reason]:
+def _rate(judged: list[Estimate], given: list[Estimate], *, frames: int) -> tuple[float | None, Reason]:
     """Return the heart rate and why, or None and why not."""
-    judged = _after_first(windows)
-    rates = np.array([window.heart_rate_bpm for window in given], dtype=np.float64)
-    if len(given) and len(given) >= LEAST_SHARE * len(judged):
-        if np.subtract(*np.percentile(rates, [75, 25])) > AGREE_BPM and len(set(np.sign(np.diff(rates)))) > 1:
+    if given and len(given) >= LEAST_SHARE * len(judged):
+        rates = np.array([window.heart_rate_bpm for window in given], dtype=np.float64)
+        spread = float(np.subtract(*np.percentile(rates, [75, 25])))
+        if spread > SPREAD_BPM and abs(float(np.corrcoef(np.arange(len(rates)), rates)[0, 1])) < 1 / 2:
             return None, Reason.UNSTEADY
         sure = sum(window.reason is Reason.OK for window in given) * 2 >= len(given)
-        return float(np.median(rates)), Reason.OK if sure else Reason.LOW_CONFIDENCE
-    if not frames:
-        return None, Reason.NO_FRAMES
-    reasons = Counter(window.reason for window in judged if window.reason not in _WAITING | GIVEN)
-    if not reasons:
-        reasons = Counter(window.reason for window in windows if window.reason not in _WAITING | GIVEN)
-    if not reasons:
-        return None, Reason.TOO_SHORT if not given else Reason.LOW_SNR
-    return None, reasons.most_common(1)[0][0]
+        return _mean(rates), Reason.OK if sure else Reason.LOW_CONFIDENCE
+    reasons = Counter(window.reason for window in judged if window.reason not in GIVEN)
+    if reasons:
+        return None, reasons.most_common(1)[0][0]
+    return None, Reason.TOO_SHORT if frames else Reason.NO_FRAMES
 
 
-def _after_first(windows: list[Estimate]) -> list[Estimate]:
-    """Return the windows after those that no recording could have a heart rate in."""
-    return windows[int(FIRST_AFTER_S) + 1 :]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    told: Variability | None
+    reason: HrvReason
+    beat_time_s: Floats
+
+
+def _variability(steps: list[Step], answer: Analysis, *, fps: float) -> _Measured:
+    """Return the variability over the longest unbroken stretch."""
+    nothing = np.empty(0)
+    if answer.heart_rate_bpm is None:
+        return _Measured(told=None, reason=HrvReason.NO_HEART_RATE, beat_time_s=nothing)
+    longest = max(stretches(steps), key=lambda stretch: sum(len(step.pulse) for step in stretch))
+    pulse = np.concatenate([step.pulse for step in longest])
+    inside = [step.estimate for step in longest if step.estimate.reason in GIVEN]
+    rate = _median([estimate.heart_rate_bpm for estimate in inside])
+    closed = beats.closed(
+        seconds=(len(pulse) + LAG) / GRID_HZ,
+        fps=fps,
+        snr_db=_median([estimate.snr_db for estimate in inside]),
+        rate_bpm=rate,
+    )
+    if closed is not None or rate is None:
+        return _Measured(told=None, reason=closed or HrvReason.NO_HEART_RATE, beat_time_s=nothing)
+    found = beats.find(pulse, hz=GRID_HZ, rate_bpm=rate)
+    told, reason = beats.variability(found, rate_bpm=rate)
+    return _Measured(told=told, reason=reason, beat_time_s=longest[0].pulse_from_s + found.time_s)
 
 
 def _pulse(steps: list[Step]) -> tuple[Floats, Floats]:
@@ -106,5 +140,12 @@ def stretches(steps: list[Step]) -> list[list[Step]]:
     return runs
 
 
-def _median(values: list[float]) -> float | None:
-    return float(np.median(values)) if values else None
+def _mean(rates: Floats) -> float:
+    """Return the mean without the lowest and the highest tenth."""
+    cut = len(rates) // 10
+    return float(np.sort(rates)[cut : len(rates) - cut].mean())
+
+
+def _median(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None

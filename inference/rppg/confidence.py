@@ -18,10 +18,12 @@ from inference.slots import Floats
 
 WEIGHTS: Final = Path(__file__).parent / "weights" / "confidence.json"
 WITHIN_BPM: Final = 5.0
+CALM: Final = -2.0
+"""The feature of a background in which the rhythm is not."""
 
 NAMES: Final = (
-    "snr", "halves", "chrom", "agreement", "stability", "half", "background", "no_background", "motion", "motion_db",
-    "saturated", "dark", "kurtosis", "window", "slow",
+    "snr", "halves", "chrom", "agreement", "stability", "half", "background", "no_background", "motion_db", "kurtosis",
+    "slow",
 )  # fmt: skip
 
 
@@ -51,14 +53,10 @@ def features(evidence: Evidence, stability_bpm: float) -> Floats:
         math.log1p(min(evidence.agreement_bpm, 30.0)),
         math.log1p(min(known(stability_bpm, 5.0), 30.0)),
         min(evidence.half, 1.0),
-        max(known(evidence.background_db, -10.0), -10.0) / 5,
+        max(known(evidence.background_db, 5 * CALM), 5 * CALM) / 5,
         float(not math.isfinite(evidence.background_db)),
-        math.log1p(5 * known(evidence.motion)),
         max(known(evidence.motion_db, -10.0), -10.0) / 5,
-        min(known(evidence.saturated), 0.5) * 2,
-        max(0.0, 1 - evidence.light / 60),
         math.log(min(max(evidence.kurtosis, 1.0), 12.0)),
-        evidence.window_s / 30,
         max(0.0, 1 - evidence.fps / 25),
     ])  # fmt: skip
 

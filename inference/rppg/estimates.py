@@ -64,14 +64,14 @@ class Analysis:
     """What is told of a whole recording.
 
     Attributes:
-        heart_rate_bpm: Median of the windows that hold a heart rate, or None.
+        heart_rate_bpm: Mean of the windows that hold a heart rate, without the lowest and highest tenth, or None.
         confidence: Probability that it is less than 5 bpm off.
         reason: Why there is a heart rate or none: without one, the reason of most windows.
         snr_db: Median of the windows that hold a heart rate, else of those that were estimated, or None.
         respiratory_rate: Median of the windows that hold one, or None.
         hrv: Variability over the longest unbroken stretch, or None; `hrv_reason` says why.
-        windows: One estimate a second.
-        coverage: Share of the windows after the first `first_after_s` that hold a heart rate, 0 to 1.
+        windows: One estimate a second, but for those in which too little had been seen since a beginning or a break.
+        coverage: Share of all seconds from the first possible one on that hold a heart rate, 0 to 1.
         duration_s: From the first frame to the last.
         fps: Frames a second as measured, 0 where there are none.
         pulse_time_s: Times of `pulse`, shape (m,).

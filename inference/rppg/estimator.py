@@ -6,9 +6,10 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from inference.rppg import beats, breathing, gate
 from inference.rppg import confidence as confidences
-from inference.rppg import gate
-from inference.rppg.estimates import Estimate
+from inference.rppg.confidence import Logistic
+from inference.rppg.estimates import Estimate, Variability
 from inference.rppg.grid import RESTART_S, SOON_S, TIME, WIDTH, Second, due_s, points_end, rows, second
 from inference.rppg.history import SHORT_S, History
 from inference.rppg.pulse import GRID_HZ, LAG
@@ -24,18 +25,24 @@ EARLY_S: Final = 2.0
 """So long before the first value rates are found already, so that it can be seen whether they stay."""
 
 _REMEMBERED_S: Final = 10
-_FRAMES, _FACELESS, _CROWDED, _REFUSED = range(4)
+_FRAMES, _FACELESS, _CROWDED, _REFUSED, _STEPPED = range(5)
+_COUNTED: Final = 5
 _STABLE: Final = 3
 _MOST_CROWDED: Final = 0.3
 _MOST_REFUSED: Final = 0.1
 _MOST_FACELESS: Final = 0.5
+_MOST_STEPPED: Final = 2
+BEATS_EVERY_S: Final = 10
+"""So often beats are looked for in a stream, for variability and breathing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one second made: its estimate, and the pulse that became ready, with the time of its first value."""
+    """What one second made: its estimate and what it rests on; the pulse that became ready, its first value's time."""
 
     estimate: Estimate
+    evidence: Evidence | None
+    stability_bpm: float
     pulse: Floats
     pulse_from_s: float
     broken: bool
@@ -48,8 +55,12 @@ class PulseEstimator:
     estimator that `load` made of it goes on with the same bits.
     """
 
-    def __init__(self, *, first_after_s: float = FIRST_AFTER_S, window_s: float = WINDOW_S) -> None:
+    def __init__(
+        self, *, first_after_s: float = FIRST_AFTER_S, window_s: float = WINDOW_S, belief: Logistic | None = None
+    ) -> None:
         """Begin a stream: a first value after `first_after_s` of pulse, then windows that grow to `window_s`.
+
+        `belief` makes evidence a confidence; without it, the shipped weights.
 
         Raises:
             ValueError: The window is shorter than the first one, or longer than what is remembered.
@@ -58,13 +69,14 @@ class PulseEstimator:
             raise ValueError(f"Windows must grow from over {EARLY_S} s to at most {SHORT_S} s.")
         self._first_after_s = first_after_s
         self._window_s = window_s
+        self._belief = confidences.shipped() if belief is None else belief
         self._waiting: list[Floats] = []
         self._last_s = -np.inf
         self._origin_s = np.nan
         self._index = 0
         self._history = History()
         self._display = Display()
-        self._counts: Floats = np.zeros((_REMEMBERED_S, 4))
+        self._counts: Floats = np.zeros((_REMEMBERED_S, _COUNTED))
         self._refused = 0
         self._rates: Floats = np.full(_STABLE, np.nan)
         self._reason = Reason.NO_FRAMES
@@ -167,19 +179,26 @@ class PulseEstimator:
         end_s = points_end(self._origin_s, self._index)
         self._index += 1
         self._counts = np.roll(self._counts, -1, axis=0)
-        self._counts[-1] = made.frames, made.faceless, made.crowded, self._refused
+        self._counts[-1] = made.frames, made.faceless, made.crowded, self._refused, made.stepped
         self._refused = 0
         if made.broken:
             self._forget()
         pulse = self._history.push(made)
         wave = self._display.push(pulse)
-        estimate = self._estimate(made, end_s=end_s, wave=wave)
+        estimate, evidence = self._estimate(made, end_s=end_s, wave=wave)
         self._reason = estimate.reason
         span = len(pulse) / GRID_HZ
-        step = Step(estimate=estimate, pulse=pulse, pulse_from_s=end_s - LAG / GRID_HZ - span, broken=made.broken)
+        step = Step(
+            estimate=estimate,
+            evidence=evidence,
+            stability_bpm=self._stability(),
+            pulse=pulse,
+            pulse_from_s=end_s - LAG / GRID_HZ - span,
+            broken=made.broken,
+        )
         return step, needed
 
-    def _estimate(self, made: Second, *, end_s: float, wave: Floats) -> Estimate:
+    def _estimate(self, made: Second, *, end_s: float, wave: Floats) -> tuple[Estimate, Evidence | None]:
         reason = self._hindrance(made)
         rate: float | None = None
         sure = 0.0
@@ -191,23 +210,47 @@ class PulseEstimator:
             reason, sure = self._judged(evidence, pulse_s)
             if evidence is not None and reason in GIVEN:
                 rate = evidence.rate_bpm
-        return Estimate(
+        breaths, hrv, hrv_reason = self._beats(rate, None if evidence is None else evidence.snr_db)
+        told = Estimate(
             time_s=end_s,
             heart_rate_bpm=rate,
             confidence=sure,
             reason=reason,
             snr_db=None if evidence is None else evidence.snr_db,
-            respiratory_rate=None,
-            hrv=None,
-            hrv_reason=HrvReason.NO_HEART_RATE,
+            respiratory_rate=breaths,
+            hrv=hrv,
+            hrv_reason=hrv_reason,
             components={} if evidence is None else components(evidence, self._stability()),
             wave=wave,
         )
+        return told, evidence
+
+    def _beats(
+        self, rate_bpm: float | None, snr_db: float | None
+    ) -> tuple[float | None, Variability | None, HrvReason]:
+        """Return breaths a minute and variability where they are due, and why there is no variability."""
+        seconds = self._history.span_s
+        reason = beats.closed(seconds=seconds, fps=self._fps(), snr_db=snr_db, rate_bpm=rate_bpm)
+        if rate_bpm is None or self._index % BEATS_EVERY_S:
+            return None, None, reason or HrvReason.NOT_DUE
+        if self._history.pulse_s < breathing.LEAST_S:
+            return None, None, reason or HrvReason.TOO_SHORT
+        pulse = self._history.pulse.newest(self._history.pulse.filled)[0].astype(np.float64)
+        light = self._history.light.newest(self._history.light.filled)[0].astype(np.float64)
+        found = beats.find(pulse, hz=GRID_HZ, rate_bpm=rate_bpm)
+        breaths = breathing.rate(found, light[: len(pulse)], light_hz=GRID_HZ)
+        if reason is not None:
+            return breaths, None, reason
+        hrv, hrv_reason = beats.variability(found, rate_bpm=rate_bpm)
+        return breaths, hrv, hrv_reason
+
+    def _fps(self) -> float:
+        return float(self._counts[-min(self._index, _REMEMBERED_S) :, _FRAMES].mean())
 
     def _hindrance(self, made: Second) -> Reason | None:
         """Return why the newest seconds allow no look at the pulse at all, or None."""
         known = self._counts[-min(self._index, _REMEMBERED_S) :]
-        frames, _, crowded, refused = known.sum(axis=0).tolist()
+        frames, _, crowded, refused, stepped = known.sum(axis=0).tolist()
         if refused > _MOST_REFUSED * (frames + refused):
             return Reason.BAD_TIMES
         if frames / len(known) < gate.LEAST_FPS:
@@ -216,11 +259,10 @@ class PulseEstimator:
             return Reason.NO_FACE
         if crowded > _MOST_CROWDED * frames:
             return Reason.TWO_FACES
-        return None
+        return Reason.LIGHT_CHANGES if stepped > _MOST_STEPPED and self._history.pulse_s < self._first_after_s else None
 
     def _weighed(self, window_s: float) -> Evidence | None:
-        known = self._counts[-min(self._index, _REMEMBERED_S) :, _FRAMES]
-        window = self._history.window(round(window_s * GRID_HZ), fps=float(known.mean()))
+        window = self._history.window(round(window_s * GRID_HZ), fps=self._fps())
         if not np.isfinite(window.pulses[0]).all() or not np.ptp(window.pulses[0]) > 0:
             return None
         evidence = weigh(window)
@@ -236,7 +278,7 @@ class PulseEstimator:
         if hard is not None:
             return hard, 0.0
         stability = self._stability()
-        sure = confidences.shipped().probability(confidences.features(evidence, stability))
+        sure = self._belief.probability(confidences.features(evidence, stability))
         return gate.rhythm(evidence, stability_bpm=stability, confidence=sure), sure
 
     def _stability(self) -> float:

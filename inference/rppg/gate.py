@@ -28,6 +28,8 @@ SAME_DB: Final = 0.0
 """A background that shows the rhythm as clearly has it from the light."""
 MOVES_DB: Final = 3.0
 SURE, LEAST_SURE = 0.8, 0.5
+LONG_S: Final = 15.0
+"""A rhythm that does not stand out clearly is told only of windows this long."""
 
 
 def scene(evidence: Evidence) -> Reason | None:
@@ -52,12 +54,12 @@ def rhythm(evidence: Evidence, *, stability_bpm: float, confidence: float) -> Re
     clear = evidence.snr_db >= REPORT_DB
     rules = (
         (clear and not inside, Reason.OUT_OF_BAND),
+        (not inside or evidence.snr_db < LEAST_DB, weak(evidence)),
         (evidence.background_db >= SAME_DB, Reason.FLICKER),
         (evidence.motion_db >= MOVES_DB, Reason.MOTION),
-        (not inside or evidence.snr_db < LEAST_DB, weak(evidence)),
         (clear and agrees and confidence >= SURE, Reason.OK),
         (not agrees or not stability_bpm <= STEADY_BPM, Reason.UNSTEADY),
-        (confidence >= LEAST_SURE, Reason.LOW_CONFIDENCE),
+        (confidence >= LEAST_SURE and evidence.window_s >= LONG_S, Reason.LOW_CONFIDENCE),
     )
     return next((reason for holds, reason in rules if holds), weak(evidence))
 

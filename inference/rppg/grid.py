@@ -57,10 +57,12 @@ class Second:
         colour: Colours of the face and of the background (NaN where unknown), shape (2, k, 3).
         motion: Box widths a second, shape (k,), NaN unknown; `saturated` share of the pixels.
         far: Points more than `FAR_S` from every frame with a face, shape (k,).
+        stepped: Whether the brightness jumped from one frame to the next.
         frames: Frames that fell into the second; `faceless` those without a colour, `crowded` with several faces.
     """
 
     broken: bool
+    stepped: bool
     colour: Floats
     motion: Floats
     saturated: Floats
@@ -86,11 +88,12 @@ def second(frames: Floats, *, origin_s: float, index: int) -> tuple[Second, Floa
     used = frames[:until]
     inside = used[times[:until] >= points[0] - SOON_S]
     seen = used[~np.isnan(used[:, RED])]
-    first, far = _begin(seen[:, TIME], seen, points=points, last_s=float(used[-1, TIME]))
+    first, far, stepped = _begin(seen[:, TIME], seen, points=points, last_s=float(used[-1, TIME]))
     points, far = points[first:], far[first:]
     averaged = _averaged(seen, inside) if len(points) else seen
     made = Second(
         broken=first > 0,
+        stepped=stepped,
         colour=np.stack([_resampled(averaged, RED, points), _resampled(averaged, BACKGROUND, points)]),
         motion=_held(used, MOTION, points),
         saturated=_held(used, SATURATED, points),
@@ -111,10 +114,10 @@ def points_end(origin_s: float, index: int) -> float:
     return origin_s + index + 1
 
 
-def _begin(times: Floats, seen: Floats, *, points: Floats, last_s: float) -> tuple[int, Bools]:
-    """Return the first point after the last break, and which points are far from every frame with a face."""
+def _begin(times: Floats, seen: Floats, *, points: Floats, last_s: float) -> tuple[int, Bools, bool]:
+    """Return the first point after the last break, which points are far from every face, and whether light jumped."""
     if not len(times):
-        return len(points), np.ones(len(points), dtype=np.bool_)
+        return len(points), np.ones(len(points), dtype=np.bool_), False
     after = np.searchsorted(times, points - SOON_S)
     left = np.where(after > 0, times[np.maximum(after - 1, 0)], -np.inf)
     right = np.where(after < len(times), times[np.minimum(after, len(times) - 1)], np.inf)
@@ -127,7 +130,7 @@ def _begin(times: Floats, seen: Floats, *, points: Floats, last_s: float) -> tup
     steps = steps[times[steps] >= points[0]]
     if len(steps):
         first = max(first, int(np.searchsorted(points, times[steps[-1]] - SOON_S)))
-    return first, np.minimum(points - left, right - points) > FAR_S
+    return first, np.minimum(points - left, right - points) > FAR_S, len(steps) > 0
 
 
 def _averaged(seen: Floats, inside: Floats) -> Floats:

@@ -13,7 +13,7 @@ class Reason(StrEnum):
     WARMING_UP = "warming_up"
     """Too little has been seen since the beginning, or since a face came back or the light changed at once."""
     TOO_SHORT = "too_short"
-    """The recording ends before there is enough of it."""
+    """The recording, or its longest stretch without a break, ends before there is enough of it."""
     NO_FRAMES = "no_frames"
     BAD_TIMES = "bad_times"
     """The times of the frames do not rise, or are no numbers."""
@@ -24,6 +24,8 @@ class Reason(StrEnum):
     TWO_FACES = "two_faces"
     LOW_LIGHT = "low_light"
     SATURATED = "saturated"
+    LIGHT_CHANGES = "light_changes"
+    """The brightness jumps again and again, so that nothing is seen for long enough."""
     MOTION = "motion"
     NO_SIGNAL = "no_signal"
     """The colour does not change at all: a still picture, or a frozen camera."""
@@ -91,5 +93,6 @@ ACTS: dict[Reason, Act] = {
     Reason.UNSTEADY: Act.HOLD_STILL,
     Reason.LOW_SNR: Act.HOLD_STILL,
     Reason.FLICKER: Act.STEADY_LIGHT,
+    Reason.LIGHT_CHANGES: Act.STEADY_LIGHT,
 }
 """What helps against what; against the others nothing that a person could do."""

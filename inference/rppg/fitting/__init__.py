@@ -1,0 +1,1 @@
+"""How the confidence was fitted: rendered traces, crops of real skin, a logistic regression, its reliability."""
