@@ -49,7 +49,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         baseline_age_s: Observed rest time behind the baseline.
         injected: Some deciding value was injected for a demonstration or test.
         origin: live, replay or simulated.
-        model: Name and version of what decided.
+        model: Name and version of what decided: a detector's, or `clinical floor`.
+        expected_by: The detector that told what was expected, where the clinical floor decided.
         baseline: This wearer's own resting value, in `unit`.
         time_scale_s: Over how long the deviation that decided was averaged.
         kind: Whether the deviation came at once or grew, None where that is not known.
@@ -80,6 +81,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     injected: bool = False
     origin: str = "live"
     model: str = ""
+    expected_by: str | None = None
     baseline: float | None = None
     time_scale_s: float | None = None
     kind: Literal["sudden", "gradual"] | None = None

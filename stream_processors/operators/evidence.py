@@ -14,7 +14,11 @@ from stream_processors.operators.detector import Decision, Expectation
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Run
 
+FLOOR: Final = "clinical floor"
+"""Named as what decided where a clinical limit did, whatever the detector beside it thinks."""
+
 _UNKNOWN: Final = reasons.ACTIVITY_UNKNOWN
+_FLOOR_RULE: Final = "floor"
 _QUALITY_UNKNOWN: Final = "quality unknown"
 _FROZEN: Final = "the value repeats itself exactly: repeated bins do not count"
 
@@ -110,8 +114,15 @@ def further(evidence: Evidence, seen: Sight, *, onset_ms: int, assumed: bool = F
         bins=(evidence.bins or 0) + 1,
         injected=evidence.injected or seen.injected,
         origin=max(evidence.origin, ORIGINS[seen.origin], key=ORIGINS.index),
-        model=seen.expectation.model,
+        **_named(evidence, seen.expectation),
     )
+
+
+def _named(evidence: Evidence, expectation: Expectation) -> dict[str, str | None]:
+    """Return who decided, and who told what was expected where that is somebody else."""
+    if evidence.rule != _FLOOR_RULE:
+        return {"model": expectation.model}
+    return {"expected_by": None if expectation.centre is None else expectation.model}
 
 
 def recovered(evidence: Evidence, seen: Sight, *, onset_ms: int) -> Evidence:
@@ -130,9 +141,14 @@ def recovered(evidence: Evidence, seen: Sight, *, onset_ms: int) -> Evidence:
 
 def by_floor(evidence: Evidence, limit: float | None) -> Evidence:
     """Return the evidence with the clinical limit that decided."""
+    by_others = evidence.expected_by
+    if evidence.rule != _FLOOR_RULE and evidence.expected is not None:
+        by_others = evidence.model
     return msgspec.structs.replace(
         evidence,
-        rule="floor",
+        rule=_FLOOR_RULE,
+        model=FLOOR,
+        expected_by=by_others,
         threshold=limit,
         threshold_unit=evidence.unit,
         time_scale_s=None,
