@@ -28,6 +28,8 @@ class FaceState(msgspec.Struct, frozen=True, kw_only=True):
     """Median Y, Cr, Cb of the middle of the face when it was last found anew."""
     seen_s: float | None = None
     """When the finder last found the face."""
+    followed_s: float | None = None
+    """When its template was last matched."""
     looked_s: float | None = None
     """When it was last looked for near its place."""
     searched_s: float | None = None

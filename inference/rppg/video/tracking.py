@@ -17,7 +17,9 @@ from inference.rppg.video.state import Box, FaceState
 from inference.rppg.video.view import View
 
 LOST_S: Final = 0.5
-"""A face that was neither found nor followed for so long is lost."""
+"""A face that was neither found nor followed for so long is lost, and a gap in the frames that is longer ends all."""
+_UNSEEN_S: Final = 3.0
+"""So long a face is followed that the finder does not find: one that turns, or too little light for the finder."""
 _LOOK_S: Final = 0.5
 _SEARCH_S: Final = 4.0
 _SEARCHED_PX: Final = 320
@@ -70,9 +72,16 @@ def follow(state: FaceState, time_s: float, seen: View, finder: FaceFinder) -> F
         state, moved, alike = _matched(state, state.box, seen)
     if state.looked_s is None or time_s - state.looked_s >= _LOOK_S:
         state = _looked(state, time_s, seen, finder, alike)
-    if state.box is not None and state.seen_s is not None and time_s - state.seen_s > LOST_S + _LOOK_S:
+    if state.box is not None and _gone(state, time_s):
         state = _lost(state)
     return Followed(state, moved)
+
+
+def _gone(state: FaceState, time_s: float) -> bool:
+    """Return whether the face was not followed for too long, or not found for too long although it was followed."""
+    found = time_s if state.seen_s is None else state.seen_s
+    followed = found if state.followed_s is None else max(found, state.followed_s)
+    return time_s - followed > LOST_S or time_s - found > _UNSEEN_S
 
 
 def _lost(state: FaceState) -> FaceState:
@@ -100,7 +109,7 @@ def _matched(state: FaceState, box: Box, seen: View) -> tuple[FaceState, float, 
     x, y, w, h = box
     placed = (left + across * cell + state.inset[0], top + down * cell + state.inset[1], w, h)
     moved = float(np.hypot(placed[0] - x, placed[1] - y)) / w
-    return msgspec.structs.replace(state, box=placed), moved, best
+    return msgspec.structs.replace(state, box=placed, followed_s=state.time_s), moved, best
 
 
 def _template(state: FaceState, seen: View, box: Box) -> FaceState:
@@ -135,7 +144,7 @@ def _near(box: Box, seen: View, finder: FaceFinder) -> Box | None:
     times = min(1.0, _LOOKED_AT / w)
     grey, left, top = seen.grey(around, times)
     side = w * times
-    found = finder.find(grey, least=round(side * _SHRINK), most=round(side * _GROW) + 1, fine=True)
+    found = finder.find(grey, least=round(side * _SHRINK), most=round(side * _GROW) + 1)
     boxes = [_placed(one, times, left, top) for one in found]
     return min(boxes, key=lambda one: abs(one[0] - x) + abs(one[1] - y) + abs(one[2] - w), default=None)
 
@@ -144,7 +153,7 @@ def _searched(state: FaceState, time_s: float, seen: View, finder: FaceFinder) -
     times = min(1.0, _SEARCHED_PX / max(seen.width, seen.height))
     grey, _, _ = seen.grey((0, 0, seen.width, seen.height), times)
     least = _SMALLEST if state.box is None else max(_SMALLEST, round(_SECOND * state.box[2] * times))
-    found = finder.find(grey, least=least, most=max(grey.shape), fine=False)
+    found = finder.find(grey, least=least, most=max(grey.shape))
     boxes = [_placed(one, times, 0, 0) for one in found]
     state = msgspec.structs.replace(state, searched_s=time_s)
     if not boxes:
