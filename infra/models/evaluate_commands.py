@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infra.models.evaluate_inputs import check
 from infra.models.progress import Stages
 from schemas.errors import RecordingError
 
@@ -46,6 +47,9 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
     processes: Annotated[int, typer.Option(help="Detectors evaluated at once.", min=1)] = 2,
     quick: Annotated[bool, typer.Option("--quick", help="A few events and people, to see that it runs.")] = False,
     weights: Annotated[Path | None, typer.Option(help="Folder of weights. Default: those that ship.")] = None,
+    shadow: Annotated[
+        str, typer.Option(help="Also a network of the earlier system: its .pt file, or the id of an installed one.")
+    ] = "",
     add_to: Annotated[
         Path | None, typer.Option(help="A report of the same study made before: its other rows are kept.")
     ] = None,
@@ -60,6 +64,7 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
     from inference.pulsenet.weights.loading import FOLDER
 
     if fitbit is not None:
+        check(fitbit=fitbit, stress_predict=stress_predict, written=(json_file, page))
         plan = Plan(
             fitbit=fitbit,
             stress_predict=stress_predict,
@@ -69,7 +74,8 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
             size=QUICK if quick else FULL,
             weights=FOLDER if weights is None else weights,
         )
-        report = _evaluated(plan, processes, before=None if add_to is None else _read(add_to))
+        beside = _earlier(shadow)
+        report = _evaluated(plan, processes, beside, before=None if add_to is None else _read(add_to))
         if json_file is not None:
             json_file.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
         _say(report)
@@ -97,56 +103,69 @@ def _listed(text: str, between: str) -> tuple[str, ...]:
 def _read(path: Path | None) -> dict[str, Any]:
     if path is None:
         raise RecordingError("Name the recordings with --fitbit FILE, or a report made before with --json FILE.")
-    if path.is_dir():
-        raise RecordingError(
-            f"{path} is a folder; name the report in it, or make one with --fitbit FILE --json NEW.json."
-        )
+    make = f"make one with --fitbit FILE --json {path if not path.is_dir() else path / 'report.json'}"
     try:
         told: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise RecordingError(f"There is no report {path}; make it with --fitbit FILE --json {path}.") from error
+        raise RecordingError(f"There is no report {path}; {make}.") from error
     except (OSError, ValueError) as error:
-        raise RecordingError(f"{path} holds no report: {error}.") from error
+        raise RecordingError(f"{path} holds no report; {make}.") from error
     if not isinstance(told, dict) or not told.keys() >= _NEEDED:
-        raise RecordingError(f"{path} holds no report of this release; make one with --fitbit FILE --json {path}.")
+        raise RecordingError(f"{path} holds no report of this release; {make}.")
     return told
 
 
-def _evaluated(plan: "Plan", processes: int, *, before: dict[str, Any] | None) -> dict[str, Any]:
+def _earlier(shadow: str) -> Path | None:
+    """Return the file of a network of the earlier system, None where nobody asked for one."""
+    if not shadow:
+        return None
+    if Path(shadow).is_file():
+        return Path(shadow)
+    from infra.models.installed import Models
+    from infra.settings import load_settings
+
+    return Models.of(load_settings()).find(shadow).network
+
+
+def _evaluated(plan: "Plan", processes: int, beside: Path | None, *, before: dict[str, Any] | None) -> dict[str, Any]:
     from inference.pulsenet.evaluation import campaign
     from infra.models.own_rivals import own_rivals
 
     for name in _ONE_THREAD:
         os.environ[name] = "1"
-    names, absent = campaign.tasks(plan, own_rivals())
+    names, absent = campaign.tasks(plan, own_rivals(beside))
     typer.echo(f"seed {plan.seed}; {len(names)} rows, {processes} at once", err=True)
     with Stages() as stages:
         told = stages.begin("evaluating")
         done: list[Done] = []
-        for one in _done(plan, names, processes):
+        for one in _done(plan, names, processes, beside):
             done.append(one)
             told(len(done), len(names))
             if not sys.stderr.isatty():
                 typer.echo(f"{len(done)}/{len(names)} {one.name}", err=True)
     report = campaign.report(plan, done, absent, before=before)
+    if beside is not None:
+        from infra.models.own_rivals import earlier_cases
+
+        report["earlier"] = earlier_cases(beside, seed=plan.seed)
     return report | {"date": datetime.now(UTC).date().isoformat()}
 
 
-def _done(plan: "Plan", names: list[str], processes: int) -> "Iterator[Done]":
+def _done(plan: "Plan", names: list[str], processes: int, beside: Path | None) -> "Iterator[Done]":
     if processes == 1:
-        yield from (make_row(name, plan) for name in names)
+        yield from (make_row(name, plan, beside) for name in names)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(make_row, name, plan) for name in names]):
+        for future in as_completed([pool.submit(make_row, name, plan, beside) for name in names]):
             yield future.result()
 
 
-def make_row(name: str, plan: "Plan") -> "Done":
+def make_row(name: str, plan: "Plan", beside: Path | None = None) -> "Done":
     """Make one row, in whatever process."""
     from inference.pulsenet.evaluation.campaign import run
     from infra.models.own_rivals import own_rivals
 
-    return run(name, plan, own_rivals())
+    return run(name, plan, own_rivals(beside))
 
 
 def _say(report: dict[str, Any]) -> None:
@@ -161,3 +180,5 @@ def _say(report: dict[str, Any]) -> None:
         rate = row["rules"][row["thresholds"]]["0.1"]
         told = f"{row['auc_pr']:.3f}  {row['vus_pr']:.3f} {recalls}  {'-' if delay is None else delay:>5}"
         typer.echo(f"{name:<28} {told}  {rate['alarms']}/{rate['wearer_days']}")
+    for case, found in report.get("earlier", {}).items():
+        typer.echo(f"earlier network, {case}: mean {found['mean']:.3f}, critical in {found['critical']:.0%}")

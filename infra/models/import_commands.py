@@ -101,6 +101,29 @@ def promote(
     typer.echo(f"{model.name} is to alert, {alerting} goes on in shadow. {_SOON}")
 
 
+@models.command()
+def reference(
+    name: Annotated[str, typer.Argument(help="Id or name of an installed model of PulseNet.")], data_dir: DataDir = None
+) -> None:
+    """Note what a model meets among made people, beside its weights: drift is measured against that.
+
+    Example: pulsera models reference ridge
+    """
+    from inference.pulsenet.reference import crowd, reference_of
+    from infra.models.progress import Stages
+
+    model = _book(data_dir).find(name)
+    engine = model.engine()
+    if engine is None:
+        raise SetupError(f"{model.id} is no model of PulseNet: what it was made on is not known.")
+    with Stages() as stages:
+        stages.begin("making people")
+        people = crowd()
+        made = reference_of(engine, people, told=stages.begin("stepping through their days"))
+    model.keep(made)
+    typer.echo(f"{model.name}: {int(made.scores.sum())} judged minutes of {made.source}")
+
+
 @take.command("pulsenet")
 def take_pulsenet(
     source: Annotated[

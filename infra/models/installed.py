@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from inference.pulsenet.drift import Reference
 from inference.pulsenet.earlier import checkpoint
 from inference.pulsenet.earlier.network import EarlierNetwork
+from inference.pulsenet.engine import PulseNet
 from inference.pulsenet.weights import loading
 from infra.settings import Settings
 from schemas.errors import ContractError, SetupError
@@ -79,12 +80,38 @@ class Model:
             network, name = EarlierNetwork.read(self.folder / _NETWORK), self.name
             return lambda: EarlierDetector(network, name=name)
         from inference.pulsenet.calibration import Calibration
-        from inference.pulsenet.engine import PulseNet
         from stream_processors.operators.pulsenet import PulseNetDetector
 
         kind: loading.Kind = "network" if self.kind == "network" else "ridge"
         predictor, people = loading.predictor(kind, folder=self.folder), loading.population(kind, folder=self.folder)
         return lambda: PulseNetDetector(PulseNet(predictor, Calibration(people)))
+
+    @property
+    def network(self) -> Path:
+        """The file of a network of the earlier system.
+
+        Raises:
+            SetupError: It is another kind of model.
+        """
+        if self.folder is None or self.kind != EARLIER:
+            raise SetupError(f"{self.id} is no network of the earlier system.", next_step="See: pulsera models list.")
+        return self.folder / _NETWORK
+
+    def engine(self) -> PulseNet | None:
+        """Return a new engine of its weights, None where it is another kind of model.
+
+        Raises:
+            ContractError: As `maker`.
+        """
+        if self.folder is None or self.kind == EARLIER:
+            return None
+        kind: loading.Kind = "network" if self.kind == "network" else "ridge"
+        return loading.load(kind, folder=self.folder)
+
+    def keep(self, reference: Reference) -> None:
+        """Write what it met beside its weights."""
+        if self.folder is not None:
+            reference.write(self.folder / _reference(self.kind))
 
     def reference(self) -> Reference | None:
         """Return what it met where it was made, None where nobody kept that, or it is another model's."""

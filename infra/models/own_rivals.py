@@ -1,10 +1,14 @@
 """Pulsera's first detector, the fallback of the vitals family, as a row of the evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from inference.pulsenet.earlier import checkpoint
+from inference.pulsenet.earlier.evaluated import NAME, EarlierInShadow, cases
+from inference.pulsenet.earlier.network import EarlierNetwork
 from inference.pulsenet.evaluation.detectors.rest import cut
 from inference.pulsenet.evaluation.detectors.table import Rival
 from inference.pulsenet.evaluation.grid import grid
@@ -47,8 +51,11 @@ class FirstDetector:
         return cut(said, -said, laid)
 
 
-def own_rivals() -> Sequence[Rival]:
-    """Rows that only this room can make, because it alone sees the stream processors."""
+def own_rivals(beside: Path | None = None) -> Sequence[Rival]:
+    """Rows that only this room can make, because it alone sees the stream processors and somebody's own files.
+
+    `beside` is the file of a network of the earlier system.
+    """
     return (
         Rival(
             name=FirstDetector.name,
@@ -56,7 +63,26 @@ def own_rivals() -> Sequence[Rival]:
             make=lambda _people, _seed: FirstDetector(),
             slow=True,
         ),
+        *(() if beside is None else (_earlier(beside),)),
     )
+
+
+def _earlier(path: Path) -> Rival:
+    return Rival(
+        name=NAME,
+        reads="all that was told, 0 for what was not, in the last 60 readings by count; one limit for everybody",
+        make=lambda _people, _seed: EarlierInShadow(_network(path)),
+        slow=True,
+    )
+
+
+def earlier_cases(path: Path, *, seed: int) -> Mapping[str, Mapping[str, float]]:
+    """Return what a network of the earlier system says in the cases that show what is wrong with it."""
+    return cases(_network(path), seed=seed)
+
+
+def _network(path: Path) -> EarlierNetwork:
+    return EarlierNetwork.read(path) if path.suffix == ".npz" else EarlierNetwork(checkpoint.read(path))
 
 
 def _activity(step_free: Ints) -> Activity:
