@@ -16,6 +16,8 @@ from infra.dead_letter_commands import dead_letters
 from infra.fuzz.commands import fuzz
 from infra.models.commands import train
 from infra.models.evaluate_commands import evaluate
+from infra.models.import_commands import models
+from infra.zones.evaluate_commands import zones as evaluate_zones
 from schemas.errors import PulseraError
 
 app = typer.Typer(
@@ -30,7 +32,9 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(train, name="train")
+evaluate.command("zones")(evaluate_zones)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(models, name="models")
 app.command("fuzz")(fuzz)
 app.command("chaos")(chaos)
 app.command("soak")(soak)
@@ -242,12 +246,12 @@ def doctor(
 
 
 @app.command()
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     dataset: Annotated[
         str,
         typer.Argument(
-            help="demo; a folder of an Empatica E4 recording; a CSV of Fitbit minutes (user,time,hr,steps); or a plain "
-            "CSV: time and vital signs by name, one or several wearers. CSV may be gzipped."
+            help="demo; a video (.avi, .mp4, ..); a folder of an Empatica E4 recording; a CSV of Fitbit minutes "
+            "(user,time,hr,steps); or a plain CSV: time and vital signs by name, of one or several. CSV may be gzipped."
         ),
     ],
     speed: Annotated[
@@ -273,14 +277,22 @@ def replay(
             help="A device's token; others see it in `ps` unless the variable gives it. Default: makes a device.",
         ),
     ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Of a video: send mean colours measured here, no pictures.")
+    ] = False,
 ) -> None:
-    """Send a recording through the device socket, its times shifted so that its present is now.
+    """Send a recording, or a video, through the device socket, its times shifted so that its present is now.
 
     One that was stopped goes on where it was. A plain CSV begins with a line such as time,heart_rate,spo2 (and wearer,
     for several); times are RFC 3339 with an offset, or Unix milliseconds. The hours of a CSV's day stay what they were.
 
     Example: pulsera replay readings.csv --wearer Ada --speed 600
     """
+    from infra.video_replay import is_video, run_video_replay
+
+    if is_video(dataset):
+        run_video_replay(Path(dataset), trace=trace, wearer=wearer, url=url, token=token)
+        return
     from infra.replay_command import Asked, Target, run_replay
 
     asked = Asked(dataset=dataset, form=recorded_as, person=person, speed=speed, present_s=present)

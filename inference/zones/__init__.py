@@ -1,0 +1,1 @@
+"""Community zones: is more distress here, now, than chance allows?"""

@@ -1,0 +1,63 @@
+"""What one closed bin of five minutes tells of each wearer, and its sums by cell."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from inference.slots import Bools, Floats, Ints
+from inference.zones.scan import MILLION
+
+DEVIATE_MOST: Final = 4.0
+"""One wearer far off is that wearer's alert and moves a common shift by no more."""
+COLUMNS: Final = 4
+"""Flags, expected flags, deviates, wearers with a deviate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedBin:
+    """One row a wearer who wore a device and reported in the bin; each column of shape (n,).
+
+    Attributes:
+        start_ms: Start of the bin, Unix milliseconds, event time.
+        cell: H3 cell of resolution 8.
+        flag: The tier-0 flag was raised in the bin.
+        rate: Share of clean bins in which that flag is raised, 0 to 1.
+        deviate: Mean PIT-normal score of the bin, NaN where nothing was judged.
+        moving: Not at rest.
+        firmware: A number for the firmware, -1 unknown.
+        backfill: The bin's data came late; such rows are in no count.
+        offset_min: The wearer's offset from UTC in minutes.
+    """
+
+    start_ms: int
+    cell: Ints
+    flag: Bools
+    rate: Floats
+    deviate: Floats
+    moving: Bools
+    firmware: Ints
+    backfill: Bools
+    offset_min: Ints
+
+
+def by_cell(closed: ClosedBin, rows: Ints, cells: int, *, ratio: float, shift: float) -> Floats:
+    """Return the sums of the bin by cell, shape (cells, COLUMNS), in whole numbers and millionths.
+
+    Args:
+        closed: The bin.
+        rows: Row of each wearer's cell.
+        cells: Number of known cells.
+        ratio: Flags that there are for each that is expected, at this hour in the whole area.
+        shift: Usual mean of the deviates at this hour in the whole area.
+    """
+    live = ~closed.backfill
+    judged = live & ~np.isnan(closed.deviate)
+    deviate = np.clip(np.where(judged, closed.deviate - shift, 0.0), -DEVIATE_MOST, DEVIATE_MOST)
+    weights = (
+        closed.flag & live,
+        np.round(np.where(live, closed.rate * ratio, 0.0) * MILLION),
+        np.round(deviate * MILLION),
+        judged,
+    )
+    return np.stack([np.bincount(rows, weights=weight, minlength=cells) for weight in weights], axis=1)

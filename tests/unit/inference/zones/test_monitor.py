@@ -1,0 +1,97 @@
+"""An area that is followed bin by bin: what stands out, what does not, and that order of arrival decides nothing."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from inference.slots import Ints
+from inference.zones.bins import ClosedBin
+from inference.zones.city import BIN_MS, City, CityPlan
+from inference.zones.monitor import Monitor, Region
+
+PLAN = CityPlan(wearers=1_500, rings=6, seed=11)
+
+
+@pytest.fixture(scope="module")
+def morning() -> tuple[Monitor, list[ClosedBin]]:
+    """A monitor that has seen four clean hours, and the hour that follows."""
+    city, monitor = City(PLAN), Monitor()
+    for closed in city.bins(48):
+        monitor.close(closed, {})
+    return monitor, list(city.bins(12))
+
+
+def told(regions: list[Region]) -> list[tuple[str, float, int, int]]:
+    """Return what must be equal of two runs."""
+    return [(one.test, one.score, one.window_bins, len(one.cells)) for one in regions]
+
+
+def in_order(closed: ClosedBin, rows: Ints) -> ClosedBin:
+    """Return the bin with its rows in another order."""
+    columns = ("cell", "flag", "rate", "deviate", "moving", "firmware", "backfill", "offset_min")
+    return replace(closed, **{name: getattr(closed, name)[rows] for name in columns})
+
+
+def test_a_neighbourhood_in_distress_is_the_highest_region(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """Thirty flags in one cell within a bin pass the once-a-year threshold, and the region holds that cell."""
+    monitor, hour = copy.deepcopy(morning[0]), morning[1]
+    cells, counts = np.unique(hour[0].cell, return_counts=True)
+    full = cells[counts.argmax()]
+    flag = hour[0].flag | (hour[0].cell == full)
+    regions, _ = monitor.close(replace(hour[0], flag=flag), {})
+    count = next(one for one in regions if one.test == "count")
+    assert count.score > monitor.threshold("count", 365.0)
+    assert count.recurrence_days >= 365.0
+    assert full in count.cells
+
+
+def test_everybody_a_little_off_is_a_common_shift(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """A deviate of 0.8 more in every wearer for half an hour passes the shift's threshold, not the count's alone."""
+    monitor, hour = copy.deepcopy(morning[0]), morning[1]
+    for closed in hour[:6]:
+        regions, _ = monitor.close(replace(closed, deviate=closed.deviate + 0.8), {})
+    shift = next(one for one in regions if one.test == "shift")
+    assert shift.score > monitor.threshold("shift", 365.0)
+    assert shift.mean_shift == pytest.approx(0.8, abs=0.25)
+
+
+def test_the_order_of_rows_changes_no_bit(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """Rows in any order give the same regions and the same sums, bit for bit."""
+    one, other = copy.deepcopy(morning[0]), copy.deepcopy(morning[0])
+    draw = np.random.default_rng(2)
+    for closed in morning[1]:
+        shuffled = in_order(closed, draw.permutation(len(closed.cell)))
+        assert told(one.close(closed, {})[0]) == told(other.close(shuffled, {})[0])
+    assert np.array_equal(one.bins, other.bins)
+
+
+def test_late_rows_are_in_no_count(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """A bin of which every flagged row came late has no flags."""
+    monitor = copy.deepcopy(morning[0])
+    closed = morning[1][0]
+    monitor.close(replace(closed, backfill=np.ones_like(closed.backfill)), {})
+    assert monitor.bins[0].sum() == 0.0
+
+
+def test_a_named_zone_is_judged_by_its_own_cells(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """Flags outside a zone leave its score as it was; a zone nobody reports from has no region."""
+    monitor, closed = copy.deepcopy(morning[0]), morning[1][0]
+    cells, counts = np.unique(closed.cell, return_counts=True)
+    inside, outside = cells[counts.argsort()[-2:]]
+    zones = {"inside": np.array([inside]), "nowhere": np.array([1], dtype=np.int64)}
+    calm = copy.deepcopy(monitor).close(closed, zones)[1]
+    loud = monitor.close(replace(closed, flag=closed.flag | (closed.cell == outside)), zones)[1]
+    assert told(calm["inside"]) == told(loud["inside"])
+    assert loud["nowhere"] == []
+
+
+def test_bins_are_taken_once_and_in_order(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """A bin that comes again is refused, a gap of bins empties the windows."""
+    monitor, hour = copy.deepcopy(morning[0]), morning[1]
+    monitor.close(hour[0], {})
+    with pytest.raises(ValueError, match="each once"):
+        monitor.close(hour[0], {})
+    monitor.close(replace(hour[1], start_ms=hour[0].start_ms + 100 * BIN_MS), {})
+    assert monitor.bins[1:].sum() == 0.0
