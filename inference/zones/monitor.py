@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from inference.slots import Floats, Ints
 from inference.zones.bins import COLUMNS, ClosedBin, by_cell
@@ -117,6 +118,40 @@ class Monitor:
     def threshold(self, test: Test, days: float) -> float:
         """Return the score of the free scan that chance passes once in `days` days, the two tests together."""
         return self.days[test].law.threshold(days * len(TESTS))
+
+    def dump(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the state as arrays; equal states give equal arrays."""
+        found: dict[str, npt.NDArray[Any]] = {"cells": self.discs.cells, "bins": self.bins}
+        found["start_ms"] = np.array([self.start_ms], dtype=np.int64)
+        parts: dict[str, dict[str, Floats]] = {"usual": self.usual.dump()}
+        parts |= {f"scatter.{test}": self.scatter[test].dump() for test in TESTS}
+        parts |= {f"days.{test}": self.days[test].dump() for test in TESTS}
+        for name, days in sorted(self.zone_days.items()):
+            parts |= {f"zone.{name}.{test}": days[test].dump() for test in TESTS}
+        for part, arrays in parts.items():
+            found |= {f"{part}/{name}": array for name, array in arrays.items()}
+        return found
+
+    @classmethod
+    def load(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Return the monitor whose `dump` this is; it goes on exactly where that one stood."""
+        found = cls()
+        found.discs.learn(state["cells"])
+        found.bins = np.array(state["bins"])
+        found.start_ms = int(state["start_ms"][0])
+        parts: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        for name, array in state.items():
+            part, at, column = name.rpartition("/")
+            if at:
+                parts.setdefault(part, {})[column] = array
+        found.usual = Usual.load(parts["usual"])
+        found.scatter = {test: Dispersion.load(parts[f"scatter.{test}"]) for test in TESTS}
+        found.days = {test: Days.load(parts[f"days.{test}"]) for test in TESTS}
+        for part in parts:
+            if part.startswith("zone."):
+                name = part.removeprefix("zone.").rpartition(".")[0]
+                found.zone_days[name] = {test: Days.load(parts[f"zone.{name}.{test}"]) for test in TESTS}
+        return found
 
     def _move(self, start_ms: int) -> None:
         """Make room for a bin, closing the days that ended before it."""

@@ -5,9 +5,9 @@ fitted to the maxima of past days, which need neither replicates nor independenc
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -81,3 +81,16 @@ class Days:
         self.maxima = [*self.maxima, min(self.today, self.law.threshold(cap_days))][-DAYS_KEPT:]
         self.today = 0.0
         self.law = fit(self.maxima, prior)
+
+    def dump(self) -> dict[str, Floats]:
+        """Return the state."""
+        law = np.array([self.law.location, self.law.scale, self.today])
+        return {"law": law, "maxima": np.array(self.maxima, dtype=np.float64)}
+
+    @classmethod
+    def load(cls, state: Mapping[str, Floats]) -> Self:
+        """Return what `dump` returned as it was."""
+        location, scale, today = state["law"].tolist()
+        found = cls(Gumbel(location, scale))
+        found.maxima, found.today = state["maxima"].tolist(), today
+        return found

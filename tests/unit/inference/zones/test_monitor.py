@@ -95,3 +95,17 @@ def test_bins_are_taken_once_and_in_order(morning: tuple[Monitor, list[ClosedBin
         monitor.close(hour[0], {})
     monitor.close(replace(hour[1], start_ms=hour[0].start_ms + 100 * BIN_MS), {})
     assert monitor.bins[1:].sum() == 0.0
+
+
+def test_a_monitor_that_was_saved_goes_on_as_if_it_had_not_been(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """Over midnight and with a named zone, a dumped and loaded monitor tells and holds the same, bit for bit."""
+    one = copy.deepcopy(morning[0])
+    zones = {"all": np.unique(morning[1][0].cell)}
+    late = [replace(closed, start_ms=closed.start_ms + 240 * BIN_MS - 6 * BIN_MS) for closed in morning[1]]
+    one.close(late[0], zones)
+    other = Monitor.load(one.dump())
+    for closed in late[1:]:
+        assert told(one.close(closed, zones)[0]) == told(other.close(closed, zones)[0])
+    kept, again = one.dump(), other.dump()
+    assert kept.keys() == again.keys()
+    assert all(np.array_equal(kept[name], again[name]) for name in kept)
