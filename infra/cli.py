@@ -17,7 +17,7 @@ from infra.fuzz.commands import fuzz
 from infra.models.commands import train
 from infra.models.evaluate_commands import evaluate
 from infra.models.import_commands import models
-from infra.models.import_commands import models
+from infra.rppg.commands import evaluate_rppg, rppg
 from infra.zones.evaluate_commands import zones as evaluate_zones
 from schemas.errors import PulseraError
 
@@ -34,9 +34,10 @@ app.add_typer(bench, name="bench")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(train, name="train")
 evaluate.command("zones")(evaluate_zones)
+evaluate.command("rppg")(evaluate_rppg)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(models, name="models")
-app.add_typer(models, name="models")
+app.command("rppg")(rppg)
 app.command("fuzz")(fuzz)
 app.command("chaos")(chaos)
 app.command("soak")(soak)

@@ -1,0 +1,152 @@
+"""A few processes that decode pictures for the loop of a worker; one that dies or hangs costs the chunk that it had."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Final
+
+import structlog
+
+from inference.rppg.samples import Samples
+from inference.rppg.video.state import FaceState
+from inference.slots import Floats
+from infra.rppg import frame_process
+from schemas.errors import UnreadableVideoError
+
+_LOG: Final = structlog.get_logger(__name__)
+LIMIT_S: Final = 5.0
+"""A chunk holds half a second and takes some tens of milliseconds."""
+START_S: Final = 60.0
+MEMORY_MIB: Final = 512
+CHUNKS_A_PROCESS: Final = 20_000
+"""Then a process is replaced, about every three hours of one stream: whatever a library leaks ends with it."""
+_END_S: Final = 2.0
+
+Measured = tuple[Samples, FaceState]
+
+
+class FrameWorkers:
+    """Owns the processes; each starts with the first chunk that it is given, and at most one chunk is with each."""
+
+    def __init__(
+        self,
+        *,
+        processes: int = 0,
+        limit_s: float = LIMIT_S,
+        memory_mib: int = MEMORY_MIB,
+        chunks: int = CHUNKS_A_PROCESS,
+    ) -> None:
+        """Set the bounds: 0 processes means one a core; the times of starting do not count against `limit_s`."""
+        count = processes or os.cpu_count() or 1
+        self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
+        self._all = [_Process(limit_s=limit_s, memory_mib=memory_mib, chunks=chunks) for _ in range(count)]
+        for one in self._all:
+            self._idle.put_nowait(one)
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="frames")
+        self._closed = False
+
+    async def measure(self, frames: Sequence[bytes], times_s: Sequence[float] | Floats, state: FaceState) -> Measured:
+        """Return the rows of a chunk and the state after it; waits while every process has a chunk.
+
+        Raises:
+            UnreadableVideoError: No picture could be decoded, or the process that tried ended (`process_ended`) or took
+                too long (`too_slow`) and was replaced.
+            ContractError: The chunk has too many pictures, or not a time for each.
+        """
+        times = [float(time_s) for time_s in times_s]
+        data = frame_process.asked(list(frames), times, state)
+        process = await self._idle.get()
+        work = asyncio.get_running_loop().run_in_executor(self._threads, process.exchange, data)
+        # Also when whoever asked is cancelled, the process stays taken until its answer is out of the pipe.
+        work.add_done_callback(lambda _done: self._idle.put_nowait(process))
+        return frame_process.answered(await asyncio.shield(work), times)
+
+    async def close(self) -> None:
+        """End the processes; what they were measuring is not answered."""
+        self._closed = True
+        for one in self._all:
+            one.kill()
+        await asyncio.to_thread(self._threads.shutdown)
+
+    @property
+    def pids(self) -> list[int]:
+        """Return the ids of the processes that run."""
+        return [one.pid for one in self._all if one.pid is not None]
+
+
+class _Process:
+    """One process and the pipe to it; `exchange` runs in a thread, one at a time."""
+
+    def __init__(self, *, limit_s: float, memory_mib: int, chunks: int) -> None:
+        self._limit_s = limit_s
+        self._memory_mib = memory_mib
+        self._chunks = chunks
+        self._left = 0
+        self._running: tuple[BaseProcess, Connection] | None = None
+        self._ended = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._running[0].pid if self._running is not None else None
+
+    def exchange(self, data: bytes) -> bytes:
+        """Return the answer to a chunk."""
+        try:
+            pipe = self._started()
+            pipe.send_bytes(data)
+            answer = pipe.recv_bytes() if pipe.poll(self._limit_s) else None
+        except (EOFError, OSError) as error:
+            self._replace("process_ended")
+            raise UnreadableVideoError("process_ended", "The process that decoded these pictures ended.") from error
+        if answer is None:
+            self._replace("too_slow")
+            raise UnreadableVideoError("too_slow", f"Decoding took longer than {self._limit_s:g} s.")
+        self._left -= 1
+        if self._left <= 0:
+            self._replace("recycled")
+        return answer
+
+    def kill(self) -> None:
+        """End the process now and for good; an exchange in progress raises."""
+        self._ended = True
+        if self._running is not None:
+            self._running[0].kill()
+
+    def _started(self) -> Connection:
+        if self._running is not None:
+            return self._running[1]
+        if self._ended:
+            raise EOFError
+        ours, theirs = get_context("spawn").Pipe()
+        process = get_context("spawn").Process(
+            target=frame_process.serve, args=(theirs, self._memory_mib, os.getpid()), name="frames", daemon=True
+        )
+        process.start()
+        theirs.close()
+        self._running = (process, ours)
+        self._left = self._chunks
+        if self._ended:
+            process.kill()
+        if not ours.poll(START_S) or ours.recv_bytes() != frame_process.READY:
+            raise EOFError
+        return ours
+
+    def _replace(self, why: str) -> None:
+        """End the process; the next chunk starts another."""
+        if self._running is None:
+            return
+        process, pipe = self._running
+        self._running = None
+        if not self._ended:
+            _LOG.info("frame_process_replaced", why=why) if why == "recycled" else _LOG.warning(
+                "frame_process_replaced", why=why
+            )
+        pipe.close()
+        process.kill()
+        process.join(_END_S)
+        if not process.is_alive():
+            process.close()

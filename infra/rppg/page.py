@@ -1,0 +1,67 @@
+"""The report of an evaluation as the table of a page; all else on the page stays as it is."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from schemas.errors import RecordingError
+
+BEGIN: Final = "<!-- rppg:begin -->"
+END: Final = "<!-- rppg:end -->"
+_KINDS: Final = {
+    "clip": "semi-synthetic face",
+    "no_pulse": "face without a pulse",
+    "abstain": "compressed skin crop",
+    "wave": "recorded wave",
+    "contact": "contact PPG",
+}
+
+
+def write(path: Path, report: dict[str, Any], begin: str = BEGIN, end: str = END) -> None:
+    """Put the report between the markers of a page.
+
+    Raises:
+        RecordingError: The page has no such markers.
+    """
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if begin not in text or end not in text:
+        raise RecordingError(f"{path} has no lines {begin} and {end} to write between.")
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    path.write_text("\n".join([f"{before}{begin}", *table(report), f"{end}{after}"]), encoding="utf-8")
+
+
+def table(report: dict[str, Any]) -> list[str]:
+    """Return the lines of two Markdown tables: a row a file, crops together; and what each kind comes to."""
+    lines = [
+        "| file | what | truth | told | error | windows told | confidence | RMSSD told / truth | frequent reason |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(_line(row) for row in report["rows"] if row["kind"] != "abstain"),
+        "",
+        "| what | files | with a heart rate | windows told | mean error | largest error |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, total in report["totals"].items():
+        lines.append(
+            f"| {_KINDS[kind]} | {total['files']} | {total['with_a_heart_rate']} | {total['reported']} of "
+            f"{total['windows']} | {_number(total['mean_error_bpm'])} | {_number(total['largest_error_bpm'])} |"
+        )
+    return lines
+
+
+def _line(row: dict[str, Any]) -> str:
+    if "absent" in row:
+        return f"| {row['name']} | {_KINDS[row['kind']]} | | {row['absent']} | | | | | |"
+    rmssd = f"{_number(row['rmssd_ms'])} / {_number(row['rmssd_truth_ms'])}"
+    if row["rmssd_ms"] is None:
+        rmssd = f"{row['hrv_reason']} / {_number(row['rmssd_truth_ms'])}"
+    return (
+        f"| {row['name']} | {_KINDS[row['kind']]} | {_number(row['truth_bpm'])} | {_number(row['heart_rate_bpm'])} | "
+        f"{_number(row['error_bpm'], sign=True)} | {row['coverage']:.0%} | {_number(row['confidence'], digits=2)} | "
+        f"{rmssd} | {next(iter(row['reasons']), '-')} |"
+    )
+
+
+def _number(value: float | None, *, digits: int = 1, sign: bool = False) -> str:
+    if value is None:
+        return "-"
+    return f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
