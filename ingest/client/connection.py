@@ -14,8 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
-from ingest.client.messages import Event, Pack, Reading, Refused, pack
-from ingest.client.protocol import CAPACITY_BYTES, DeviceProtocol, Identity, Random, Reconnect, Stop
+from ingest.client.chunks import Chunk
+from ingest.client.messages import Event, Reading, Refused, pack
+from ingest.client.protocol import CAPACITY_BYTES, DeviceProtocol, Identity, Packed, Random, Reconnect, Stop
 from schemas.device_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, Error, Origin, Welcome
 from schemas.errors import ContractError, DeviceStoppedError
 
@@ -26,6 +27,9 @@ _PING_EVERY_S: Final = 20.0
 _PONG_WITHIN_S: Final = 60.0
 """A gateway whose log is slow stops reading, pings included: more patience than a ping's way would need."""
 _PROTOCOL_ERROR: Final = 1002  # RFC 6455, section 7.4.1
+
+_PICTURES: Final = b"\0"
+"""So begins a message with pictures, in both encodings."""
 
 _log = structlog.get_logger(__name__)
 
@@ -110,10 +114,15 @@ class DeviceClient:
             ContractError: One reading is too big for a message.
         """
         for packed in pack(readings):
-            await self._room(packed)
-            self._raise_if_over()
-            self._protocol.enqueue(packed)
-            self._work.set()
+            await self._enqueue(packed)
+
+    async def stream(self, chunk: Chunk) -> None:
+        """Take what a camera saw for sending; waits while the buffer is full.
+
+        Raises:
+            DeviceStoppedError: The gateway will not take this device any more.
+        """
+        await self._enqueue(chunk)
 
     async def drained(self) -> None:
         """Wait until the gateway has acknowledged everything that was given to `send`.
@@ -126,9 +135,12 @@ class DeviceClient:
         if self._protocol.messages:
             self._raise_if_over()
 
-    async def _room(self, packed: Pack) -> None:
+    async def _enqueue(self, packed: Packed) -> None:
         async with self._progress:
             await self._progress.wait_for(lambda: not self._running or self._protocol.has_room(packed))
+        self._raise_if_over()
+        self._protocol.enqueue(packed)
+        self._work.set()
 
     def _raise_if_over(self) -> None:
         if not self._running:
@@ -192,7 +204,9 @@ class DeviceClient:
 
     async def _say(self, socket: ClientConnection, message: bytes) -> None:
         """Send a message of the protocol, which is kept as JSON, in the encoding of this connection."""
-        if self._packed:
+        if message.startswith(_PICTURES):
+            await socket.send(message)
+        elif self._packed:
             await socket.send(msgspec.msgpack.encode(msgspec.json.decode(message)))
         else:
             await socket.send(message, text=True)

@@ -34,6 +34,15 @@ class Pack:
     body: bytes
     readings: int
 
+    @property
+    def size(self) -> int:
+        """Bytes that they take while they wait."""
+        return len(self.body)
+
+    def without(self, rejected: Sequence[Rejected]) -> "Pack":
+        """Return the pack without what the gateway refused."""
+        return without(self, rejected)
+
     def message(self, seq: int) -> bytes:
         """Return the `readings` message that carries them under `seq`."""
         return b'{"type":"readings","seq":%d,"readings":%b}' % (seq, self.body)

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import msgspec
 
-from ingest.client.messages import MAX_PACK_BYTES, Acknowledged, Event, Pack, Refused, parse, without
+from ingest.client.chunks import Chunk
+from ingest.client.messages import MAX_PACK_BYTES, Acknowledged, Event, Pack, Refused, parse
 from schemas.device_protocol import (
     CLOSE_BAD_MESSAGE,
     CLOSE_REPLACED,
@@ -90,10 +91,14 @@ class Stop:
     reason: str
 
 
+Packed = Pack | Chunk
+"""What fits into one message: readings, or what a camera saw."""
+
+
 @dataclass(slots=True)
 class _Message:
     seq: int
-    packed: Pack
+    packed: Packed
     refused: list[Rejected] = field(default_factory=list)
 
 
@@ -126,12 +131,12 @@ class DeviceProtocol:
         """Number of messages that are not acknowledged yet."""
         return len(self._queue)
 
-    def has_room(self, packed: Pack) -> bool:
-        """Return whether the buffer can take these readings; if not, the producer waits."""
-        return self._queued_bytes + len(packed.body) <= self._capacity_bytes
+    def has_room(self, packed: Packed) -> bool:
+        """Return whether the buffer can take these readings or frames; if not, the producer waits."""
+        return self._queued_bytes + packed.size <= self._capacity_bytes
 
-    def enqueue(self, packed: Pack) -> int:
-        """Take readings for sending and return their message's `seq`.
+    def enqueue(self, packed: Packed) -> int:
+        """Take readings or frames for sending and return their message's `seq`.
 
         Raises:
             ContractError: The buffer is full; nothing was taken.
@@ -141,7 +146,7 @@ class DeviceProtocol:
         seq = self._next_seq
         self._next_seq += 1
         self._queue.append(_Message(seq, packed))
-        self._queued_bytes += len(packed.body)
+        self._queued_bytes += packed.size
         self._queued_readings += packed.readings
         return seq
 
@@ -216,7 +221,7 @@ class DeviceProtocol:
         while self._sent and self._queue[0].seq <= seq:
             message = self._queue.popleft()
             self._sent -= 1
-            self._queued_bytes -= len(message.packed.body)
+            self._queued_bytes -= message.packed.size
             readings += message.packed.readings
         self._queued_readings -= readings
         self._failures = 0
@@ -240,7 +245,7 @@ class DeviceProtocol:
 
     def _trim(self, message: _Message) -> None:
         before = message.packed
-        message.packed = without(before, message.refused)
+        message.packed = before.without(message.refused)
         message.refused.clear()
-        self._queued_bytes += len(message.packed.body) - len(before.body)
+        self._queued_bytes += message.packed.size - before.size
         self._queued_readings += message.packed.readings - before.readings
