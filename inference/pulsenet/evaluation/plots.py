@@ -90,7 +90,7 @@ def episode(told: Example, path: Path) -> None:
     axes[0].plot(minute, expected, linewidth=1, label="expected")
     axes[0].plot(minute, rate, color="black", linewidth=1, label="measured")
     axes[0].set_ylabel("heart rate, bpm")
-    axes[1].bar(minute, np.nan_to_num(steps), width=1.0, color="grey")
+    axes[1].fill_between(minute, np.nan_to_num(steps), step="mid", color="grey")
     axes[1].set_ylabel("steps a min")
     axes[2].plot(minute, score, label="score")
     axes[2].plot(minute, threshold, linestyle="--", label="threshold of tier 1")
