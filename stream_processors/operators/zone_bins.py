@@ -1,0 +1,224 @@
+"""Gathers scored bins of 5 s of all partitions into closed bins of five minutes, one row a wearer, for the zones.
+
+A bin closes when the smallest clock that the writers of all partitions carry is two minutes past its end. What comes
+for a closed bin is counted as late and scored no more. A scored bin counts once however often it comes, and sums are of
+whole numbers: any order and any repetition of the frames before a bin closes give the same closed bin, bit for bit.
+"""
+
+import zlib
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
+from inference.zones.bins import ClosedBin
+from schemas.frame import Frame
+from schemas.scores import BIN_MS, ScoreFrame
+from schemas.vitals import NAMES
+
+ZONE_BIN_MS: Final = 300_000
+GRACE_MS: Final = 120_000
+STALLED_MS: Final = 60_000
+"""A partition whose clock is so far behind the newest holds everything up, and the status says so."""
+FORGET_MS: Final = 86_400_000
+_PARTS: Final = ZONE_BIN_MS // BIN_MS
+_MILLION: Final = 1e6
+_DEVIATES: Final = [f"z_{name}" for name in NAMES[:1]]
+"""Of a common shift only the heart rate tells: everybody's device measures it."""
+
+
+class _Open:
+    """One open bin: what was heard of each wearer slot."""
+
+    def __init__(self) -> None:
+        self.table = Table({
+            "parts": Column("i8", 0),
+            "flags": Column("i8", 0),
+            "rate": Column("i8", 0),
+            "deviates": Column("i8", 0),
+            "judged": Column("i8", 0),
+            "moving": Column("i8", 0),
+            "late": Column("i8", 0),
+            "firmware": Column("i8", -1),
+            "offset_min": Column("i8", 0),
+            "cell": Column("i8", 0),
+            "told_ms": Column("i8", NEVER),
+        })  # fmt: skip
+
+
+class ZoneBins:
+    """All partitions' scores of the last minutes, by wearer."""
+
+    def __init__(self, partitions: int) -> None:
+        self.clocks: Ints = np.full(partitions, NEVER, dtype=np.int64)
+        self.late = 0
+        self._slots: dict[bytes, int] = {}
+        self._heard_ms = Table({"heard_ms": Column("i8", NEVER)})
+        self._open: dict[int, _Open] = {}
+        self._closed_ms = NEVER
+
+    def take(self, partition: int, scores: ScoreFrame) -> list[ClosedBin]:
+        """Take one record of `scores.v1`; return the bins that it closes, in order of time."""
+        self._gather(scores.frame)
+        self.clocks[partition] = max(int(self.clocks[partition]), scores.clock_ms)
+        return self._close()
+
+    def stalled(self) -> list[int]:
+        """Return the partitions that are a minute behind the newest clock."""
+        newest = int(self.clocks.max())
+        behind: list[int] = np.flatnonzero(self.clocks < newest - STALLED_MS).tolist()
+        return behind
+
+    def _gather(self, frame: Frame) -> None:
+        cells = frame.integers("cell").view(np.int64)
+        rows = np.flatnonzero((cells != 0) & (frame.booleans("worn") | ~frame.known("worn")))
+        if len(rows) == 0:
+            return
+        start_ms = frame.integers("bin")[rows] // 1000
+        bin_ms = start_ms // ZONE_BIN_MS * ZONE_BIN_MS
+        late = bin_ms < self._closed_ms
+        self.late += int(late.sum())
+        slots = self._placed(frame, rows)
+        columns = _columns(frame, rows) | {"cell": cells[rows]}
+        for one in np.unique(bin_ms[~late]).tolist():
+            here = np.flatnonzero(bin_ms == one)
+            kept = {name: column[here] for name, column in columns.items()}
+            self._add(one, slots[here], start_ms[here], kept)
+
+    def _placed(self, frame: Frame, rows: Ints) -> Ints:
+        ids, index = frame.ids("wearer")
+        found = np.array([self._slots.setdefault(wearer, len(self._slots)) for wearer in ids], dtype=np.int64)
+        self._heard_ms.extend(len(self._slots))
+        slots: Ints = found[index[rows]]
+        return slots
+
+    def _add(self, bin_ms: int, slots: Ints, start_ms: Ints, columns: dict[str, Ints]) -> None:
+        table = self._open.setdefault(bin_ms, _Open()).table
+        table.extend(len(self._slots))
+        part = (start_ms - bin_ms) // BIN_MS
+        _, first = np.unique(slots * _PARTS + part, return_index=True)
+        fresh = first[(table["parts"][slots[first]] >> part[first]) & 1 == 0]
+        if len(fresh) == 0:
+            return
+        slots, start_ms, part = slots[fresh], start_ms[fresh], part[fresh]
+        columns = {name: column[fresh] for name, column in columns.items()}
+        np.bitwise_or.at(table["parts"], slots, np.int64(1) << part)
+        for name in ("flags", "deviates", "judged", "moving", "late"):
+            np.add.at(table[name], slots, columns[name])
+        np.maximum.at(table["rate"], slots, columns["rate"])
+        order = np.lexsort((start_ms, slots))
+        newest = order[np.append(np.diff(slots[order]) != 0, True)]
+        newest = newest[start_ms[newest] > table["told_ms"][slots[newest]]]
+        for name in ("firmware", "offset_min", "cell"):
+            table[name][slots[newest]] = columns[name][newest]
+        table["told_ms"][slots[newest]] = start_ms[newest]
+        np.maximum.at(self._heard_ms["heard_ms"], slots, start_ms)
+
+    def _close(self) -> list[ClosedBin]:
+        clock_ms = int(self.clocks.min())
+        due = sorted(one for one in self._open if one + ZONE_BIN_MS + GRACE_MS <= clock_ms)
+        if clock_ms > NEVER:
+            self._closed_ms = max(self._closed_ms, (clock_ms - GRACE_MS) // ZONE_BIN_MS * ZONE_BIN_MS)
+        closed = [self._closed(one, self._open.pop(one).table) for one in due]
+        if due:
+            self._forget(due[-1])
+        return closed
+
+    def _closed(self, bin_ms: int, table: Table) -> ClosedBin:
+        heard = [(wearer, slot) for wearer, slot in self._slots.items() if slot < table.rows and table["parts"][slot]]
+        slots = np.array([slot for _, slot in sorted(heard)], dtype=np.int64)
+        parts = {name: table[name][slots] for name in ("flags", "judged", "deviates", "moving", "late", "parts")}
+        count = _bits(parts["parts"])
+        judged = parts["judged"] > 0
+        deviate = np.divide(
+            parts["deviates"] / _MILLION, parts["judged"], where=judged, out=np.full(len(slots), np.nan)
+        )
+        return ClosedBin(
+            start_ms=bin_ms,
+            cell=table["cell"][slots],
+            flag=parts["flags"] > 0,
+            rate=table["rate"][slots] / _MILLION,
+            deviate=deviate,
+            moving=2 * parts["moving"] > count,
+            firmware=table["firmware"][slots],
+            backfill=2 * parts["late"] > count,
+            offset_min=table["offset_min"][slots],
+        )
+
+    def _forget(self, bin_ms: int) -> None:
+        """Forget wearers of whom nothing was heard for a day; open bins keep theirs."""
+        heard = self._heard_ms["heard_ms"]
+        stay = {wearer: slot for wearer, slot in self._slots.items() if heard[slot] >= bin_ms - FORGET_MS}
+        if 2 * len(stay) > len(self._slots):
+            return
+        old = np.array(list(stay.values()), dtype=np.int64)
+        self._slots = {wearer: number for number, wearer in enumerate(stay)}
+        kept = Table({"heard_ms": Column("i8", NEVER)})
+        kept.extend(len(old))
+        kept["heard_ms"][: len(old)] = heard[old]
+        self._heard_ms = kept
+        for opened in self._open.values():
+            opened.table = _taken(opened.table, old)
+
+    def dump(self) -> tuple[list[bytes], dict[str, npt.NDArray[Any]]]:
+        """Return the wearers by slot, and the state as arrays."""
+        found: dict[str, npt.NDArray[Any]] = {
+            "clocks": self.clocks,
+            "scalars": np.array([self.late, self._closed_ms], dtype=np.int64),
+            "heard_ms": self._heard_ms.dump()["heard_ms"],
+        }
+        for bin_ms, opened in sorted(self._open.items()):
+            found |= {f"open.{bin_ms}/{name}": column for name, column in opened.table.dump().items()}
+        return list(self._slots), found
+
+    def load(self, wearers: list[bytes], state: dict[str, npt.NDArray[Any]]) -> None:
+        """Become what `dump` told of."""
+        self.clocks = np.array(state["clocks"])
+        self.late, self._closed_ms = (int(one) for one in state["scalars"])
+        self._slots = {wearer: slot for slot, wearer in enumerate(wearers)}
+        self._heard_ms.load({"heard_ms": state["heard_ms"]})
+        for name, column in state.items():
+            part, at, of = name.partition("/")
+            if at:
+                opened = self._open.setdefault(int(part.removeprefix("open.")), _Open())
+                opened.table.extend(len(column))
+                opened.table[of][: len(column)] = column
+
+
+def _columns(frame: Frame, rows: Ints) -> dict[str, Ints]:
+    """Return what is summed of each scored bin, in whole numbers."""
+    deviate = frame.matrix(_DEVIATES)[rows, 0].astype(np.float64)
+    judged = ~np.isnan(deviate)
+    rate = frame.floats("tier0_rate")[rows].astype(np.float64)
+    texts, text = frame.texts("firmware")
+    codes = np.array([*(zlib.crc32(one.encode()) for one in texts), -1], dtype=np.int64)
+    return {
+        "flags": frame.booleans("tier0")[rows].astype(np.int64),
+        "rate": _millionths(rate),
+        "deviates": _millionths(deviate),
+        "judged": judged.astype(np.int64),
+        "moving": (~frame.booleans("at_rest")[rows] & frame.known("at_rest")[rows]).astype(np.int64),
+        "late": (2 * frame.integers("backfill")[rows] > frame.integers("readings")[rows]).astype(np.int64),
+        "firmware": codes[text[rows]],
+        "offset_min": np.zeros(len(rows), dtype=np.int64),
+    }
+
+
+def _millionths(values: Floats) -> Ints:
+    whole: Ints = np.round(np.nan_to_num(values) * _MILLION).astype(np.int64)
+    return whole
+
+
+def _bits(words: Ints) -> Ints:
+    counted: Ints = np.bitwise_count(words).astype(np.int64)
+    return counted
+
+
+def _taken(table: Table, slots: Ints) -> Table:
+    taken = _Open().table
+    inside: Bools = slots < table.rows
+    taken.extend(len(slots))
+    for name in table.dump():
+        taken[name][np.flatnonzero(inside)] = table[name][slots[inside]]
+    return taken
