@@ -77,6 +77,7 @@ class Tally:
         self.counts = Counts.none()
         self.table = Table({
             "minute": Column("i8", NEVER),
+            "compared": Column("i8", NEVER),
             "fired_ms": Column("i8", NEVER, 2),
             "told_ms": Column("i8", NEVER, 2 * RULES),
             "told_tier": Column("i1", 0, 2 * RULES),
@@ -114,13 +115,18 @@ class Tally:
         self.table["fired_ms"][wearer, side] = end_ms
 
     def compare(self, verdicts: Sequence[Verdict]) -> None:
-        """Compare the shadow's verdicts with what the alerting one said within the same minute."""
+        """Compare the shadow's first word of each wearer-minute with what the alerting one said within a minute."""
         for verdict in verdicts:
-            bins = verdict.bins
-            ours = verdict.tier.any(axis=1).astype(np.int64)
-            lately = bins.end_ms - self.table["fired_ms"][bins.wearer, ALERTING] < max(bins.length_ms, _MINUTE_MS)
+            minute = (verdict.bins.end_ms - 1) // _MINUTE_MS
+            fresh = minute > self.table["compared"][verdict.bins.wearer]
+            if not fresh.any():
+                continue
+            wearer = verdict.bins.wearer[fresh]
+            self.table["compared"][wearer] = minute[fresh]
+            ours = verdict.tier[fresh].any(axis=1).astype(np.int64)
+            lately = verdict.bins.end_ms[fresh] - self.table["fired_ms"][wearer, ALERTING] < _MINUTE_MS
             place = 2 * lately.astype(np.int64) + ours
-            self.counts.agreed_ms.reshape(-1)[:] += bins.length_ms * np.bincount(place, minlength=4)
+            self.counts.agreed_ms.reshape(-1)[:] += _MINUTE_MS * np.bincount(place, minlength=4)
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         """Return the sums."""
