@@ -105,8 +105,7 @@ async def api_process(
     `data_dir` lies on the disk that is watched. Without `videos` uploads are analysed, and no address is fetched.
     """
     folders = embedded_folders(data_dir)
-    meter = PrometheusMeter()
-    meter.begin("api", FOLLOWED)
+    (meter := PrometheusMeter()).begin("api", FOLLOWED)
     await store.access.refresh()
     decoding = Decoding(store.access.device)
     hub = Hub(grants=store.access, decoding=decoding, meter=meter)

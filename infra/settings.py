@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     durable: bool = Field(default=False, description="Kafka forces every append to the disk before it is acknowledged")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
+    @property
+    def models_folder(self) -> Path:
+        """Where installed models are kept."""
+        return (self.models_dir or self.data_dir / "models").expanduser()
+
 
 def load_settings() -> Settings:
     """Reads the environment and the files of secrets; raises SetupError that names what cannot be understood."""

@@ -111,6 +111,7 @@ async def run_worker(settings: Settings, family: str) -> None:
 
 async def run_api(settings: Settings) -> None:
     """Serve the HTTP API, the live socket and the pages until SIGTERM or SIGINT, then drain."""
+    from inference.strain.own import FILE as OWN_STRAIN
     from infra.api_process import Front, api_process, bind, serve, utc_now
     from infra.download import Download, Rules, parse_hosts
     from infra.rppg.analyses import ChildVideos
@@ -133,7 +134,9 @@ async def run_api(settings: Settings) -> None:
                     components={name: str(url) for name, url in settings.components.items()},
                     allowed_origins=frozenset(filter(None, settings.allowed_origins.split(","))),
                     data_dir=settings.data_dir,
-                    videos=ChildVideos(download.fetch, folder=settings.upload_dir),
+                    videos=ChildVideos(
+                        download.fetch, folder=settings.upload_dir, own=settings.models_folder / OWN_STRAIN
+                    ),
                 )
             ),
             stop,

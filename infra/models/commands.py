@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from infra.models.strain_commands import heart_risk
+
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a model's weights.")
 
 
@@ -15,7 +17,7 @@ def _group() -> None:
 
 
 @train.command("pulsenet")
-def pulsenet(
+def pulsenet(  # noqa: PLR0913 - each is an option of the command line
     *,
     people: Annotated[int, typer.Option(help="Made people to learn from.", min=2)] = 240,
     days: Annotated[float, typer.Option(help="Days of each.", min=0.1)] = 3.0,
@@ -33,6 +35,10 @@ def pulsenet(
     thresholds_only: Annotated[
         bool, typer.Option("--thresholds-only", help="Keep the weights that are there; set their thresholds anew.")
     ] = False,
+    evaluation_only: Annotated[
+        bool,
+        typer.Option("--evaluation-only", help="Keep weights and thresholds; evaluate them anew on made people."),
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Where to write; the weights that are in use lie in inference/pulsenet/weights.")
     ] = Path("pulsenet-weights"),
@@ -41,7 +47,7 @@ def pulsenet(
 
     Example: pulsera train pulsenet --people 240 --days 3 --seed 5 --stress-predict DIR --welltory DIR --out weights
     """
-    from inference.pulsenet.training.pipeline import recalibrate
+    from inference.pulsenet.training.pipeline import reassess, recalibrate
     from inference.pulsenet.training.pipeline import train as run
     from inference.pulsenet.training.plan import Plan
     from infra.models.progress import Stages
@@ -51,6 +57,41 @@ def pulsenet(
     )  # fmt: skip
     typer.echo(f"seed {seed}; writing to {out}", err=True)
     with Stages() as stages:
-        work = recalibrate if thresholds_only else run
-        work(plan, out, today=datetime.now(UTC).date(), stage=stages.begin)
+        if evaluation_only:
+            reassess(out, stage=stages.begin)
+        else:
+            work = recalibrate if thresholds_only else run
+            work(plan, out, today=datetime.now(UTC).date(), stage=stages.begin)
     typer.echo((out / "card.md").read_text())
+
+
+train.command("heart-risk")(heart_risk)
+
+
+@train.command("rppg")
+def rppg(
+    *,
+    scenes: Annotated[int, typer.Option(help="Rendered scenes to learn from.", min=20)] = 360,
+    seed: Annotated[int, typer.Option(help="Decides everything that is drawn.", min=0)] = 3,
+    out: Annotated[
+        Path, typer.Option(help="The file to write; the one in use is inference/rppg/weights/confidence.json.")
+    ] = Path("rppg-confidence.json"),
+    plot: Annotated[Path | None, typer.Option(help="Where to draw how reliable the confidence is.")] = None,
+) -> None:
+    """Fit the confidence of a pulse from video: on rendered traces and on crops of real skin without a readable pulse.
+
+    With the standard scenes and seed it writes the bytes that are in use.
+
+    Example: pulsera train rppg --out confidence.json --plot reliability.png
+    """
+    from inference.rppg.fitting.confidence_fit import fitted
+    from inference.rppg.fitting.report import draw, table
+    from infra.models.progress import Stages
+
+    with Stages() as stages:
+        made = fitted(scenes=scenes, seed=seed, stage=stages.begin)
+    out.write_text(made.text, encoding="utf-8")
+    typer.echo(table(made))
+    if plot is not None:
+        draw(made, plot)
+    typer.echo(f"wrote {out}", err=True)

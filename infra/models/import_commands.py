@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from infra.models.strain_commands import take_heart_risk
 from infra.settings import load_settings
 from schemas.errors import SetupError
 
@@ -144,6 +145,9 @@ def take_pulsenet(
     for one in made:
         typer.echo(f"installed {one.id} ({one.name})")
     typer.echo(f"Let it judge beside the one that alerts: pulsera models shadow {made[0].id}")
+
+
+take.command("heart-risk")(take_heart_risk)
 
 
 def _book(data_dir: Path | None) -> "Models":

@@ -16,6 +16,7 @@ import structlog
 
 from api.errors import BusyError, RefusedError
 from inference.rppg.video.containers import check
+from inference.strain.model import NO_MODEL, shipped
 from schemas.errors import UnreadableVideoError
 
 _LOG = structlog.get_logger(__name__)
@@ -31,9 +32,20 @@ Fetch = Callable[[str, IO[bytes]], Awaitable[None]]
 class ChildVideos:
     """The API's `Videos`: files without names, a process of its own for each analysis."""
 
-    def __init__(self, fetch: Fetch, *, folder: Path | None = None, command: Sequence[str] = ("-m", _MODULE)) -> None:
-        """`folder` is where uploads lie, None the temporary folder; `command` is what Python runs."""
+    def __init__(
+        self,
+        fetch: Fetch,
+        *,
+        folder: Path | None = None,
+        own: Path | None = None,
+        command: Sequence[str] = ("-m", _MODULE),
+    ) -> None:
+        """`folder` is where uploads lie, None the temporary folder; `own` where an operator's model of strain may be.
+
+        `command` is what Python runs.
+        """
         self._fetch = fetch
+        self._own = own
         self._folder = folder
         self._command = command
 
@@ -76,6 +88,7 @@ class ChildVideos:
             str(os.getpid()),
             str(number),
             region,
+            *([str(self._own)] if self._own is not None and self._own.is_file() else []),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -99,8 +112,16 @@ class ChildVideos:
         missing = None if there else "OpenCV is not installed."
         return {
             "rppg": {"available": there, "status": "OK" if there else "Unavailable", "error": missing},
-            "ml_model": {"loaded": False, "status": "Unavailable", "type": "strain", "error": "no_validated_model"},
+            "ml_model": self._model(),
         }
+
+    def _model(self) -> Mapping[str, Any]:
+        if self._own is not None and self._own.is_file():
+            return {"loaded": True, "status": "Loaded", "type": "own model, not validated by Pulsera", "error": None}
+        manifest = shipped()
+        if manifest is None:
+            return {"loaded": False, "status": "Unavailable", "type": "strain", "error": NO_MODEL}
+        return {"loaded": True, "status": "Loaded", "type": manifest.name, "error": None}
 
 
 async def _last_message(

@@ -1,7 +1,7 @@
 """The process that decodes one video that a stranger sent: it knows no secret, opens no connection and has bounds.
 
-`python -m infra.rppg.analysis_process PARENT FILE_NUMBER REGION` reads the file that it inherited under that number and
-writes lines of JSON: `{"progress": share}`, at the end `{"analysis": ..}` or `{"unreadable": {"reason", "detail"}}`. It
+`python -m infra.rppg.analysis_process PARENT FILE_NUMBER REGION [OWN_MODEL]` reads the file that it inherited under
+that number and writes lines of JSON: `{"progress": share}`, at the end `{"analysis": ..}` or `{"unreadable": ..}`. It
 has no network use of its own; what it may use of memory, processor and disk is limited before a byte is decoded, and it
 dies with the process that started it.
 """
@@ -39,7 +39,8 @@ def main(arguments: list[str]) -> None:
     def tell(message: dict[str, Any]) -> None:
         told.write(msgspec.json.encode(message) + b"\n")
 
-    tell(analysed(number, region, lambda share: tell({"progress": share})))
+    own = Path(arguments[3]) if len(arguments) > 3 else None  # noqa: PLR2004 - the fourth
+    tell(analysed(number, region, own, lambda share: tell({"progress": share})))
 
 
 def confine(parent: int) -> None:
@@ -61,14 +62,14 @@ def confine(parent: int) -> None:
         resource.setrlimit(what, (bound, bound))
 
 
-def analysed(number: int, region: str, progress: Callable[[float | None], None]) -> dict[str, Any]:
+def analysed(number: int, region: str, own: Path | None, progress: Callable[[float | None], None]) -> dict[str, Any]:
     """Return the last message about an open file."""
     from infra.rppg.answer import answer_of
     from schemas.errors import UnreadableVideoError
 
     path = Path(f"/proc/self/fd/{number}")
     try:
-        return {"analysis": answer_of(path, region=region, progress=progress)}
+        return {"analysis": answer_of(path, region=region, own=own, progress=progress)}
     except UnreadableVideoError as error:
         # Its name here tells its sender nothing.
         return {"unreadable": {"reason": error.reason, "detail": error.detail.replace(path.name, "The file", 1)}}

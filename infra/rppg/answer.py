@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 import numpy as np
 
 from inference.slots import Floats
+from schemas.errors import ContractError
 
 if TYPE_CHECKING:
     from inference.rppg.estimates import Analysis, Estimate, Variability
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 METHOD: Final = "POS (Wang 2017) beside CHROM (de Haan 2013), incremental, windows of 8 to 24 s"
 VERSION: Final = "rppg 1"
+
+VALIDATED_ON: Final = "Stress-Predict wristbands"
 
 _DETAILS: Final = {
     "ok": "A heart rate was found.",
@@ -36,8 +39,8 @@ _DETAILS: Final = {
 }
 
 
-def answer_of(path: Path, *, region: str, progress: Callable[[float | None], None]) -> dict[str, Any]:
-    """Return what a file tells.
+def answer_of(path: Path, *, region: str, own: Path | None, progress: Callable[[float | None], None]) -> dict[str, Any]:
+    """Return what a file tells; `own` is the model of strain that an operator put in the place of ours.
 
     Raises:
         UnreadableVideoError: It cannot be decoded.
@@ -50,7 +53,8 @@ def answer_of(path: Path, *, region: str, progress: Callable[[float | None], Non
 
     measured = measure_file(path, region=cast(Literal["face", "full"], region), progress=frames)
     info = measured.info
-    answer = told_of(analyze(measured.samples), measured.samples)
+    analysis = analyze(measured.samples)
+    answer = told_of(analysis, measured.samples) | _risk(analysis.hrv, str(analysis.hrv_reason), own)
     answer["video"] = {
         "width": info.width,
         "height": info.height,
@@ -76,7 +80,6 @@ def told_of(analysis: "Analysis", samples: "Samples") -> dict[str, Any]:
         "hrv": None if analysis.hrv is None else _variability(analysis.hrv),
         "hrv_reason": str(analysis.hrv_reason),
         "features": None if analysis.hrv is None else _features(analysis.hrv),
-        **_risk(analysis.hrv, str(analysis.hrv_reason)),
         "quality": _quality(analysis, samples),
         "windows": [_window(one, _start(samples)) for one in analysis.windows],
         "method": METHOD,
@@ -89,10 +92,51 @@ def number(value: float | None, digits: int = 3) -> float | None:
     return None if value is None or not np.isfinite(value) else round(float(value), digits)
 
 
-def _risk(hrv: "Variability | None", hrv_reason: str) -> dict[str, Any]:
+def _risk(hrv: "Variability | None", hrv_reason: str, own: Path | None) -> dict[str, Any]:
+    """Return the strain, or why none is told: never a default."""
+    from inference.strain.model import MEANING, NO_MODEL, Strain, shipped
+
+    manifest = shipped()
+    if own is None and manifest is None:
+        return {"risk_prediction": None, "risk_reason": NO_MODEL}
     if hrv is None:
         return {"risk_prediction": None, "risk_reason": f"insufficient_beats: {hrv_reason}"}
-    return {"risk_prediction": None, "risk_reason": "no_validated_model"}
+    if own is not None:
+        return _own_risk(hrv, own)
+    told = Strain().judge(**_features(hrv), window_s=hrv.window_s)
+    if told.strain is None or manifest is None:
+        return {"risk_prediction": None, "risk_reason": told.reason}
+    prediction = {
+        "risk_level": told.level,
+        "risk_score": round(100 * told.strain),
+        "kind": "strain",
+        "meaning": MEANING,
+        "model": manifest.name,
+        "validated": f"on {VALIDATED_ON}: area under the curve {manifest.area} ({manifest.area_low} to "
+        f"{manifest.area_high}), people apart; not on video",
+    }
+    return {"risk_prediction": prediction, "risk_reason": "ok"}
+
+
+def _own_risk(hrv: "Variability", own: Path) -> dict[str, Any]:
+    from inference.strain.own import LEVELS, OwnModel
+
+    features = _features(hrv)
+    try:
+        strain = OwnModel(own.read_bytes()).strain(
+            (features["mean_hr"], features["std_hr"], features["rmssd"], features["pnn50"])
+        )
+    except (ContractError, OSError):
+        return {"risk_prediction": None, "risk_reason": "model_unavailable"}
+    prediction = {
+        "risk_level": ("low", "medium", "high")[sum(strain >= edge for edge in LEVELS)],
+        "risk_score": round(100 * strain),
+        "kind": "own",
+        "meaning": "What the operator's own model tells of the four features. Not validated by Pulsera.",
+        "model": "own model, not validated by Pulsera",
+        "validated": None,
+    }
+    return {"risk_prediction": prediction, "risk_reason": "ok"}
 
 
 def _start(samples: "Samples") -> float:

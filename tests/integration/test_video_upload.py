@@ -288,6 +288,6 @@ async def test_the_process_that_decodes_is_bounded(tmp_path: Path) -> None:
 
 async def test_the_api_loads_no_decoder() -> None:
     """Importing the API and what analyses for it loads neither OpenCV nor scipy, torch, sklearn or onnxruntime."""
-    names = "{'cv2', 'scipy', 'torch', 'onnxruntime', 'sklearn'}"
+    names = "{'cv2', 'scipy', 'torch', 'onnxruntime', 'sklearn', 'matplotlib'}"
     code, said = await run(["-c", f"import sys, infra.api_process; print(sorted({names} & set(sys.modules)))"])
     assert (code, said.strip()) == (0, b"[]")
