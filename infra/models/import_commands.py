@@ -60,7 +60,7 @@ def shadow(
     """Let a model judge beside the one that alerts: compared with it, heard by nobody.
 
     Running workers change with the next save of each partition (about 30 s), without a restart. A second model costs
-    each worker of `vitals` about as much CPU again as the first.
+    each worker of `vitals` as much CPU as the one that alerts.
 
     Example: pulsera models shadow network
     """

@@ -32,7 +32,7 @@ from stream_processors.operators.detector import (
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Run
 
-WINDOWS_MOST: Final = 4
+WINDOWS_MOST: Final = 2
 _MINUTE_MS: Final = 60_000
 _RATE, _RMSSD, _SDNN, _ACCELERATION, _SKIN = (
     NAMES.index(name) for name in ("heart_rate", "hrv_rmssd", "hrv_sdnn", "acceleration", "skin_temperature")

@@ -5,16 +5,32 @@ from typing import Any
 import httpx
 import pytest
 
+from api.records import Component
 from infra.probes import SystemProbes
 
 
-async def seen(health: Any, status: int = 200) -> tuple[str, str | None]:
-    """Return state and detail of a worker with this health answer."""
+async def component(health: Any, status: int = 200) -> Component:
+    """Return what is told of a worker with this health answer."""
     transport = httpx.MockTransport(lambda _: httpx.Response(status, json=health))
     async with httpx.AsyncClient(transport=transport) as client:
         probes = SystemProbes(client, core={}, urls={"storage": "http://worker/health"}, lags={}, beside={})
         (found,) = await probes.components()
+    return found
+
+
+async def seen(health: Any, status: int = 200) -> tuple[str, str | None]:
+    """Return its state and detail."""
+    found = await component(health, status)
     return found.state, found.detail
+
+
+STANDS_IN = {"alerting": "resting-rate 1 (fallback)", "role": "fallback", "fallback": "made up why", "shadow": None}
+
+
+async def test_what_a_worker_tells_of_its_detector_is_handed_on() -> None:
+    """Whoever asks for the parts of the system gets it whole, and nothing from who has none."""
+    for health, told in (({"status": "ok", "detector": STANDS_IN}, STANDS_IN), ({"status": "ok"}, None)):
+        assert (await component(health)).told == told
 
 
 async def test_a_worker_that_works_is_up() -> None:
@@ -29,6 +45,7 @@ async def test_a_worker_that_works_is_up() -> None:
         pytest.param({"status": "ok", "waiting": {"write": "The database is away."}}, "database is away", id="waits"),
         pytest.param({"status": "ok", "lost_records": 41}, "dropped 41 records", id="a gap in the log"),
         pytest.param(["ok"], "in our form", id="somebody else's answer"),
+        pytest.param({"status": "ok", "detector": STANDS_IN}, "made up why", id="another detector"),
     ],
 )
 async def test_what_a_worker_lacks_degrades_it(health: Any, words: str) -> None:
