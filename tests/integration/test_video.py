@@ -301,7 +301,7 @@ async def test_the_log_takes_the_largest_message(kafka_bootstrap: str) -> None:
 
 @pytest.mark.connected
 async def test_a_dead_letter_of_video_holds_no_picture(kafka_bootstrap: str) -> None:
-    """What the video family cannot use is told by where it lay and why; its bytes are not copied, those of others are."""
+    """What the video family cannot use is told by where it lay and why, without its bytes, unlike other letters."""
     await create_topics(kafka_bootstrap)
     publisher, reader = KafkaPublisher(kafka_bootstrap), KafkaReader(kafka_bootstrap)
     meter = PrometheusMeter()
