@@ -48,8 +48,17 @@ export const T = {
   act: { acknowledge: "I am on it", resolve: "Resolve", cancel: "Cancel", why: "Evidence", hide: "Hide evidence", note: "Note (optional)", outcome: "What was it?" },
   resolveHelp: (title, who) => `This closes the alert “${title}” for ${who} for everyone. It does not change what is measured.`,
   kind: { sudden: "suddenly", gradual: "gradually" },
+  rule: { floor: "a clinical limit, which alarms whatever is usual for the wearer", baseline: "the model: too far from what was expected of this wearer" },
+  twoNights: "two nights running",
   rates: (score) => `Its notices are promised at most ${Math.round(score.promised_rate * 100) / 100} a day${score.realised_rate == null ? "" : `, so far ${Math.round(score.realised_rate * 100) / 100} a day over ${Math.round(score.rate_days ?? 0)} days`}; what passes a clinical limit always alarms.`,
   unjudged: "It says nothing of the present minutes: too little is known yet, or the wearer moves. The clinical limits watch meanwhile.",
+  score: {
+    title: "Score of the model", threshold: "notice",
+    newest: (score) => (score == null ? "not judged now" : `${(Math.round(Math.max(0, score) * 100) / 100).toFixed(2)} of 1`), none: "nothing was judged",
+    help: "How far the vital signs are from what is expected, averaged over minutes to nights: 1 is the threshold of a notice, kept for each wearer. An alert asks for more, and clinical limits alarm whatever the score.",
+    open: "Not judged in this range:",
+    why: { notWorn: "not worn", nothing: "no vital sign measured", moving: "moving", doubted: "values not believed, or just moved", unknown: "too little known yet", heartUnknown: "the heart rate, of which too little is known yet," },
+  },
   someone: "a wearer",
   model: (name) => `Judged by ${name}.`,
   mark: { injected: "injected", simulated: "simulated", replay: "recording" },
@@ -62,9 +71,10 @@ export const T = {
     noAlerts: "No open alerts.", noHistory: "No alerts yet.", noReadings: "Nothing was measured in this range.",
     forbidden: "You have no grant for this.",
   },
+  episodesAlone: "Episodes without an alert", tier: { 1: "Notice", 2: "Alert", 3: "Clinical limit" },
   alertsOpen: "Open", alertsHistory: "History", wearers: "Wearers", signOut: "Sign out", devices: "Devices", episodes: "Episodes",
   range: { 600: "10 min", 1800: "30 min", 3600: "1 h", 10800: "3 h", 86400: "24 h" },
-  legend: { measured: "measured", injected: "injected", band: "what is usual (± 2 spreads)", episode: "episode", gap: "a gap is a gap: nothing was measured" },
+  legend: { measured: "measured", injected: "injected", band: "what is usual (± 2 spreads)", episode: "episode", score: "score", gap: "a gap is a gap: nothing was measured" },
   keys: "Keys: j and k move between alerts, a answers “I am on it”, ? shows this.",
   truncated: "Only the newest part of this range is drawn.",
   failed: (what) => `That did not work: ${what}`,
@@ -72,10 +82,11 @@ export const T = {
 };
 
 const EVIDENCE = [
-  ["observed", "Observed"], ["extreme", "Furthest"], ["expected", "Expected"], ["scale", "Usual spread (±)"], ["threshold", "Limit"], ["z", "Standard deviations off"],
-  ["baseline", "Own resting value"], ["time_scale_s", "Averaged over"], ["kind", "Came"],
-  ["duration_s", "Lasted"], ["context", "Context"], ["data_quality", "Data quality"], ["quality_note", "About the quality"], ["sources", "Measured by"], ["bins", "Bins that agree"],
-  ["baseline_age_s", "Rest behind the usual value"], ["gap_s", "Silence"], ["clock_offset_ms", "Clock offset"], ["promised_rate", "Alerts promised at most"], ["realised_rate", "Alerts so far"], ["rate_days", "Counted over"], ["rule", "Rule"], ["model", "Model"], ["origin", "Origin"],
+  ["observed", "Observed"], ["extreme", "Furthest"], ["expected", "Expected"], ["baseline", "Own resting value"], ["threshold", "Limit"], ["z", "Standard deviations off"],
+  ["rule", "Decided by"], ["time_scale_s", "Averaged over"], ["kind", "Came"], ["duration_s", "Lasted"], ["context", "Context"],
+  ["data_quality", "Data quality"], ["quality_note", "About the quality"], ["sources", "Measured by"], ["bins", "Bins that agree"],
+  ["baseline_age_s", "Rest behind the usual value"], ["gap_s", "Silence"], ["clock_offset_ms", "Clock offset"], ["promised_rate", "Notices promised at most"], ["realised_rate", "Notices so far"], ["rate_days", "Counted over"],
+  ["model", "Model"], ["expected_by", "Expected by"], ["origin", "Origin"],
 ];
 
 /** Turn an alert's evidence into rows of [label, text]; what is absent is not shown as normal. */
@@ -86,12 +97,17 @@ export function evidenceRows(evidence) {
   for (const [key, label] of EVIDENCE) {
     const value = evidence[key];
     if (value === undefined || value === null || value === "" || (Array.isArray(value) && !value.length)) continue;
+    // The floor has no version: what decided is said already.
+    if (key === "model" && evidence.rule === "floor") continue;
     let text;
-    if (["observed", "extreme", "expected", "scale", "baseline"].includes(key)) text = `${number(value)} ${unit}`;
+    if (key === "expected") text = expectedText(evidence, number, unit);
+    else if (["observed", "extreme", "baseline"].includes(key)) text = `${number(value)} ${unit}`;
     else if (key === "threshold") text = `${number(value)} ${evidence.threshold_unit === "z" ? "standard deviations" : unit}`;
+    else if (key === "rule") text = T.rule[value] ?? String(value);
     else if (key.endsWith("_rate")) text = `${Math.round(value * 100) / 100} a day`;
     else if (key === "rate_days") text = `${number(value)} days`;
     else if (key === "kind") text = T.kind[value] ?? String(value);
+    else if (key === "time_scale_s" && value > 86_400) text = T.twoNights;
     else if (key.endsWith("_s")) text = span(value);
     else if (key === "clock_offset_ms") text = span(Math.abs(value) / 1000) + (value < 0 ? " ahead" : " behind");
     else if (Array.isArray(value)) text = value.join(", ");
@@ -99,6 +115,12 @@ export function evidenceRows(evidence) {
     rows.push([label, text]);
   }
   return rows;
+}
+
+/** Say what was expected: the range of two spreads where the spread is known. */
+function expectedText({ expected, scale }, number, unit) {
+  if (scale == null) return `${number(expected)} ${unit}`;
+  return `${number(expected - 2 * scale)} to ${number(expected + 2 * scale)} ${unit} (around ${number(expected)})`;
 }
 
 /** Say a length of time: "4 s", "2 min 05 s", "3 h 10 min". */

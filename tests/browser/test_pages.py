@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -132,7 +133,10 @@ def test_an_alert_arrives_explains_itself_and_is_answered(
     expect(card.locator("[data-reason]")).to_contain_text("rest")
     expect(page.locator("#announce-high")).to_contain_text("Ada Example")
     card.get_by_role("button", name="Evidence").click()
-    expect(card.locator("[data-evidence]")).to_contain_text("180")
+    evidence = card.locator("[data-evidence]")
+    expect(evidence).to_contain_text("180")
+    expect(evidence).to_contain_text("a clinical limit")
+    expect(evidence).not_to_contain_text("pulsenet")  # which expected nothing of a stranger
     card.get_by_role("button", name="I am on it").click()
     expect(card.locator("[data-response=acknowledged]")).to_be_visible(timeout=10_000)
     card.get_by_role("button", name="Resolve").click()
@@ -163,11 +167,37 @@ def test_every_page_fits_and_is_accessible(
         if name == "wearer":
             expect(page.locator("[data-chart=heart_rate] canvas")).to_be_visible(timeout=10_000)
             expect(page.locator("[data-rates]")).to_contain_text("promised at most 0.1 a day", timeout=10_000)
+            expect(page.locator("[data-chart=score] canvas")).to_be_visible(timeout=10_000)
+            expect(page.locator("[data-unjudged]")).to_contain_text("too little known yet")
+            page.get_by_role("button", name="Evidence").first.click()
         page.screenshot(path=SHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         found = Axe().run(page).response["violations"]
         serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in {"serious", "critical"}]
         assert serious == [], name
+    page.context.close()
+
+
+def calm(until_ms: int, minutes: int) -> list[dict[str, object]]:
+    """Return somebody who sits for so many minutes up to `until_ms`, a reading each 10 s."""
+    return [
+        reading(until_ms - n * 10_000, heart_rate=70 + (n * 7) % 5, motion=0.01, skin_temperature=33.2)
+        for n in reversed(range(minutes * 6))
+    ]
+
+
+def test_the_score_is_drawn_where_something_was_judged(browser: Browser, system: RunningSystem, person: Person) -> None:
+    """Of half an hour the score is drawn after the warm-up, with the newest in words; what lies before is said open."""
+    person.send(*calm(now_ms() - 8_000, 35))
+    page = signed_in(browser, system)
+    page.goto(f"{system.api}/app/wearers/{person.wearer}")
+    page.get_by_role("button", name="1 h").click()
+    chart = page.locator("[data-chart=score]")
+    expect(chart.locator("canvas")).to_be_visible(timeout=20_000)
+    expect(chart).to_have_attribute("data-points", re.compile(r"[1-9]\d+"), timeout=20_000)
+    expect(chart.locator("[data-newest-score]")).to_contain_text(" of 1")
+    expect(chart.locator("[data-unjudged]")).to_contain_text("too little known yet")
+    expect(page.locator("[data-alert]")).to_have_count(0)
     page.context.close()
 
 

@@ -5,6 +5,8 @@ import htm from "../vendor/htm.js";
 import { AlertCard } from "../parts/alert.js";
 import { Marks, State } from "../parts/badge.js";
 import { Chart } from "../parts/chart.js";
+import { EpisodeCard } from "../parts/episode.js";
+import { ScoreChart } from "../parts/score.js";
 import { Value } from "../parts/value.js";
 import { alerts, isOpen, loaded, newest, now, stateOf, wearers } from "../store/data.js";
 import { History } from "../store/history.js";
@@ -30,6 +32,7 @@ export function WearerPage({ id }) {
   const past = history.current;
   const judged = past?.lastScore();
   const marks = [...(values?.values() ?? [])];
+  const alone = past ? past.without(mine) : [];
   const drawn = SHOWN_FIRST.filter((name) => past?.has(name));
   return html`<div class="stack">
     <div class="row between centre">
@@ -45,10 +48,12 @@ export function WearerPage({ id }) {
       <section class="stack" aria-label=${T.nav.alerts}>
         <h2>${T.nav.alerts}</h2>
         ${mine.length ? mine.slice(0, 20).map((alert) => html`<${AlertCard} key=${alert.alert_id} alert=${alert} />`) : html`<p class="card quiet">${T.empty.noHistory}</p>`}
+        ${alone.length > 0 && html`<h2>${T.episodesAlone}</h2>${alone.map((episode) => html`<${EpisodeCard} key=${episode.episode_id} episode=${episode} timezone=${wearer.timezone} />`)}`}
       </section>
       <section class="stack" aria-label="Charts">
         ${past?.ready && !drawn.length && html`<p class="card quiet">${T.empty.noReadings}</p>`}
         ${past && drawn.map((name) => html`<${Chart} key=${`${name}-${range}`} name=${name} history=${past} alerts=${mine} timezone=${wearer.timezone} nowMs=${now.value} />`)}
+        ${past && judged && html`<${ScoreChart} key=${`score-${range}`} history=${past} timezone=${wearer.timezone} nowMs=${now.value} />`}
         ${drawn.length > 0 && html`<p class="legend"><span><i class="legend-measured"></i>${T.legend.measured}</span><span><i class="legend-injected"></i>${T.legend.injected}</span><span><i class="legend-band"></i>${T.legend.band}</span><span><i class="legend-episode"></i>${T.legend.episode}</span><span>${T.legend.gap}</span></p>`}
       </section>
     </div>

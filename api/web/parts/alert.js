@@ -53,7 +53,7 @@ export function AlertCard({ alert, details = false }) {
     <p class="reason" data-reason>${alert.reason}</p>
     <div class="row small"><span data-response=${alert.response}>${responseText(alert)}</span>
       ${alert.condition === "cleared" && html`<span class="quiet" data-cleared>${T.cleared[alert.cleared_reason] ?? alert.cleared_reason} (${clock(Date.parse(alert.cleared), zone, now.value)})</span>`}</div>
-    ${open && html`<${Evidence} alert=${alert} zone=${zone} />`}
+    ${open && html`<${Evidence} of=${alert} events=${alert.events} zone=${zone} />`}
     <div class="acts">
       ${mayAct && isOpen(alert) && !answered && html`<button class="main" data-act="acknowledge" disabled=${!!busy} onClick=${() => act("acknowledge", {})}>${T.act.acknowledge}</button>`}
       ${mayAct && isOpen(alert) && html`<button data-act="resolve" disabled=${!!busy} onClick=${() => dialog.current.showModal()}>${T.act.resolve}</button>`}
@@ -88,12 +88,13 @@ function useSeen(card, alert, mayAct) {
   }, [alert.alert_id, alert.response, mayAct]);
 }
 
-function Evidence({ alert, zone }) {
+/** What an alert or an episode rests on, and what happened to it. */
+export function Evidence({ of, events = [], zone }) {
   return html`<div data-evidence>
     <table class="facts"><tbody>
-      <tr><th scope="row">Began</th><td>${clock(Date.parse(alert.onset), zone, now.value)}</td></tr>
-      ${evidenceRows(alert.evidence).map(([label, text]) => html`<tr><th scope="row">${label}</th><td>${text}</td></tr>`)}
+      <tr><th scope="row">Began</th><td>${clock(Date.parse(of.onset), zone, now.value)}</td></tr>
+      ${evidenceRows(of.evidence).map(([label, text]) => html`<tr><th scope="row">${label}</th><td>${text}</td></tr>`)}
     </tbody></table>
-    <ol class="timeline">${alert.events.map((event) => html`<li>${clock(Date.parse(event.at), zone, now.value)} ${T.event[event.kind] ?? event.kind}${event.by_name ? `, ${event.by_name}` : ""}${event.outcome ? `: ${T.outcome[event.outcome] ?? event.outcome}` : ""}${event.note ? `: ${event.note}` : ""}</li>`)}</ol>
+    ${events.length > 0 && html`<ol class="timeline">${events.map((event) => html`<li>${clock(Date.parse(event.at), zone, now.value)} ${T.event[event.kind] ?? event.kind}${event.by_name ? `, ${event.by_name}` : ""}${event.outcome ? `: ${T.outcome[event.outcome] ?? event.outcome}` : ""}${event.note ? `: ${event.note}` : ""}</li>`)}</ol>`}
   </div>`;
 }

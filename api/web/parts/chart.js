@@ -6,7 +6,7 @@ import uPlot from "../vendor/uplot.js";
 import { VITALS, clock } from "../text.js";
 
 const html = htm.bind(h);
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export function Chart({ name, history, alerts, timezone, nowMs }) {
   const place = useRef(null);
@@ -55,7 +55,7 @@ function minMax(values) {
 
 function options(name, width, timezone, seen, setLine) {
   const vital = VITALS[name];
-  const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line") }, font: "12px system-ui" };
+  const axis = axisStyle();
   const stroke = (token) => ({ stroke: css(token), width: 1.5, spanGaps: false, points: { show: false } });
   return {
     width,
@@ -65,22 +65,24 @@ function options(name, width, timezone, seen, setLine) {
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
     axes: [{ ...axis, size: 30, values: (_, splits) => splits.map((at) => clockSeconds(at, timezone)) }, { ...axis, size: 44, label: vital.unit || undefined, labelSize: 18, labelFont: "12px system-ui" }],
-    series: [{}, stroke("--accent"), { ...stroke("--medium"), dash: [6, 3] }, { stroke: "transparent", spanGaps: true, points: { show: false } }, { stroke: "transparent", spanGaps: true, points: { show: false } }],
+    series: [{}, stroke("--accent"), { ...stroke("--medium"), dash: [6, 3] }, { stroke: "transparent", spanGaps: false, points: { show: false } }, { stroke: "transparent", spanGaps: false, points: { show: false } }],
     bands: [{ series: [4, 3], fill: css("--band") }],
     hooks: {
-      drawClear: [(chart) => shadeEpisodes(chart, name, seen.current.history)],
+      drawClear: [(chart) => shadeEpisodes(chart, seen.current.history, (episode) => episode.evidence?.vital === name || episode.type === "technical")],
       draw: [(chart) => markAlerts(chart, name, seen.current.alerts)],
       setCursor: [(chart) => setLine(describe(chart, seen.current.series, vital, timezone))],
     },
   };
 }
 
-const clockSeconds = (at, timezone) => new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: timezone || undefined }).format(at * 1000);
+export const axisStyle = () => ({ stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line") }, font: "12px system-ui" });
 
-function shadeEpisodes(chart, name, history) {
+export const clockSeconds = (at, timezone) => new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: timezone || undefined }).format(at * 1000);
+
+export function shadeEpisodes(chart, history, isShown) {
   const { left, top, width, height } = chart.bbox;
   for (const episode of history.episodes.values()) {
-    if (episode.evidence?.vital !== name && episode.type !== "technical") continue;
+    if (!isShown(episode)) continue;
     const from = chart.valToPos(Date.parse(episode.onset) / 1000, "x", true);
     const to = chart.valToPos((episode.ended ? Date.parse(episode.ended) : Date.now()) / 1000, "x", true);
     const x = Math.max(left, from);

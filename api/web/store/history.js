@@ -67,6 +67,15 @@ export class History {
   /** The newest scored bin in the range, undefined where there is none. */
   lastScore() { return this.scores.get(Math.max(...this.scores.keys())); }
 
+  /** Episodes of the body of which there is no alert among these: history that came too late to call anybody; newest first. */
+  without(alerts) {
+    const told = new Set(alerts.map((alert) => alert.episode_id));
+    const from = Date.now() - this.rangeS * 1000;
+    return [...this.episodes.values()]
+      .filter((episode) => episode.type === "physiological" && !told.has(episode.episode_id) && Date.parse(episode.ended ?? episode.changed) >= from)
+      .sort((a, b) => Date.parse(b.onset) - Date.parse(a.onset));
+  }
+
   #score(score) { this.scores.set(Date.parse(score.bin), score); }
 
   #soon() {
@@ -80,15 +89,15 @@ export class History {
     for (const at of this.scores.keys()) if (at < from) this.scores.delete(at);
   }
 
-  /** Points of one vital: seconds, measured, injected, low and high end of the expected band; null opens a gap. */
+  /** Points of one vital: seconds, measured, injected, low and high end of the expected band; null opens a gap, undefined does not. */
   series(name) {
     const rows = [...this.readings.values()].filter((reading) => name in reading).map((reading) => [Date.parse(reading.time), reading]).sort((a, b) => a[0] - b[0]);
     const points = new Map();
     const gap = gapLimit(rows.map((row) => row[0]));
     rows.forEach(([at, reading], index) => {
       const before = rows[index - 1]?.[0];
-      if (before !== undefined && at - before > gap) points.set(before + 1, [null, null, null, null]);
-      points.set(at, [reading.injected ? null : reading[name], reading.injected ? reading[name] : null, null, null, reading]);
+      if (before !== undefined && at - before > gap) points.set(before + 1, [null, null, undefined, undefined]);
+      points.set(at, [reading.injected ? null : reading[name], reading.injected ? reading[name] : null, undefined, undefined, reading]);
     });
     this.#bands(name, points);
     const times = [...points.keys()].sort((a, b) => a - b);
@@ -98,19 +107,62 @@ export class History {
   }
 
   #bands(name, points) {
-    for (const [at, score] of this.scores) {
+    const put = (at, low, high) => {
+      const point = points.get(at) ?? [undefined, undefined, undefined, undefined];
+      point[2] = low;
+      point[3] = high;
+      points.set(at, point);
+    };
+    const bins = this.#bins();
+    const gap = gapLimit(bins.map((bin) => bin[0]));
+    let before = -Infinity;
+    for (const [at, score] of bins) {
       const expected = score[`expected_${name}`];
+      // What was expected is told of every bin in which the model knows the wearer, whether the vital was measured or not.
+      if (expected == null || at - before > gap) put(before + 2, null, null);
+      before = at;
       const z = score[`z_${name}`];
       const value = score[`value_${name}`];
       if (expected == null || z == null || value == null || Math.abs(z) < 0.05) continue;
       const scale = Math.abs((value - expected) / z);
-      const middle = at + score.bin_ms / 2;
-      const point = points.get(middle) ?? [undefined, undefined, null, null];
-      point[2] = expected - 2 * scale;
-      point[3] = expected + 2 * scale;
-      points.set(middle, point);
+      put(at, expected - 2 * scale, expected + 2 * scale);
     }
+    points.delete(-Infinity);
   }
+
+  /** Scored bins in order of time: their middle (ms) and what was said of them. */
+  #bins() {
+    return [...this.scores].sort((a, b) => a[0] - b[0]).map(([at, score]) => [at + score.bin_ms / 2, score]);
+  }
+
+  /** The score over time: seconds, score (null opens a gap), and of each point why there is none, null where there is one. */
+  scoreSeries() {
+    const bins = this.#bins();
+    const gap = gapLimit(bins.map((bin) => bin[0]));
+    const columns = [[], []];
+    const scores = [];
+    bins.forEach(([at, score], index) => {
+      const before = bins[index - 1]?.[0];
+      if (before !== undefined && at - before > gap) add(before + 1, null, null);
+      // Nearer to what is expected than usual is no less than not unusual.
+      add(at, score.score == null ? null : Math.max(0, score.score), score);
+    });
+    function add(at, value, score) {
+      columns[0].push(at / 1000);
+      columns[1].push(value ?? null);
+      scores.push(score);
+    }
+    return { columns, scores };
+  }
+}
+
+/** Why a bin has no score, or one without the heart rate in it, by the name of its words; null where there is nothing to say. */
+export function unjudged(score) {
+  if (score.score != null) return score.value_heart_rate != null && score.expected_heart_rate == null ? "heartUnknown" : null;
+  if (score.worn === false) return "notWorn";
+  if (!Object.keys(score).some((key) => key.startsWith("value_") && key !== "value_motion" && key !== "value_steps" && key !== "value_acceleration")) return "nothing";
+  if (score.at_rest === false) return "moving";
+  return Object.keys(score).some((key) => key.startsWith("expected_")) ? "doubted" : "unknown";
 }
 
 /** A gap is more than four usual steps, at least 5 s. */
