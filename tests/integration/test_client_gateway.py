@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from inference.recordings.e4 import read_e4
+from inference.recordings.formats import read
 from infra.clocks import SystemClock
 from ingest.client.connection import DeviceClient
 from ingest.client.messages import Event, Refused
@@ -209,6 +210,29 @@ async def test_the_demo_s_backlog_is_taken_whole() -> None:
     assert sum(int(frame.booleans("injected").sum()) for frame in log.frames) == 450
     rates = np.concatenate([frame.floats("heart_rate") for frame in log.frames])
     assert 185 < np.nanmax(rates) < 205
+
+
+async def test_a_table_is_taken_whole_with_its_hours(tmp_path: Path) -> None:
+    """Every row of a table ends now, is admitted, and is told at the hour of the day at which it was measured."""
+    table = tmp_path / "ada.csv"
+    rows = [f"2026-03-01T03:{minute:02}:00+01:00,{60 + minute % 5},{97 if minute % 2 else ''}" for minute in range(60)]
+    table.write_text("\n".join(["time,heart_rate,spo2", *rows]), encoding="utf-8")
+    (recording,) = read(table)
+    log, refused = Log(), list[Event]()
+    start_ms = time.time_ns() // 1_000_000
+    plan = ReplayPlan(recording=recording, present_s=recording.seconds, speed=3_600, start_ms=start_ms)
+    async with (
+        gateway(log) as port,
+        DeviceClient(url(port), TOKEN, model="table", origin="replay", on_event=refused.append) as device,
+    ):
+        assert await replay(plan, device, monotonic_s=time.monotonic, on_progress=lambda _: None) == 60
+    assert not [event for event in refused if isinstance(event, Refused)]
+    assert log.times_ms() == sorted(log.times_ms())
+    assert start_ms - 1_000 <= log.times_ms()[-1] <= start_ms
+    ahead_min = np.concatenate([frame.integers("utc_offset_min") for frame in log.frames])
+    of_day_min = (np.array(log.times_ms()) / 60_000 + ahead_min) % 1_440
+    assert np.abs(of_day_min - (180 + np.arange(60))).max() <= 1
+    assert np.isnan(np.concatenate([frame.floats("spo2") for frame in log.frames])).sum() == 30
 
 
 async def test_the_client_in_the_documentation_works(tmp_path: Path) -> None:
