@@ -8,7 +8,8 @@ import numpy as np
 
 from inference.rppg import beats
 from inference.rppg.estimates import Analysis, Estimate, Variability
-from inference.rppg.estimator import FIRST_AFTER_S, PulseEstimator, Step
+from inference.rppg.estimator import FIRST_AFTER_S, MOST_REFUSED, PulseEstimator, Step
+from inference.rppg.gate import LEAST_FPS
 from inference.rppg.pulse import GRID_HZ, LAG
 from inference.rppg.reasons import GIVEN, HrvReason, Reason
 from inference.rppg.samples import Samples
@@ -19,6 +20,9 @@ LEAST_SHARE: Final = 0.2
 """A heart rate that fewer of the windows tell is none of the recording's."""
 SPREAD_BPM: Final = 8.0
 """The middle half of the windows lies within so much, unless the heart rate goes one way."""
+
+LONGEST: Final = 0.9
+"""Windows of so much of the longest one's length make the answer."""
 
 _NOT_YET: Final = frozenset({Reason.WARMING_UP, Reason.NO_FRAMES})
 
@@ -31,7 +35,9 @@ def analyze(samples: Samples) -> Analysis:
     fps = float((len(times) - 1) / duration) if duration > 0 else 0.0
     pulse_time_s, pulse = _pulse(steps)
     windows = [step.estimate for step in steps]
-    answer = conclude(windows, duration_s=duration, frames=len(times))
+    answer = conclude(windows, duration_s=duration, frames=len(samples))
+    if answer.heart_rate_bpm is None:
+        answer = replace(answer, reason=_faulty(samples.time_s, fps=fps) or answer.reason)
     hrv = _variability(steps, answer, fps=fps)
     return replace(
         answer, hrv=hrv.told, hrv_reason=hrv.reason, fps=fps, pulse_time_s=pulse_time_s, pulse=pulse,
@@ -64,6 +70,16 @@ def conclude(windows: list[Estimate], *, duration_s: float, frames: int) -> Anal
     )
 
 
+def _faulty(time_s: Floats, *, fps: float) -> Reason | None:
+    """Return what is wrong with the times of a recording, or None."""
+    if len(time_s) < 2:  # noqa: PLR2004  one time is neither right nor wrong
+        return None
+    risen = np.diff(time_s) > 0
+    if 1 - risen.mean() > MOST_REFUSED:
+        return Reason.BAD_TIMES
+    return Reason.LOW_FPS if fps < LEAST_FPS else None
+
+
 def _rate(judged: list[Estimate], given: list[Estimate], *, frames: int) -> tuple[float | None, Reason]:
     """Return the heart rate and why, or None and why not."""
     if given and len(given) >= LEAST_SHARE * len(judged):
@@ -72,7 +88,7 @@ def _rate(judged: list[Estimate], given: list[Estimate], *, frames: int) -> tupl
         if spread > SPREAD_BPM and abs(float(np.corrcoef(np.arange(len(rates)), rates)[0, 1])) < 1 / 2:
             return None, Reason.UNSTEADY
         sure = sum(window.reason is Reason.OK for window in given) * 2 >= len(given)
-        return _mean(rates), Reason.OK if sure else Reason.LOW_CONFIDENCE
+        return _mean(given), Reason.OK if sure else Reason.LOW_CONFIDENCE
     reasons = Counter(window.reason for window in judged if window.reason not in GIVEN)
     if reasons:
         return None, reasons.most_common(1)[0][0]
@@ -140,10 +156,16 @@ def stretches(steps: list[Step]) -> list[list[Step]]:
     return runs
 
 
-def _mean(rates: Floats) -> float:
-    """Return the mean without the lowest and the highest tenth."""
+def _mean(given: list[Estimate]) -> float:
+    """Return the mean of the longest windows, without the lowest and the highest tenth.
+
+    The first windows are short and lie all at the beginning: counted too, they would pull towards it.
+    """
+    seconds = [window.components["window_s"] or 0.0 for window in given]
+    least = LONGEST * max(seconds)
+    rates = [w.heart_rate_bpm for w, long in zip(given, seconds, strict=True) if long >= least]
     cut = len(rates) // 10
-    return float(np.sort(rates)[cut : len(rates) - cut].mean())
+    return float(np.sort(np.array(rates, dtype=np.float64))[cut : len(rates) - cut].mean())
 
 
 def _median(values: list[float | None]) -> float | None:

@@ -22,7 +22,7 @@ FINE_HZ: Final = 120.0
 LOWEST_HZ, HIGHEST_HZ = 0.5, 5.0
 AROUND: Final = (0.6, 1.7)
 """Where the beats are first looked for, in multiples of the heart rate."""
-HALF_BEAT: Final = 0.45
+HALF_BEAT: Final = 0.4
 SHIFT: Final = 0.2
 """Of an interval: what is compared reaches so far to both sides, and is moved by so much at most."""
 ROUNDS: Final = 3

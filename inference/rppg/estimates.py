@@ -64,7 +64,7 @@ class Analysis:
     """What is told of a whole recording.
 
     Attributes:
-        heart_rate_bpm: Mean of the windows that hold a heart rate, without the lowest and highest tenth, or None.
+        heart_rate_bpm: Mean of the longest windows that hold one, without the lowest and highest tenth, or None.
         confidence: Probability that it is less than 5 bpm off.
         reason: Why there is a heart rate or none: without one, the reason of most windows.
         snr_db: Median of the windows that hold a heart rate, else of those that were estimated, or None.

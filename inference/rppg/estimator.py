@@ -29,9 +29,8 @@ _FRAMES, _FACELESS, _CROWDED, _REFUSED, _STEPPED = range(5)
 _COUNTED: Final = 5
 _STABLE: Final = 3
 _MOST_CROWDED: Final = 0.3
-_MOST_REFUSED: Final = 0.1
+MOST_REFUSED: Final = 0.1
 _MOST_FACELESS: Final = 0.5
-_MOST_STEPPED: Final = 2
 BEATS_EVERY_S: Final = 10
 """So often beats are looked for in a stream, for variability and breathing."""
 
@@ -251,7 +250,7 @@ class PulseEstimator:
         """Return why the newest seconds allow no look at the pulse at all, or None."""
         known = self._counts[-min(self._index, _REMEMBERED_S) :]
         frames, _, crowded, refused, stepped = known.sum(axis=0).tolist()
-        if refused > _MOST_REFUSED * (frames + refused):
+        if refused > MOST_REFUSED * (frames + refused):
             return Reason.BAD_TIMES
         if frames / len(known) < gate.LEAST_FPS:
             return Reason.LOW_FPS if made.frames else Reason.GAP
@@ -259,7 +258,10 @@ class PulseEstimator:
             return Reason.NO_FACE
         if crowded > _MOST_CROWDED * frames:
             return Reason.TWO_FACES
-        return Reason.LIGHT_CHANGES if stepped > _MOST_STEPPED and self._history.pulse_s < self._first_after_s else None
+        if made.colour.size and float(np.nan_to_num(made.colour[0]).mean()) < gate.LEAST_LIGHT:
+            return Reason.LOW_LIGHT
+        waiting = self._history.pulse_s < self._first_after_s
+        return Reason.LIGHT_CHANGES if stepped and waiting and self._index > _REMEMBERED_S else None
 
     def _weighed(self, window_s: float) -> Evidence | None:
         window = self._history.window(round(window_s * GRID_HZ), fps=self._fps())

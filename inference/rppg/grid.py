@@ -42,9 +42,11 @@ def rows(samples: Samples) -> Floats:
     made[:, SATURATED] = samples.saturated
     made[:, MOTION] = samples.motion
     made[:, FACES] = samples.faces
-    for first in (RED, BACKGROUND):
-        colour = made[:, first : first + COLOURS]
-        colour[~(np.isfinite(colour) & (colour >= 0)).all(axis=1) | (colour.sum(axis=1) <= 0)] = np.nan
+    colours = made[:, RED:SATURATED].reshape(len(made), 2, COLOURS)
+    total = colours.sum(axis=2)
+    known = (colours.min(axis=2, initial=np.inf) >= 0) & (total > 0) & (total < np.inf)
+    if not known.all():
+        made[:, RED:SATURATED] = np.where(known[:, :, None], colours, np.nan).reshape(len(made), 2 * COLOURS)
     return made
 
 

@@ -44,10 +44,12 @@ class Samples:
             ValueError: A column has another length or width than the rest.
         """
         n = len(self.time_s)
-        shapes = {"rgb": (n, COLOURS), "background": (n, COLOURS), "saturated": (n,), "motion": (n,), "faces": (n,)}
-        for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"Column {name} of {n} frames must have shape {shape}.")
+        wide, narrow = (n, COLOURS), (n,)
+        if not (
+            self.rgb.shape == self.background.shape == wide
+            and self.time_s.shape == self.saturated.shape == self.motion.shape == self.faces.shape == narrow
+        ):
+            raise ValueError(f"Columns of {n} frames must have shape {narrow}, colours {wide}.")
         if self.patches is not None and (self.patches.shape[:1] != (n,) or self.patches.shape[2:] != (COLOURS,)):
             raise ValueError(f"Patches of {n} frames must have shape ({n}, patches, {COLOURS}).")
 

@@ -12,7 +12,7 @@ from inference.rppg.fitting.cases import Cases, cropped, joined, rendered
 from inference.rppg.fitting.logistic import Reliability, fit, probabilities, reliability
 
 SEED: Final = 3
-SCENES: Final = 600
+SCENES: Final = 360
 DIGITS: Final = 4
 """Of the weights: another processor's last bit changes none of them."""
 FOLDS: Final = 5
@@ -40,7 +40,7 @@ class Fitted:
 LEVELS: Final = (0.5, 0.8, 0.9)
 
 
-def fitted(*, scenes: int = SCENES, seed: int = SEED, stage: Callable[[str], None] = lambda _: None) -> Fitted:
+def fitted(*, scenes: int = SCENES, seed: int = SEED, stage: Callable[[str], object] = str) -> Fitted:
     """Return weights learnt from rendered scenes and crops of real skin, and what they are worth on others."""
     stage("rendering scenes to learn from")
     made = rendered(scenes, seed)

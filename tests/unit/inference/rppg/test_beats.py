@@ -1,0 +1,119 @@
+"""Beats, their variability behind its gates, and breathing in the pulse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from inference.rppg import beats, breathing
+from inference.rppg.analysis import analyze
+from inference.rppg.beats import NOTHING, Found
+from inference.rppg.estimator import BEATS_EVERY_S, PulseEstimator
+from inference.rppg.fitting.renders import Scene, render
+from inference.rppg.reasons import HrvReason
+from inference.rppg.waveform import analyze_waveform
+from inference.slots import Floats
+
+
+def _wave(intervals_s: Floats, hz: float, noise: float = 0.0) -> Floats:
+    """Return a wave with the same beat, a systole and what follows its notch, at each of the times."""
+    beat_s = np.concatenate(([0.4], 0.4 + np.cumsum(intervals_s)))
+    time_s = np.arange(0, beat_s[-1], 1 / hz)
+    since = time_s[:, None] - beat_s[None, :]
+    beat = np.exp(-0.5 * (since / 0.09) ** 2) + 0.35 * np.exp(-0.5 * ((since - 0.3) / 0.1) ** 2)
+    wave: Floats = beat.sum(axis=1) + np.random.default_rng(0).normal(0, noise, len(time_s))
+    return wave
+
+
+def _intervals(count: int = 80, spread_s: float = 0.02) -> Floats:
+    rng = np.random.default_rng(5)
+    swing = 0.03 * np.sin(2 * np.pi * np.arange(count) / 4.5)
+    intervals_s: Floats = 0.85 + swing + rng.normal(0, spread_s, count)
+    return intervals_s
+
+
+def _rmssd_ms(intervals_s: Floats) -> float:
+    return float(np.sqrt(np.mean(np.diff(intervals_s[1:-1]) ** 2)) * 1000)
+
+
+@pytest.mark.parametrize("hz", [25.0, 30.0, 60.0, 250.0])
+@pytest.mark.parametrize("noise", [0.0, 0.03])
+def test_rmssd_does_not_depend_on_the_frame_rate(hz: float, noise: float) -> None:
+    """From 25 to 250 values a second, with a little noise, RMSSD is within a tenth of that of the true intervals."""
+    intervals_s = _intervals()
+    told = analyze_waveform(_wave(intervals_s, hz, noise), hz=hz)
+    assert told.hrv_reason is HrvReason.OK
+    assert told.hrv is not None
+    assert told.hrv.rmssd_ms == pytest.approx(_rmssd_ms(intervals_s), rel=0.1)
+    assert told.hrv.heart_rate_bpm == pytest.approx(60 / intervals_s.mean(), abs=0.5)
+    assert told.hrv.kept > 0.95
+
+
+def test_a_face_at_rest_tells_its_variability_after_a_minute() -> None:
+    """A minute of a clear pulse gives variability, in a stream once in ten seconds, and breathing in between."""
+    samples = render(Scene(seconds=61, amplitude=0.008, sway_bpm=3, breaths=13), np.random.default_rng(2)).samples
+    whole = analyze(samples)
+    assert whole.hrv_reason is HrvReason.OK
+    assert whole.hrv is not None
+    assert 5 < whole.hrv.rmssd_ms < 60
+    estimates = PulseEstimator().push(samples)
+    due = [estimate for estimate in estimates if estimate.hrv is not None]
+    assert [round(estimate.time_s) % BEATS_EVERY_S for estimate in due] == [0]
+    assert estimates[40].hrv_reason is HrvReason.TOO_SHORT
+    assert len(whole.beat_time_s) > 60
+
+
+@pytest.mark.parametrize(
+    ("scene", "reason"),
+    [
+        (Scene(seconds=40, amplitude=0.008), HrvReason.TOO_SHORT),
+        (Scene(seconds=61, amplitude=0.008, fps=15), HrvReason.LOW_FPS),
+        (Scene(seconds=61, amplitude=0.004, noise=0.003), HrvReason.LOW_SNR),
+        (Scene(seconds=61, amplitude=0.0), HrvReason.NO_HEART_RATE),
+    ],
+)
+def test_a_closed_gate_is_named(scene: Scene, reason: HrvReason) -> None:
+    """Where variability is not told, the reason is the gate that is closed."""
+    told = analyze(render(scene, np.random.default_rng(3)).samples)
+    assert (told.hrv, told.hrv_reason) == (None, reason)
+
+
+def _beats(time_s: Floats, likeness: float = 0.98) -> Found:
+    return Found(time_s=time_s, likeness=np.full(len(time_s), likeness), height=np.ones(len(time_s)))
+
+
+def test_beats_that_do_not_fit_are_refused() -> None:
+    """Few beats, beats unlike one another, and another rate than the spectrum's close the gate, each by its name."""
+    even: Floats = np.arange(72, dtype=np.float64) * 0.85
+    rate = 60 / 0.85
+    assert beats.variability(NOTHING, rate_bpm=rate) == (None, HrvReason.FEW_BEATS)
+    assert beats.variability(_beats(even, 0.5), rate_bpm=rate) == (None, HrvReason.UNLIKE_BEATS)
+    assert beats.variability(_beats(even), rate_bpm=rate - 5) == (None, HrvReason.RATE_MISMATCH)
+    assert beats.variability(_beats(np.delete(even, np.arange(3, 70, 4))), rate_bpm=rate)[1] is HrvReason.FEW_BEATS
+
+
+def test_a_signal_without_beats_has_none() -> None:
+    """A signal shorter than eight beats gives no beat."""
+    assert len(beats.find(np.zeros(60), hz=30, rate_bpm=70).time_s) == 0
+    assert len(beats.find(np.zeros(900), hz=30, rate_bpm=70).time_s) == 0
+
+
+@pytest.mark.parametrize("breaths", [9.0, 12.0, 18.0, 24.0])
+def test_breathing_is_told_where_two_modulations_agree(breaths: float) -> None:
+    """Intervals and heights that change with the breath tell its rate within one a minute."""
+    time_s = np.cumsum(0.8 + 0.04 * np.sin(2 * np.pi * breaths / 60 * np.arange(0, 40, 0.8)))
+    wave = np.sin(2 * np.pi * breaths / 60 * time_s)
+    light = np.random.default_rng(1).normal(0, 0.001, round(time_s[-1] * 30))
+    found = Found(time_s=time_s, likeness=np.ones(len(time_s)), height=1 + 0.2 * wave)
+    assert breathing.rate(found, light, light_hz=30) == pytest.approx(breaths, abs=1.0)
+
+
+def test_breathing_is_withheld_where_nothing_agrees() -> None:
+    """Beats without a common rhythm, and too short a stretch, tell no breathing."""
+    rng = np.random.default_rng(3)
+    time_s = np.cumsum(rng.normal(0.8, 0.02, 50))
+    found = Found(time_s=time_s, likeness=np.ones(50), height=rng.normal(1, 0.1, 50))
+    light = rng.normal(0, 0.001, 1200)
+    assert breathing.rate(found, light, light_hz=30) is None
+    short = replace(found, time_s=time_s[:10], height=found.height[:10], likeness=np.ones(10))
+    assert breathing.rate(short, light[:240], light_hz=30) is None
