@@ -74,7 +74,7 @@ def written(report: Mapping[str, Any], *, before: str = "", pictures: str = "") 
         _picture(pictures, SURFACE) if pictures and report["model"] in report["detectors"] else "",
         f"## One episode\n\n{_picture(pictures, EPISODE)}" if pictures and "example" in report else "",
     ]
-    return "".join([*parts, _faults(report), _LIMITS, _runs(report, before)])
+    return "".join([*parts, _faults(report), _earlier(report), _LIMITS, _runs(report, before)])
 
 
 def _picture(folder: str, name: str) -> str:
@@ -212,6 +212,16 @@ def _faults(report: Mapping[str, Any]) -> str:
         "in the same minutes without it",
     )
     return f"## Faults and decoys, in made people\n\n{_table(columns, lines)}\n"
+
+
+def _earlier(report: Mapping[str, Any]) -> str:
+    cases = report.get("earlier", {})
+    if not cases:
+        return ""
+    figures = ("mean", "elevated", "critical", "step_over_0.5")
+    lines = [(name, *(f"{row[figure]:.3f}" for figure in figures)) for name, row in cases.items()]
+    columns = ("200 made windows of 60 x 4 each", "mean score", "above .5", "above .8", "with a step above .5")
+    return f"## The earlier network, case by case\n\n{_table(columns, lines)}\n"
 
 
 def _runs(report: Mapping[str, Any], before: str) -> str:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from inference.pulsenet.earlier.evaluated import NAME
 from inference.pulsenet.earlier.network import EarlierNetwork, Inference
 from inference.pulsenet.earlier.shapes import TENSORS
+from inference.pulsenet.evaluation.page import written
 from inference.slots import Floats
 from infra.models.evaluate_commands import evaluate
 from schemas.errors import SetupError
@@ -43,6 +44,9 @@ def test_it_is_a_row_and_its_cases_are_told(tmp_path: Path, monkeypatch: pytest.
     assert set(row["scenarios"]["rest_+40bpm_20min"]["recall"]) == {"1", "0.1", "0.01"}
     assert told["earlier"]["heart rate 72, HRV missing, told as 0"].keys() >= {"mean", "elevated", "critical"}
     assert "earlier network, at rest: mean 0." in answer.output
+    page = written(told)
+    assert "## The earlier network, case by case" in page
+    assert "| at rest | 0." in page
 
 
 def test_what_is_no_earlier_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
