@@ -26,6 +26,8 @@ FAULT_SEED: Final = 103
 """Added to the run's seed: the people that set thresholds, that detectors learn from, and that get faults differ."""
 SHIPPABLE: Final = tuple(f"S{number:02d}" for number in range(1, 21))
 """The people of Stress-Predict whose recordings calibrate; S21 to S25 stay unseen."""
+PROTOCOL: Final = 2
+"""Raised with every change of what is an event, an alarm or a hit: rows of two protocols do not stand in one table."""
 FAULTS: Final = "faults"
 """The task that puts every fault into made people."""
 
@@ -132,6 +134,7 @@ def report(
         "us_per_step": None,
         "model": MAIN.name,
         "weights": digest(plan.weights / MANIFEST)[:7],
+        "protocol": PROTOCOL,
         "seed": plan.seed,
         "quick": plan.size == QUICK,
         "given": _given(materials),
@@ -165,7 +168,7 @@ def _rows_of(before: Mapping[str, Any] | None, told: Mapping[str, Any]) -> dict[
     if before is None:
         return {}
     of_model = "faults" in before or any(one.name in before["detectors"] for one in VARIANTS)
-    for key in ("seed", "quick", "wearers", "given", *(("model", "weights") if of_model else ())):
+    for key in ("protocol", "seed", "quick", "wearers", "given", *(("model", "weights") if of_model else ())):
         if before.get(key) != told[key]:
             raise RecordingError(
                 f"The report to add to differs in {key!r}: its rows cannot stand beside these. Make all rows anew, "

@@ -1,18 +1,20 @@
 """The model card: what the weights are, what they were made from, and how far they are to be trusted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from inference.pulsenet.evaluation.beside import weights_files
 from inference.pulsenet.personal import PRIOR_CENTRE, PRIOR_SPREAD
 from inference.pulsenet.series import HEART_RATE, HRV_RMSSD, VITAL_NAMES
 from inference.pulsenet.training.calibrate import Kept
 from inference.pulsenet.training.data import Resting
 from inference.pulsenet.training.plan import Plan
-from inference.pulsenet.weights.loading import FILES, NAMES, Kind, calibration_file
+from inference.pulsenet.weights.loading import NAMES, Kind
 from inference.slots import Floats
 
 _MADE: Final = """\
@@ -50,6 +52,13 @@ _THRESHOLDS: Final = """\
 Of {today}. Conformal on the daily maxima of {people} made people nobody learned from over {days:g} days (seed {seed}),
 {wearer_days} wearer-days; then on {kept} others over {kept_days:g} days (seed {kept_seed}), where they follow each
 wearer as in service. Promised: 0.1 alerts a wearer-day."""
+
+_EVALUATION_HEAD: Final = "## Evaluation"
+_LIMITS_HEAD: Final = "## Limits"
+_EVALUATION: Final = """\
+On {people} other made people over {days:g} days (seed {seed}), from each one's eighth worn day on; promised are 0.1
+alerts a wearer-day. All figures, and the digests of the weights and thresholds that they are of: `evaluation.json`.
+Real recordings: `docs/models/pulsenet.md`."""
 
 _INPUTS: Final = """\
 Context (35), all of this minute or before, in this order: ln(1 + steps); its exponential averages over 1, 3, 10, 30 and
@@ -90,6 +99,7 @@ class Report:
         kept: How the thresholds did on people that did not set them.
         wearer_days: How many whole days set them.
         trained: When the weights were made; `calibrated` when the thresholds were.
+        found: What `evaluation.beside.assessed` found.
     """
 
     plan: Plan
@@ -102,12 +112,13 @@ class Report:
     wearer_days: int
     trained: date
     calibrated: date
+    found: Mapping[str, Any]
 
 
 def card(report: Report, out: Path) -> str:
     """Return the card of the weights in a folder."""
     plan = report.plan
-    sizes = [f"| `{name}` | {(out / name).stat().st_size:,} |" for name in _files()]
+    sizes = [f"| `{name}` | {(out / name).stat().st_size:,} |" for name in weights_files()]
     asked = f"--people {plan.people} --days {plan.days:g} --seed {plan.seed} --updates {plan.updates}"
     asked += " --stress-predict DIR" if plan.stress_predict else ""
     asked += " --welltory DIR" if plan.welltory else ""
@@ -119,15 +130,46 @@ def card(report: Report, out: Path) -> str:
         f"## Data\n\n{_data(report)}",
         f"## Losses on people not learned from\n\n{_losses(report)}",
         f"## Thresholds\n\n{_thresholds(report)}",
-        f"## Limits\n\n{_LIMITS}",
+        f"{_LIMITS_HEAD}\n\n{_LIMITS}",
         f"## Intended use\n\n{_USE}",
     ]
-    return "\n\n".join(parts) + "\n"
+    return with_evaluation("\n\n".join(parts) + "\n", report.found)
 
 
-def _files() -> list[str]:
-    kinds: tuple[Kind, ...] = ("network", "ridge")
-    return [*FILES.values(), *(calibration_file(kind) for kind in kinds)]
+def with_evaluation(text: str, found: Mapping[str, Any]) -> str:
+    """Return a card with its part on what was found in made people, in the place of the one it had."""
+    before, _, after = text.partition(f"{_LIMITS_HEAD}\n")
+    return f"{before.partition(_EVALUATION_HEAD)[0]}{evaluation(found)}\n\n{_LIMITS_HEAD}\n{after}"
+
+
+def evaluation(found: Mapping[str, Any]) -> str:
+    """Return the card's part on what was found in made people."""
+    models = found["models"]
+    lines = ["| | " + " | ".join(models) + " |", "|---|" + "---|" * len(models)]
+    for name in dict.fromkeys(name for model in models.values() for name in model["scenarios"]):
+        cells = [_found(model["scenarios"].get(name)) for model in models.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    rates = [model["rate"] for model in models.values()]
+    if all(rates):
+        cells = [f"{one['alarms']} in {one['wearer_days']} days" for one in rates]
+        lines.append(f"| alerts without cause | {' | '.join(cells)} |")
+    for name in dict.fromkeys(name for model in models.values() for name in model["faults"]):
+        cells = [_answered(model["faults"].get(name)) for model in models.values()]
+        lines.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
+    told = _EVALUATION.format(people=found["people"], days=found["days"], seed=found["seed"])
+    return f"{_EVALUATION_HEAD}\n\n{told}\n\n" + "\n".join(lines)
+
+
+def _found(scenario: Mapping[str, Any] | None) -> str:
+    return "" if scenario is None else f"{scenario['recall']['0.1']:.2f} of {scenario['events']}"
+
+
+def _answered(fault: Mapping[str, Any] | None) -> str:
+    if fault is None:
+        return ""
+    if fault["must_alarm"]:
+        return f"{fault['found']} of {fault['events']} found"
+    return f"{fault['alerts']} alerts in {fault['events']}, where none must be"
 
 
 def _data(report: Report) -> str:

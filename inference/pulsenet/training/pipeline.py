@@ -1,4 +1,4 @@
-"""`pulsera train pulsenet`: from people to weights, calibration, model card and manifest."""
+"""`pulsera train pulsenet`: from people to weights, calibration, evaluation on made people, model card and manifest."""
 
 import json
 import shutil
@@ -13,16 +13,17 @@ from typing import Any, Final
 import numpy as np
 
 from inference.pulsenet.calibration import Population
+from inference.pulsenet.evaluation.beside import assessed, weights_files
 from inference.pulsenet.series import Series
 from inference.pulsenet.training import ridge
 from inference.pulsenet.training.calibrate import Kept, calibrate, keep
-from inference.pulsenet.training.card import Report, card
+from inference.pulsenet.training.card import Report, card, with_evaluation
 from inference.pulsenet.training.data import Learners, made_people, resting, told_of
 from inference.pulsenet.training.plan import Plan
 from inference.pulsenet.training.rows import Rows, Tellable, collect
 from inference.pulsenet.training.scoring import losses_of
 from inference.pulsenet.weights import loading
-from inference.pulsenet.weights.loading import CARD, FILES, MANIFEST, NAMES, Kind, calibration_file, digest
+from inference.pulsenet.weights.loading import CARD, EVALUATION, FILES, MANIFEST, NAMES, Kind, calibration_file, digest
 from inference.slots import Floats
 from schemas.errors import SetupError
 
@@ -67,6 +68,30 @@ def recalibrate(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
         _thresholds(plan, Learners.of(plan.stress_predict), folder, trained, today, stage)
 
 
+def reassess(out: Path, *, stage: Stage) -> None:
+    """Evaluate the weights and thresholds in a folder anew on made people, and put it beside them and into the card.
+
+    Raises:
+        ContractError: The folder holds no weights, or others than its manifest tells of.
+    """
+    trained = loading.manifest(out)["trained"]
+    plan = Plan(**{name: trained[name] for name in _ASKED})
+    with _made_aside(out) as folder:
+        for name in (*weights_files(), CARD, MANIFEST):
+            shutil.copy(out / name, folder)
+        told = with_evaluation((out / CARD).read_text(), _found(plan, folder, stage))
+        (folder / CARD).write_text(told)
+        _manifest(folder, trained)
+
+
+def _found(plan: Plan, out: Path, stage: Stage) -> dict[str, Any]:
+    """Write beside the weights what they find in people that neither they nor their thresholds have seen."""
+    told = stage("what they find in others")
+    found = assessed(out, people=plan.assessed, days=plan.assessed_days, seed=plan.seed + 5, told=told)
+    (out / EVALUATION).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    return found
+
+
 @contextmanager
 def _made_aside(out: Path) -> Iterator[Path]:
     """Give a folder to work in; its files go to `out` at the end: what stops half-way spoils nothing."""
@@ -81,6 +106,7 @@ def _made_aside(out: Path) -> Iterator[Path]:
 def _thresholds(plan: Plan, learners: Learners, out: Path, trained: dict[str, Any], today: date, stage: Stage) -> None:
     kept = {kind: _calibrated(plan, kind, out, stage) for kind in _KINDS}
     _manifest(out, trained)
+    found = _found(plan, out, stage)
     report = Report(
         plan=plan,
         learners=learners.told(),
@@ -92,6 +118,7 @@ def _thresholds(plan: Plan, learners: Learners, out: Path, trained: dict[str, An
         wearer_days=loading.population("network", folder=out).wearer_days,
         trained=date.fromisoformat(trained["trained"]),
         calibrated=today,
+        found=found,
     )
     (out / CARD).write_text(card(report, out))
     _manifest(out, trained)
@@ -161,7 +188,7 @@ def _tested(out: Path, rows: Rows | None) -> dict[Kind, Floats]:
 
 def _manifest(out: Path, trained: dict[str, Any]) -> None:
     """Tell how the weights were made, and the digest of every file that is there."""
-    names = [*FILES.values(), *(calibration_file(kind) for kind in _KINDS), CARD]
+    names = [*weights_files(), CARD, EVALUATION]
     files = {name: digest(out / name) for name in names if (out / name).exists()}
     told = {"trained": trained, "names": NAMES, "files": files}
     (out / MANIFEST).write_text(json.dumps(told, indent=1) + "\n")

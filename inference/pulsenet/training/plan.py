@@ -8,6 +8,7 @@ _CHECKED: Final = 0.15
 """Beside the people learned from, so large a share decides when to stop, and as many test."""
 _CALIBRATED: Final = 1.25
 _KEPT: Final = 0.3
+_ASSESSED: Final = 0.05
 _LEAST: Final = 2
 
 
@@ -21,6 +22,7 @@ class Plan:
         seed: Decides everything that is drawn.
         calibrated_days: Length of the recordings that set the thresholds.
         kept_days: Length of those on which they are tried: a wearer's own thresholds are there from the eighth day on.
+        assessed_days: Length of those in which the finished model is to find what was put in.
         stress_predict: Folder of Stress-Predict, None to learn from made people alone.
         welltory: Folder of Welltory, None to leave the priors unchecked.
     """
@@ -31,6 +33,7 @@ class Plan:
     seed: int
     calibrated_days: float = 9.0
     kept_days: float = 12.0
+    assessed_days: float = 20.0
     stress_predict: Path | None = None
     welltory: Path | None = None
 
@@ -48,3 +51,8 @@ class Plan:
     def kept(self) -> int:
         """Made people on whom the thresholds are tried."""
         return max(_LEAST, round(self.people * _KEPT))
+
+    @property
+    def assessed(self) -> int:
+        """Made people in whom the finished model is to find what was put in."""
+        return max(_LEAST, round(self.people * _ASSESSED))

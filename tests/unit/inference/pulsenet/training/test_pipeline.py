@@ -1,5 +1,6 @@
 """A whole training in small: the same seed gives the same weights, and what is written is what is served."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,18 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference.pulsenet.evaluation.beside import weights_files
 from inference.pulsenet.features import CONTEXT, SEEN
 from inference.pulsenet.network import Network
-from inference.pulsenet.training.pipeline import recalibrate, train
+from inference.pulsenet.training.card import evaluation
+from inference.pulsenet.training.pipeline import reassess, recalibrate, train
 from inference.pulsenet.training.plan import Plan
 from inference.pulsenet.weights import loading
-from inference.pulsenet.weights.loading import CARD, FILES, MANIFEST, calibration_file
+from inference.pulsenet.weights.loading import CARD, EVALUATION, MANIFEST
 
 pytestmark = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("torch", "onnx")), reason="torch and onnx come with the extra `train`"
 )
 
-_PLAN = Plan(people=2, days=0.15, updates=2, seed=3, calibrated_days=0.1, kept_days=0.1)
+_PLAN = Plan(people=2, days=0.15, updates=2, seed=3, calibrated_days=0.1, kept_days=0.1, assessed_days=0.1)
 _TODAY = date(2026, 11, 21)
 
 
@@ -41,7 +44,7 @@ def test_the_same_seed_gives_the_same_weights(folder: Path, tmp_path: Path) -> N
     """Every file of a second run with the same plan is the same, byte for byte."""
     train(_PLAN, tmp_path, today=_TODAY, stage=_quiet)
     names = sorted(path.name for path in folder.iterdir())
-    assert names == sorted([*FILES.values(), calibration_file("network"), calibration_file("ridge"), CARD, MANIFEST])
+    assert names == sorted([*weights_files(), CARD, EVALUATION, MANIFEST])
     for name in names:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
@@ -89,7 +92,20 @@ def test_thresholds_alone_can_be_set_anew(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     other = replace(_PLAN, people=7, seed=8)
     recalibrate(other, tmp_path, today=date(2026, 12, 1), stage=_quiet)
-    for name in (*FILES.values(), calibration_file("network"), calibration_file("ridge")):
+    for name in weights_files():
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
     assert "Of 2026-12-01" in (tmp_path / CARD).read_text()
     assert "Made on 2026-11-21" in (tmp_path / CARD).read_text()
+
+
+def test_weights_can_be_evaluated_anew(folder: Path, tmp_path: Path) -> None:
+    """Beside them stands what the engine of now finds; weights and thresholds stay, card and manifest follow."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / EVALUATION).unlink()
+    reassess(tmp_path, stage=_quiet)
+    found = json.loads((tmp_path / EVALUATION).read_text())
+    told = loading.manifest(tmp_path)
+    assert found["files"] == {name: told["files"][name] for name in weights_files()}
+    assert found["files"] == {name: loading.digest(folder / name) for name in weights_files()}
+    assert (tmp_path / CARD).read_text().count(evaluation(found)) == 1
+    assert told["files"][EVALUATION] == loading.digest(tmp_path / EVALUATION)
