@@ -13,6 +13,7 @@ from api.errors import RefusedError, answer
 from api.judging import Judging
 from api.moments import stamp
 from api.pulsenet_shapes import ArchitectureShape, InferShape, PulseNetHealthShape, StatusShape, WindowBody
+from api.shapes import ErrorShape
 from inference.pulsenet.activity import WARM_UP_MIN
 from inference.pulsenet.calibration import TIER0_RATE, TIER_RATES
 from inference.pulsenet.channels import CHANNELS
@@ -116,7 +117,11 @@ async def health(request: Request, ports: PortsHere) -> Response:
     return answer(body)
 
 
-@router.post("/infer", response_model=InferShape)
+@router.post(
+    "/infer",
+    response_model=InferShape,
+    responses={429: {"model": ErrorShape, "description": "Too many windows wait; try again (`Retry-After`)."}},
+)
 async def infer(body: WindowBody, request: Request, ports: PortsHere) -> Response:
     """Judge a window of 60 rows by 4 columns as of a wearer of whom nothing is known; nothing of it is kept.
 

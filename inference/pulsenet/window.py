@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, VITAL_OF
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, MINUTES, VITAL_OF
 from inference.pulsenet.engine import Judged, PulseNet
 from inference.pulsenet.inputs import FROZEN, NO_VALUE, WARMING_UP
 from inference.pulsenet.personal import KNOWN_MIN
@@ -31,7 +31,9 @@ _HRV: Final = {"rmssd": HRV_RMSSD, "sdnn": HRV_SDNN}
 _VITAL: Final = {"hrv": "hrv_rmssd"}
 """Whose plausible range a column has, where that is not its own: RMSSD and SDNN share one."""
 _DAY_MIN: Final = 1_440
-_HEART: Final = np.flatnonzero((VITAL_OF == HEART_RATE) & np.array([channel.scale == "5 min" for channel in CHANNELS]))
+_SOME_DAY_MIN: Final = 20_000 * _DAY_MIN
+"""The engine keeps minutes in 32 bits, whatever year a client names."""
+_HEART: Final = np.flatnonzero((VITAL_OF == HEART_RATE) & np.array([channel.scale in MINUTES for channel in CHANNELS]))
 _WHY: Final[dict[int, Reason]] = {WARMING_UP: "warming_up", FROZEN: "sensor_frozen", NO_VALUE: "missing_channel"}
 
 
@@ -42,7 +44,7 @@ class Window:
     Attributes:
         rows: Columns as `COLUMNS`, NaN where not measured, oldest first, shape (ROWS, 4).
         step_s: Seconds from one row to the next, at most 60.
-        end_min: Minute since 1970 UTC in which the window ends.
+        end_min: Minute since 1970 UTC in which the window ends; of it the hour of the day alone counts.
         utc_offset_min: Local time minus UTC.
         hrv: How the variability was computed; None leaves it out, since one method says nothing of the other.
     """
@@ -109,7 +111,7 @@ def judge(model: PulseNet, window: Window) -> Answer:
     score = np.full((minutes, CHANNEL_COUNT), np.nan)
     reason: list[Reason | None] = ["missing_channel"] * minutes
     calm: Bools = np.ones((1, VITAL_COUNT), dtype=np.bool_)
-    first_min = window.end_min - minutes + 1
+    first_min = _SOME_DAY_MIN + window.end_min % _DAY_MIN - minutes + 1
     for row in np.flatnonzero(~np.isnan(value).all(axis=1) | ~np.isnan(motion)).tolist():
         at = np.array([first_min + row])
         judged = model.step(_step(at, window, value[row], motion[row]), learn=calm)

@@ -102,6 +102,7 @@ async def test_missing_is_null_or_nan_and_never_a_value() -> None:
         {"window": [row[:3] for row in window(70.0)]},
         {"window": [*window(70.0)[:59], ["72", 40, 1, 33]]},
         {"window": [*window(70.0)[:59], [float("inf"), 40, 1, 33]]},
+        {"window": [*window(70.0)[:59], [10**400, 40, 1, 33]]},
         {"window": window(70.0), "step_s": 0},
         {"window": window(70.0), "hrv_method": "lf"},
         {},
@@ -113,6 +114,14 @@ async def test_another_shape_is_refused(body: Any) -> None:
     refused = await infer(body)
     assert refused.status_code == 422
     assert refused.json()["error"]["code"] == "invalid"
+
+
+@pytest.mark.parametrize("time", ["1900-01-01T12:00:00Z", "9999-12-31T12:00:00Z"])
+async def test_any_year_has_its_hours(time: str) -> None:
+    """Of the time only the hour counts: noon of any year is judged as noon of this one."""
+    asked = {"window": window(150.0), "step_s": 60}
+    said = [(await infer({**asked, "time": at})).json()["per_timestep_scores"] for at in (time, "2026-11-21T12:00:00Z")]
+    assert said[0] == said[1]
 
 
 async def test_few_windows_wait() -> None:
