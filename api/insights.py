@@ -21,6 +21,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "low_light": "Record with more light on the face.",
     "saturated": "Record with less light, or none straight into the camera.",
     "flicker": "Record by daylight, or in light that does not flicker.",
+    "light_changes": "Record in light that stays the same, with the camera's exposure locked.",
     "no_face": "Keep the whole face in the picture.",
     "two_faces": "Record one person at a time.",
     "too_short": "Record for a minute at least.",

@@ -34,6 +34,7 @@ _DETAILS: Final = {
     "no_signal": "The colour does not change at all.",
     "out_of_band": "What beats there is slower than 40 or faster than 200 a minute.",
     "flicker": "The same rhythm is in the background: it is the light's.",
+    "light_changes": "The light on the face changes at once, again and again.",
     "unsteady": "Two methods, or two halves of the window, tell different heart rates.",
     "low_snr": "The pulse cannot be told from noise.",
 }

@@ -50,7 +50,11 @@ whole people anew gives:
 Among a person's own windows the mean area is {figures.within:.3f} ({figures.within_people} people who have both kinds).
 0.5 is a coin.
 {_levels(figures, found, manifest)}
-## What it is made of
+{_made_of()}"""
+
+
+def _made_of() -> str:
+    return f"""## What it is made of
 
 - Data: Stress-Predict (Iqbal et al., Sensors 22 (2022) 8135), MIT licence: people who wore an Empatica E4 on the wrist
   through an hour of rest, a Stroop test, an interview and hyperventilation.
