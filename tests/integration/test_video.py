@@ -22,7 +22,7 @@ from infra.kafka.topics import create_topics
 from infra.metrics.meter import PrometheusMeter
 from ingest.gateway import Gateway, GatewaySettings
 from ingest.handshake import token_sha256
-from ingest.ports import Device
+from ingest.ports import Device, FrameAppender
 from schemas import dead_letters
 from schemas.device_protocol import PulseInstruction
 from schemas.errors import ContractError
@@ -141,7 +141,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(tokens: Tokens, log: Log, **changes: Any) -> AsyncIterator[Served]:
+async def served(tokens: Tokens, log: FrameAppender, **changes: Any) -> AsyncIterator[Served]:
     """Run a gateway on a free port; readings and video lie in the same log."""
     settings = GatewaySettings(port=0, **{"drain_s": 2.0, **changes})
     stop, port, meter = asyncio.Event(), asyncio.get_running_loop().create_future(), PrometheusMeter()
