@@ -47,8 +47,8 @@ def rppg(
 
 
 def evaluate_rppg(
-    folder: Annotated[
-        Path,
+    folders: Annotated[
+        list[Path],
         typer.Argument(
             help="Videos with a JSON of their name (hr, rmssd, amp); crops of skin beside PLACE_GT.csv; waves as JSON; "
             "PPGData.mat with ECGData.mat. Also in folders below."
@@ -69,7 +69,7 @@ def evaluate_rppg(
     from infra.rppg import page as pages
     from infra.rppg.evaluation import cases, evaluate
 
-    found = cases(folder)
+    found = cases(folders)
     with Stages() as stages:
         answer = evaluate(found, stages.begin("evaluating"))
     typer.echo(json.dumps(answer, allow_nan=False) if as_json else "\n".join(_lines(answer)))

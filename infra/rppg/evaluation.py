@@ -36,8 +36,8 @@ class Case:
     absent: str = ""
 
 
-def cases(folder: Path) -> list[Case]:
-    """Return every case below a folder.
+def cases(folders: Sequence[Path]) -> list[Case]:
+    """Return every case below some folders.
 
     A video with a JSON of its name is a clip (`hr`, `rmssd`; `amp` 0 means that it shows no pulse); videos beside a
     `PLACE_GT.csv` are crops of skin; a JSON with `waveforms` is a wave; `PPGData.mat` beside `ECGData.mat` is contact
@@ -46,13 +46,14 @@ def cases(folder: Path) -> list[Case]:
     Raises:
         RecordingError: There is none.
     """
-    found = [case for path in sorted(folder.rglob("*")) if path.is_file() for case in _case(path)]
-    # The same truth may lie in two folders, of which one holds its video.
-    present = {case.name for case in found if not case.absent}
-    kept = [case for case in found if not case.absent or case.name not in present]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    found = [case for path in paths for case in _case(path)]
+    # The same truth may lie in two folders, of which one holds its video: that one is taken.
+    best = {case.name: case for case in sorted(found, key=lambda case: not case.absent)}
+    kept = list(best.values())
     if not kept:
         raise RecordingError(
-            f"{folder} holds no video with a truth beside it, and no wave; see `--help` for the layout."
+            f"{folders[0]} holds no video with a truth beside it, and no wave; see `--help` for the layout."
         )
     return kept
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
@@ -47,7 +48,6 @@ class FrameWorkers:
         for one in self._all:
             self._idle.put_nowait(one)
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="frames")
-        self._closed = False
 
     async def measure(self, frames: Sequence[bytes], times_s: Sequence[float] | Floats, state: FaceState) -> Measured:
         """Return the rows of a chunk and the state after it; waits while every process has a chunk.
@@ -61,16 +61,23 @@ class FrameWorkers:
         data = frame_process.asked(list(frames), times, state)
         process = await self._idle.get()
         work = asyncio.get_running_loop().run_in_executor(self._threads, process.exchange, data)
+
+        def ended(done: asyncio.Future[bytes]) -> None:
+            self._idle.put_nowait(process)
+            if not done.cancelled():
+                done.exception()  # whoever asked may be gone
+
         # Also when whoever asked is cancelled, the process stays taken until its answer is out of the pipe.
-        work.add_done_callback(lambda _done: self._idle.put_nowait(process))
+        work.add_done_callback(ended)
         return frame_process.answered(await asyncio.shield(work), times)
 
     async def close(self) -> None:
         """End the processes; what they were measuring is not answered."""
-        self._closed = True
         for one in self._all:
             one.kill()
         await asyncio.to_thread(self._threads.shutdown)
+        for one in self._all:
+            await asyncio.to_thread(one.end)
 
     @property
     def pids(self) -> list[int]:
@@ -95,20 +102,36 @@ class _Process:
 
     def exchange(self, data: bytes) -> bytes:
         """Return the answer to a chunk."""
+        late = threading.Event()
         try:
-            pipe = self._started()
-            pipe.send_bytes(data)
-            answer = pipe.recv_bytes() if pipe.poll(self._limit_s) else None
+            process, pipe = self._started()
+
+            def give_up() -> None:
+                late.set()
+                process.kill()
+
+            # Also the sending blocks where the process does not read, so that only its end ends the wait.
+            watch = threading.Timer(self._limit_s, give_up)
+            watch.start()
+            try:
+                pipe.send_bytes(data)
+                answer = pipe.recv_bytes()
+            finally:
+                watch.cancel()
+                watch.join()
         except (EOFError, OSError) as error:
-            self._replace("process_ended")
-            raise UnreadableVideoError("process_ended", "The process that decoded these pictures ended.") from error
-        if answer is None:
-            self._replace("too_slow")
-            raise UnreadableVideoError("too_slow", f"Decoding took longer than {self._limit_s:g} s.")
+            why = "too_slow" if late.is_set() else "process_ended"
+            self._replace(why)
+            raise UnreadableVideoError(why, self._sentence(why)) from error
         self._left -= 1
         if self._left <= 0:
             self._replace("recycled")
         return answer
+
+    def _sentence(self, why: str) -> str:
+        if why == "too_slow":
+            return f"Decoding took longer than {self._limit_s:g} s."
+        return "The process that decoded these pictures ended."
 
     def kill(self) -> None:
         """End the process now and for good; an exchange in progress raises."""
@@ -116,9 +139,13 @@ class _Process:
         if self._running is not None:
             self._running[0].kill()
 
-    def _started(self) -> Connection:
+    def end(self) -> None:
+        """Wait for a process that was killed; nothing may be in exchange any more."""
+        self._replace("closed")
+
+    def _started(self) -> tuple[BaseProcess, Connection]:
         if self._running is not None:
-            return self._running[1]
+            return self._running
         if self._ended:
             raise EOFError
         ours, theirs = get_context("spawn").Pipe()
@@ -133,7 +160,7 @@ class _Process:
             process.kill()
         if not ours.poll(START_S) or ours.recv_bytes() != frame_process.READY:
             raise EOFError
-        return ours
+        return self._running
 
     def _replace(self, why: str) -> None:
         """End the process; the next chunk starts another."""

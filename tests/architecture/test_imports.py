@@ -10,7 +10,7 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 WIRING: Final = ROOT / "infra" / "wiring.py"
-UNWANTED: Final = ("torch", "tensorflow", "faust", "mode")
+UNWANTED: Final = ("torch", "tensorflow", "faust", "mode", "cv2")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -54,6 +54,12 @@ def test_serving_processes_load_no_model_or_worker_library(module: str, entry: s
     """The module, the wiring, and everything that the wiring imports on the way load none of the unwanted."""
     wired = imports_on_the_way(ast.parse(WIRING.read_text(encoding="utf-8")), entry) if entry else []
     assert loaded_by([f"import {module}", "import infra.wiring", *wired]) == set()
+
+
+@pytest.mark.parametrize("family", ["vitals", "storage", "care", "video"])
+def test_no_family_loads_the_video_decoder(family: str) -> None:
+    """Also the family of video leaves decoding to processes of its own."""
+    assert "cv2" not in loaded_by(["import infra.worker_process", f"import stream_processors.families.{family}"])
 
 
 def test_the_look_at_loaded_libraries_sees_them() -> None:

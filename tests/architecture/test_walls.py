@@ -20,7 +20,7 @@ KNOWN_TO: Final[dict[str, tuple[str, ...]]] = {
     "torch": ("inference",),
     "tensorflow": ("inference",),
     "onnxruntime": ("inference",),
-    "cv2": ("inference",),
+    "cv2": ("inference.rppg.video",),
     "fastapi": ("api", "ingest.http"),
     "starlette": ("api", "ingest.http"),
     "prometheus_client": ("infra.metrics",),

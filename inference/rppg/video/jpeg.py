@@ -47,5 +47,9 @@ def decoded(data: bytes) -> Picture | None:
     if told is None or not 0 < min(told) <= max(told) <= LONGEST_PX:
         return None
     flags = next((flag for times, flag in _REDUCED if max(told) >= WORK_PX * times), cv2.IMREAD_COLOR)
-    picture: Picture | None = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    try:
+        picture: Picture | None = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error:
+        # What it says to be is beyond what the decoder, or this process's memory, takes.
+        return None
     return picture

@@ -128,9 +128,11 @@ class VideoReader:
     def _whose_times(self, fps: float) -> str:
         """Return whether the first frames' own times rise, or the frame rate has to do."""
         probed: list[float] = []
+        decoded = False
         while len(probed) < _PROBED and self._capture.grab():
             probed.append(self._time_s())
-        if not probed or not self._capture.retrieve()[0]:
+            decoded = decoded or self._capture.retrieve()[0]
+        if not decoded:
             raise UnreadableVideoError("undecodable", f"{self._path.name} holds no picture that can be decoded.")
         repeated = sum(after <= before for before, after in pairwise(probed))
         if repeated <= _MOST_REPEATED * (len(probed) - 1):
