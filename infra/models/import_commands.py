@@ -69,7 +69,7 @@ def shadow(
     chosen = "" if name == _NOBODY else book.find(name).name
     if chosen and chosen == alerting:
         raise SetupError(f"{chosen} alerts already.", next_step="Choose another: pulsera models list.")
-    book.want(alerting=alerting, shadow=chosen)
+    book.want(alerting=book.wanted()[0], shadow=chosen)
     typer.echo(f"{chosen or 'Nobody'} runs in shadow. {_SOON}")
 
 
@@ -98,7 +98,8 @@ def promote(
             next_step=f"First: pulsera models shadow {model.id}; some days later look at `pulsera_shadow_...`.",
         )
     model.maker()
-    book.want(alerting=model.name, shadow=alerting)
+    # Who chooses what ships wants what ships with the next release too.
+    book.want(alerting="" if model == book.shipped else model.name, shadow=alerting)
     typer.echo(f"{model.name} is to alert, {alerting} goes on in shadow. {_SOON}")
 
 

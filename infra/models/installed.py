@@ -205,8 +205,11 @@ class Models:
 
         Raises:
             ContractError: A file is missing, or is not what the manifest says.
+            SetupError: They are installed already.
         """
         digest = loading.digest(folder / loading.MANIFEST)
+        if any(one.digest == digest for one in self.all()):
+            raise SetupError(f"The weights of {folder} are installed already.", next_step="See: pulsera models list.")
         for model in _weights(folder, "trained"):
             model.maker()
         beside = self._beside()

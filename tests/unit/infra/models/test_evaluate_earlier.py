@@ -52,6 +52,7 @@ def test_it_is_a_row_and_its_cases_are_told(tmp_path: Path, monkeypatch: pytest.
 def test_what_is_no_earlier_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of another kind is named, with where to look."""
     monkeypatch.setenv("PULSERA_MODELS_DIR", str(tmp_path))
+    (tmp_path / "minutes.csv").write_text("user,time,hr,steps\n")
     asked = ["pulsenet", "--fitbit", str(tmp_path / "minutes.csv"), "--shadow", "ridge"]
     answer = CliRunner().invoke(evaluate, asked)
     assert isinstance(answer.exception, SetupError)

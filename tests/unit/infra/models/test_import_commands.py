@@ -55,11 +55,11 @@ def test_a_network_of_the_earlier_system_runs_in_shadow_alone(tmp_path: Path, ea
     """It is listed, seated in shadow by the beginning of its id, never promoted, and its detectors can be made."""
     assert asked(tmp_path, "shadow", "earlier").exit_code == 0
     book = Models(tmp_path / "models")
-    assert book.wanted() == (RIDGE, book.find(earlier).name)
+    assert book.wanted() == ("", book.find(earlier).name), "what ships goes on alerting, also after an upgrade"
     assert book.find(earlier).maker()().name == book.find(earlier).name
     assert "shadow alone" in refused(tmp_path, "promote", "earlier")
     assert asked(tmp_path, "shadow", "none").exit_code == 0
-    assert book.wanted() == (RIDGE, "")
+    assert book.wanted() == ("", "")
 
 
 def test_weights_that_were_changed_after_the_import_are_not_used(tmp_path: Path, earlier: str) -> None:
@@ -81,7 +81,7 @@ def test_a_model_alerts_after_it_ran_in_shadow_and_the_way_back_is_the_same(tmp_
     assert book.wanted() == (NETWORK, RIDGE)
     assert "alerts already" in refused(tmp_path, "shadow", "network")
     assert asked(tmp_path, "promote", "ridge").exit_code == 0
-    assert book.wanted() == (RIDGE, NETWORK)
+    assert book.wanted() == ("", NETWORK)
 
 
 def trained(folder: Path, *, evaluated: bool) -> Path:
@@ -119,3 +119,4 @@ def test_weights_that_are_not_what_their_manifest_says_are_not_installed(tmp_pat
     assert "manifest" in refused(tmp_path, "import", "pulsenet", str(folder))
     assert {one.origin for one in Models(tmp_path / "models").all()} == {"shipped", "built in"}
     assert "is not installed" in refused(tmp_path, "shadow", "nothing")
+    assert "installed already" in refused(tmp_path, "import", "pulsenet", str(loading.FOLDER))
