@@ -1,6 +1,7 @@
 """Judges windows that clients send, beside the event loop: one at a time, and few may wait."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from schemas.errors import ContractError
 WAITING_MOST: Final = 8
 """A window takes some 50 ms of a core that the live sockets need, too."""
 
+_FOLDERS: Final = re.compile(r"(?<!\S)(?:[A-Za-z]:)?[/\\](?:[^\s/\\]*[/\\])*")
+
 Model = tuple[Predictor, Population]
 
 
@@ -25,6 +28,11 @@ class Facts:
     kind: str
     parameters: int | None
     training: dict[str, Any]
+
+
+def without_folders(sentence: str) -> str:
+    """Return a sentence with the names of files alone: where they lie on the server is nobody's business."""
+    return _FOLDERS.sub("", sentence)
 
 
 class Judging:
@@ -46,7 +54,7 @@ class Judging:
             try:
                 self._model = await asyncio.to_thread(_read)
             except ContractError as error:
-                raise RefusedError(503, "model_unavailable", str(error)) from error
+                raise RefusedError(503, "model_unavailable", without_folders(str(error))) from error
         return self._model
 
     async def facts(self) -> Facts:
@@ -87,4 +95,4 @@ def _read_facts() -> Facts:
         training = {**loading.manifest()["trained"], "card": loading.card()}
         return Facts(kind=loading.SHIPPED, parameters=loading.parameters(), training=training)
     except ContractError as error:
-        raise RefusedError(503, "model_unavailable", str(error)) from error
+        raise RefusedError(503, "model_unavailable", without_folders(str(error))) from error

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from api.callers import PortsHere
 from api.errors import RefusedError, answer
-from api.judging import Judging
+from api.judging import Judging, without_folders
 from api.moments import stamp
 from api.pulsenet_shapes import ArchitectureShape, InferShape, PulseNetHealthShape, StatusShape, WindowBody
 from api.shapes import ErrorShape
@@ -155,7 +155,9 @@ async def _told(ports: PortsHere) -> Mapping[str, Any]:
     """Return what the worker tells of its detector, empty where it tells nothing."""
     found = {one.name: one for one in await ports.probes.components()}
     vitals = found.get("vitals")
-    return (vitals.told or {}) if vitals is not None else {}
+    told = (vitals.told or {}) if vitals is not None else {}
+    why = told.get("fallback")
+    return {**told, "fallback": without_folders(why)} if isinstance(why, str) else told
 
 
 def _judged(said: Answer, window: Window) -> dict[str, Any]:

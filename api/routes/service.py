@@ -57,7 +57,7 @@ def _part(one: Component) -> dict[str, Any]:
     if one.told is None:
         return part
     # Anybody may ask: which detector judges, and whether it only stands in; the rest is at /pulsenet/status.
-    return {**part, "detector": {name: one.told.get(name) for name in ("alerting", "role", "fallback")}}
+    return {**part, "detector": {name: one.told.get(name) for name in ("alerting", "role")}}
 
 
 @router.head("/metrics", include_in_schema=False)

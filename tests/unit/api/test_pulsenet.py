@@ -22,7 +22,7 @@ from api.routes import pulsenet
 from inference.pulsenet.window import ROWS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-DETECTOR = {"alerting": "resting-rate (fallback)", "role": "fallback", "fallback": "The weights cannot be read."}
+DETECTOR = {"alerting": "resting-rate (fallback)", "role": "fallback", "fallback": "/opt/x/ridge.npz cannot be read."}
 
 
 class Probes:
@@ -135,14 +135,14 @@ async def test_few_windows_wait() -> None:
 
 
 async def test_the_status_tells_which_detector_judges_and_why() -> None:
-    """What the worker tells is told; without a worker that tells, nulls and the reason."""
+    """What the worker tells is told, but no folder of the server; without a worker that tells, nulls and the reason."""
     async with client(DETECTOR) as asking:
         told = (await asking.get("/pulsenet/status")).json()
         health = (await asking.get("/pulsenet/health")).json()
     assert (told["loaded"], told["parameters"], told["device"]) == (True, 1204, "cpu")
-    assert (told["role"], told["fallback"]) == ("fallback", "The weights cannot be read.")
+    assert (told["role"], told["fallback"]) == ("fallback", "ridge.npz cannot be read.")
     assert told["promise"]["tier1_alerts_a_day"] == 0.1
-    assert (health["status"], health["reason"]) == ("degraded", "The weights cannot be read.")
+    assert (health["status"], health["reason"]) == ("degraded", "ridge.npz cannot be read.")
     async with client() as asking:
         unknown = (await asking.get("/pulsenet/status")).json()
     assert unknown["alerting"] is None
