@@ -119,4 +119,6 @@ def test_nothing_is_drawn_of_what_was_not_evaluated(report: dict[str, Any], tmp_
     rivals = report | {"model": "another"}
     plots.draw(rivals, tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == [plots.RELIABILITY]
-    assert plots.SURFACE not in written(rivals, pictures="images")
+    page = written(rivals, pictures="images")
+    assert plots.SURFACE not in page
+    assert "| 2026-11-21 | rivals alone | 3 | one | 3 |" in page
