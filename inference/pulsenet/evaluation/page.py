@@ -28,13 +28,13 @@ counted on the same wearers' untouched days ("real"). Each wearer's first seven 
 is judged from the eighth on. Places are drawn with the seed, the same for every detector: at rest, awake, after at
 least 15 step-free minutes; asleep; in light activity; 2-minute ramps, never two within 3 h in one copy of a
 recording. An event is found by an alarm that opens between its start and 5 min after its end, by the thresholds that
-the untouched recording has at the same minutes. What stays at its threshold, or comes back to it within 180 min, is one
-alarm. Thresholds promise a rate of false alarms a wearer-day: of the population (made people and Stress-Predict S01 to S20; split
-conformal on daily maxima), half shrunk to the own past. The model brings its own thresholds for 0.1 and 0.01, which
-it calibrates in the same way (for 1 a day it has none, and gets those of its rivals); each of its alerts counts,
-whatever it is about. Nothing is read off test days. Repeated values are masked (runs from the fourth equal minute
-on); Fitbit's `intensity` is never read. AUC-PR and VUS-PR count event minutes against untouched minutes, weighted to
-one event a wearer-day. Intervals of recall: bootstrap of paired wearer-days; of rates: exact Poisson.
+the untouched recording has at the same minutes. What stays at its threshold, or comes back to it within 180 min, is
+one alarm. Thresholds promise a rate of false alarms a wearer-day: of the population (made people and Stress-Predict
+S01 to S20; split conformal on daily maxima), half shrunk to the own past. The model brings its own thresholds for 0.1
+and 0.01, which it calibrates in the same way (for 1 a day it has none, and gets those of its rivals); each of its
+alerts counts, whatever it is about. Nothing is read off test days. Repeated values are masked (runs from the fourth
+equal minute on); Fitbit's `intensity` is never read. AUC-PR and VUS-PR count event minutes against untouched minutes,
+weighted to one event a wearer-day. Intervals of recall: bootstrap of paired wearer-days; of rates: exact Poisson.
 
 """
 _WORTH: Final = """\
