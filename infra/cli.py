@@ -17,7 +17,7 @@ from infra.fuzz.commands import fuzz
 from infra.models.commands import train
 from infra.models.evaluate_commands import evaluate
 from infra.models.import_commands import models
-from infra.rppg.commands import evaluate_rppg, rppg
+from infra.rppg.commands import bench_rppg, evaluate_rppg, rppg
 from infra.zones.evaluate_commands import zones as evaluate_zones
 from schemas.errors import PulseraError
 
@@ -30,6 +30,7 @@ app = typer.Typer(
     help="A self-hosted backbone for home and community health telemetry. Not a medical device.",
 )
 
+bench.command("rppg")(bench_rppg)
 app.add_typer(bench, name="bench")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(train, name="train")

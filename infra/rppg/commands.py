@@ -1,4 +1,4 @@
-"""`pulsera rppg FILE` and `pulsera evaluate rppg DIR`."""
+"""`pulsera rppg FILE`, `pulsera evaluate rppg DIR` and `pulsera bench rppg FILE`."""
 
 import json
 import time
@@ -74,7 +74,33 @@ def evaluate_rppg(
         answer = evaluate(found, stages.begin("evaluating"))
     typer.echo(json.dumps(answer, allow_nan=False) if as_json else "\n".join(_lines(answer)))
     if page is not None:
-        pages.write(page, answer)
+        pages.between(page, pages.table(answer), begin=pages.BEGIN, end=pages.END)
+
+
+def bench_rppg(
+    file: Annotated[Path, typer.Argument(help="A video of a face, best 640 x 480.")],
+    *,
+    streams: Annotated[int, typer.Option(help="Streams of 30 pictures a second, made of the file.", min=1)] = 10,
+    seconds: Annotated[float, typer.Option(help="How long they send.", min=1)] = 20.0,
+    processes: Annotated[int, typer.Option(help="Processes that decode.", min=1)] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write them between the lines <!-- bench-rppg:begin --> and :end of this page.")
+    ] = None,
+) -> None:
+    """Measure what a frame costs, stage by stage, and how many streams the processes that decode keep up with.
+
+    Example: pulsera bench rppg clip.avi --streams 10 --seconds 20
+    """
+    from infra.rppg import bench
+    from infra.rppg import page as pages
+
+    told = bench.bench(bench.Plan(path=file, streams=streams, seconds=seconds, processes=processes))
+    typer.echo("\n".join(bench.lines(told)))
+    if json_file is not None:
+        json_file.write_text(json.dumps(told, indent=1) + "\n")
+    if page is not None:
+        pages.between(page, bench.lines(told), begin="<!-- bench-rppg:begin -->", end="<!-- bench-rppg:end -->")
 
 
 def _lines(answer: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
-"""The report of an evaluation as the table of a page; all else on the page stays as it is."""
+"""The report of an evaluation as the tables of a page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +17,8 @@ _KINDS: Final = {
 }
 
 
-def write(path: Path, report: dict[str, Any], begin: str = BEGIN, end: str = END) -> None:
-    """Put the report between the markers of a page.
+def between(path: Path, written: Sequence[str], *, begin: str, end: str) -> None:
+    """Put lines between two marker lines of a page; all else on the page stays as it is.
 
     Raises:
         RecordingError: The page has no such markers.
@@ -27,7 +28,7 @@ def write(path: Path, report: dict[str, Any], begin: str = BEGIN, end: str = END
         raise RecordingError(f"{path} has no lines {begin} and {end} to write between.")
     before, rest = text.split(begin, 1)
     after = rest.split(end, 1)[1]
-    path.write_text("\n".join([f"{before}{begin}", *table(report), f"{end}{after}"]), encoding="utf-8")
+    path.write_text("\n".join([f"{before}{begin}", *written, f"{end}{after}"]), encoding="utf-8")
 
 
 def table(report: dict[str, Any]) -> list[str]:

@@ -12,7 +12,6 @@ from inference.rppg.estimates import Analysis
 
 _BAND_BPM: Final = (40.0, 200.0)
 _SEGMENT_S: Final = 20.0
-_COLOURS: Final = {"ok": "#1b7f4b", "low_confidence": "#c98a00"}
 _BANDS: Final = ("#e8e8e8", "#f6d5d5", "#d9e4f5", "#efe0c8", "#e3d6ee", "#d5eee9")
 
 
@@ -51,33 +50,35 @@ def _draw_spectrum(axes: Axes, analysis: Analysis) -> None:
     inside = (at_hz * 60 >= _BAND_BPM[0]) & (at_hz * 60 <= _BAND_BPM[1])
     axes.plot(at_hz[inside] * 60, 10 * np.log10(power[inside] + 1e-12), color="#304060")
     if analysis.heart_rate_bpm is not None:
-        axes.axvline(analysis.heart_rate_bpm, linestyle="--", color=_COLOURS["ok"])
+        axes.axvline(analysis.heart_rate_bpm, linestyle="--", color="#1b7f4b")
     axes.margins(x=0)
 
 
 def _draw_windows(axes: Axes, analysis: Analysis) -> None:
     withheld: dict[str, Any] = {}
+    given = [window for window in analysis.windows if window.heart_rate_bpm is not None]
     for window in analysis.windows:
         reason = str(window.reason)
-        if window.heart_rate_bpm is not None:
-            axes.errorbar(
-                window.time_s,
-                window.heart_rate_bpm,
-                yerr=5 * (1 - window.confidence),
-                fmt="o",
-                markersize=4,
-                color=_COLOURS.get(reason, "#1b7f4b"),
-                alpha=0.3 + 0.7 * window.confidence,
-            )
-            continue
-        new = reason not in withheld
-        colour = withheld.setdefault(reason, _BANDS[len(withheld) % len(_BANDS)])
-        axes.axvspan(window.time_s - 1, window.time_s, color=colour, label=reason if new else None)
+        if window.heart_rate_bpm is None:
+            new = reason not in withheld
+            colour = withheld.setdefault(reason, _BANDS[len(withheld) % len(_BANDS)])
+            axes.axvspan(window.time_s - 1, window.time_s, color=colour, label=reason if new else None)
+    dots = axes.scatter(
+        [window.time_s for window in given],
+        [window.heart_rate_bpm or 0.0 for window in given],
+        c=[window.confidence for window in given],
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        s=22,
+        zorder=3,
+    )
+    axes.figure.colorbar(dots, ax=axes, label="confidence", pad=0.01)
     if withheld:
-        axes.legend(loc="upper right", title="no heart rate")
+        axes.legend(loc="upper right", title="no heart rate", framealpha=0.9)
     axes.set(
         xlabel="end of the window, seconds",
         ylabel="beats a minute",
-        title="Heart rate of every window; paler and longer where less sure",
+        title="Heart rate of every window, or why there is none",
     )
     axes.margins(x=0.01)

@@ -53,3 +53,9 @@ def decoded(data: bytes) -> Picture | None:
         # What it says to be is beyond what the decoder, or this process's memory, takes.
         return None
     return picture
+
+
+def encoded(picture: Picture, size: tuple[int, int], quality: int) -> bytes:
+    """Return a picture, scaled to a width and height, as JPEG of a quality of 0 to 100."""
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
