@@ -1,6 +1,7 @@
 """Stored data and alerts over real HTTP, with a real Kafka and PostgreSQL behind it."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,9 @@ from tests.api_server import DEADLINE_S, RunningApi, episode, frame, running_api
 from tests.embedded_services import BOTH_DATABASES
 
 pytestmark = [pytest.mark.connected, BOTH_DATABASES]
+
+ALIASES = {"/analyze-video"}
+"""Paths of an earlier system, which keep its errors."""
 
 _DAY = {"from": "2026-11-21T07:59:00Z", "to": "2026-11-21T09:00:00+00:00"}
 
@@ -260,20 +264,21 @@ async def test_the_service_describes_itself_and_is_ready(api: RunningApi) -> Non
 
 
 async def test_the_documentation_needs_nothing_from_elsewhere(api: RunningApi) -> None:
-    """Every route is described with its errors, its parameters and who may call it; the page names no other host."""
+    """Every route tells its errors, its parameters and who may call it; the page loads nothing from another host."""
     async with api.client(None) as anyone:
         page = await anyone.get("/docs")
         schema = (await anyone.get("/openapi.json")).json()
     assert page.status_code == 200
     assert "/wearers/{wearer_id}/readings" in page.text
-    assert "://" not in page.text
+    assert not re.search(r"(?:src|href|action)\s*=\s*[\"']?\w*:?//|url\(|@import", page.text)
     assert len(schema["paths"]) >= 23
     for path, methods in schema["paths"].items():
         for operation in methods.values():
             assert operation["description"], path
             assert (operation["security"] == []) is (path in PUBLIC_PATHS)
             assert all(parameter.get("description") for parameter in operation.get("parameters", [])), path
-            assert operation["responses"]["503"]["content"]["application/json"]["schema"]["$ref"].endswith("ErrorShape")
+            shape = operation["responses"]["503"]["content"]["application/json"]["schema"]["$ref"]
+            assert shape.endswith("DetailShape" if path in ALIASES else "ErrorShape")
 
 
 async def test_the_live_client_of_the_documentation_works(api: RunningApi) -> None:

@@ -146,7 +146,7 @@ async def test_compressed_days_come_back_from_a_backup(
     await _refresh(pool)
     await _compress(pool)
     columns = "wearer_id, time, stream_id, received, heart_rate, spo2, steps, skin_temperature, injected, origin"
-    sums = "SELECT * FROM readings_1h ORDER BY wearer_id, bucket"
+    sums = "SELECT * FROM readings_1h ORDER BY wearer_id, bucket, stream_id"
     days = "SELECT * FROM newest_days ORDER BY wearer_id"
     before = [await stored(pool, columns), await pool.fetch(sums), await pool.fetch(days)]
     await back_up(database_url, tmp_path / "backup", say=lambda _: None)
