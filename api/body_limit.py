@@ -22,7 +22,7 @@ class Allowance:
     """How large a body may be, and how long it may take."""
 
     most_bytes: int
-    within_s: float = WHOLE_WITHIN_S
+    within_s: float
 
 
 class BodyLimit:
@@ -30,7 +30,7 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp, *, most_bytes: int, more: Mapping[str, Allowance] | None = None) -> None:
         self._app = app
-        self._usual = Allowance(most_bytes=most_bytes)
+        self._most_bytes = most_bytes
         self._more = more or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +38,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        allowed = self._more.get(scope["path"], self._usual)
+        usual = Allowance(most_bytes=self._most_bytes, within_s=WHOLE_WITHIN_S)
+        allowed = self._more.get(scope["path"], usual)
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > allowed.most_bytes:
             # The rest of the body is not worth reading, so the connection ends here.

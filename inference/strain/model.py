@@ -14,8 +14,8 @@ MANIFEST: Final = "manifest.json"
 FEATURES: Final = ("mean_hr", "std_hr", "rmssd", "pnn50")
 """Heart rate and its standard deviation over the beats in bpm, RMSSD in ms, pNN50 in percent."""
 WINDOW_S: Final = 60
-LONGEST_S: Final = 180.0
-"""Variability over a longer stretch is no longer that of the windows that the model was fitted to."""
+SHORTEST_S, LONGEST_S = 50.0, 180.0
+"""Variability over a shorter or longer stretch is not that of the windows that the model was fitted to."""
 
 NO_MODEL: Final = "no_validated_model"
 MEANING: Final = (
@@ -79,8 +79,8 @@ class Strain:
     def judge(self, *, mean_hr: float, std_hr: float, rmssd: float, pnn50: float, window_s: float) -> Told:
         """Return the strain of one stretch of beats."""
         features = np.array([mean_hr, std_hr, rmssd, pnn50])
-        if not WINDOW_S <= window_s <= LONGEST_S:
-            return Told(strain=None, level=None, reason="too_short" if window_s < WINDOW_S else "too_long")
+        if not SHORTEST_S <= window_s <= LONGEST_S:
+            return Told(strain=None, level=None, reason="too_short" if window_s < SHORTEST_S else "too_long")
         low, high = np.array(self.manifest.low), np.array(self.manifest.high)
         if not ((features >= low) & (features <= high)).all():
             return Told(strain=None, level=None, reason="out_of_distribution")

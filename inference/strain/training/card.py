@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from inference.strain.features import GATE, Windows
-from inference.strain.model import LONGEST_S, MEANING, WINDOW_S, Manifest
+from inference.strain.model import LONGEST_S, MEANING, SHORTEST_S, WINDOW_S, Manifest
 from inference.strain.training.forest import TREES
 from inference.strain.training.worth import Worth
 
@@ -74,7 +74,7 @@ def _made_of() -> str:
   with boosted trees had a lower bound over 0.6, of the 21 logistic regressions three had. The interval above knows
   nothing of that choice.
 - Heart rate rises with coffee, stairs and fever too.
-- Outside the {KNOWN[0]} to {KNOWN[1]} percentiles of a feature, and for stretches under {WINDOW_S} s or over
+- Outside the {KNOWN[0]} to {KNOWN[1]} percentiles of a feature, and for stretches under {SHORTEST_S:.0f} s or over
   {LONGEST_S:.0f} s, it says nothing.
 """
 
