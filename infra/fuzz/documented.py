@@ -7,6 +7,8 @@ NACKS: Final = frozenset(
     {
         "out_of_range", "wrong_type", "not_finite", "unknown_field", "ambiguous_hrv", "bad_time", "naive_time",
         "future_time", "older_than_retention", "no_vital", "bad_source", "too_many_readings",
+        "no_frames", "too_many_frames", "not_rising", "too_fast", "wrong_length", "wrong_sum", "not_jpeg",
+        "bad_encoding", "missing",
     }
 )  # fmt: skip
 DEVICE_CLOSES: Final = frozenset({4400, 4401, 4408, 4409, 4413, 4429, 4503})
@@ -28,7 +30,7 @@ HTTP_REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 413, 414, 426, 429, 4
 def device_fault(message: Any) -> str | None:
     """Return what of an answer to a device is not as documented, None if nothing is."""
     kind = message.get("type") if isinstance(message, dict) else None
-    if kind in {"welcome", "ack", "throttle"}:
+    if kind in {"welcome", "ack", "throttle", "instruction"}:
         return None
     if kind == "error":
         return None if message["code"] in DEVICE_ERRORS else f"an error {message['code']!r}"
