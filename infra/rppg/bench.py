@@ -158,7 +158,7 @@ def lines(told: dict[str, Any]) -> list[str]:
         f"{streams['cores_a_stream']:.3f} of a core a stream."
     )
     return [
-        f"{told['frames']} frames of `{told['file']}`: {told['frames_per_cpu_second']:.0f} frames a second of CPU time.",
+        f"{told['frames']} frames of `{told['file']}`: {told['frames_per_cpu_second']:.0f} a second of CPU time.",
         "",
         "| stage | us a frame | share |",
         "|---|---|---|",
