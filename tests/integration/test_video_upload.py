@@ -286,6 +286,41 @@ async def test_the_process_that_decodes_is_bounded(tmp_path: Path) -> None:
     assert (await run(["-m", "infra.rppg.analysis_process", "1", "0", "face"]))[0] == 1
 
 
+ORPHAN = """
+import asyncio, sys
+from pathlib import Path
+from infra.download import Download, Rules
+from infra.rppg.analyses import ChildVideos
+
+CHILD = '''
+import json, os, sys, time
+from infra.rppg.analysis_process import confine
+confine(int(sys.argv[1]))
+print(json.dumps({"progress": os.getpid()}), flush=True)
+time.sleep(600)
+'''
+
+async def main():
+    videos = ChildVideos(Download(Rules(hosts=())).fetch, command=("-c", CHILD))
+    with videos.private_file() as file:
+        file.write(b"RIFF....AVI " + bytes(99))
+        await videos.analyze(file, region="face", progress=lambda pid: print(pid, flush=True))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_kill_of_the_api_leaves_no_decoder() -> None:
+    """The process that decodes dies with the one that started it, also where that had no time for anything."""
+    api = await asyncio.create_subprocess_exec(sys.executable, "-c", ORPHAN, stdout=asyncio.subprocess.PIPE)
+    assert api.stdout is not None
+    child = psutil.Process(int(await asyncio.wait_for(api.stdout.readline(), 60)))
+    assert child.is_running()
+    api.kill()
+    await api.wait()
+    await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
 async def test_the_api_loads_no_decoder() -> None:
     """Importing the API and what analyses for it loads neither OpenCV nor scipy, torch, sklearn or onnxruntime."""
     names = "{'cv2', 'scipy', 'torch', 'onnxruntime', 'sklearn', 'matplotlib'}"
