@@ -106,6 +106,11 @@ class Drift:
         return max((one for one in (self.scores, self.inputs) if one is not None), default=None)
 
 
+def file_of(kind: str) -> str:
+    """Return the name of the file beside a model's weights."""
+    return f"reference-{kind}.json"
+
+
 def drift(reference: Reference | None, scores: Ints, inputs: Ints) -> Drift:
     """Compare what was met, shapes as in `Reference`, with the reference."""
     if reference is None:

@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from infra.models.strain_commands import heart_risk
+
+if TYPE_CHECKING:
+    from infra.models.progress import Stages
 
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make a model's weights.")
 
@@ -62,7 +65,20 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
         else:
             work = recalibrate if thresholds_only else run
             work(plan, out, today=datetime.now(UTC).date(), stage=stages.begin)
+        _note_references(out, stages)
     typer.echo((out / "card.md").read_text())
+
+
+def _note_references(folder: Path, stages: "Stages") -> None:
+    """Write, beside new weights, what they meet among made people: their drift is measured against that."""
+    from inference.pulsenet.drift import file_of
+    from inference.pulsenet.reference import crowd, reference_of
+    from inference.pulsenet.weights.loading import NAMES, load
+
+    people = crowd()
+    for kind in NAMES:
+        stage = stages.begin(f"what {NAMES[kind]} meets")
+        reference_of(load(kind, folder=folder), people, told=stage).write(folder / file_of(kind))
 
 
 train.command("heart-risk")(heart_risk)

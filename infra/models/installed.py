@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from inference.pulsenet.drift import Reference
+from inference.pulsenet.drift import Reference, file_of
 from inference.pulsenet.earlier import checkpoint
 from inference.pulsenet.earlier.network import EarlierNetwork
 from inference.pulsenet.engine import PulseNet
@@ -111,14 +111,14 @@ class Model:
     def keep(self, reference: Reference) -> None:
         """Write what it met beside its weights."""
         if self.folder is not None:
-            reference.write(self.folder / _reference(self.kind))
+            reference.write(self.folder / file_of(self.kind))
 
     def reference(self) -> Reference | None:
         """Return what it met where it was made, None where nobody kept that, or it is another model's."""
         if self.folder is None:
             return None
         try:
-            told = Reference.read(self.folder / _reference(self.kind))
+            told = Reference.read(self.folder / file_of(self.kind))
         except ContractError:
             return None
         return told if told.model == self.name else None
@@ -215,7 +215,7 @@ class Models:
         beside = self._beside()
         for name in (*loading.manifest(folder)["files"], loading.MANIFEST):
             shutil.copyfile(folder / name, beside / name)
-        for extra in (_reference(kind) for kind in loading.NAMES):
+        for extra in (file_of(kind) for kind in loading.NAMES):
             if (folder / extra).is_file():
                 shutil.copyfile(folder / extra, beside / extra)
         return self._placed(beside, f"pulsenet-{digest[:7]}", {"kind": "pulsenet", "origin": "trained"})
@@ -266,10 +266,6 @@ def _weights(folder: Path, origin: Origin) -> Iterator[Model]:
 def _resting() -> Model:
     digest = hashlib.sha256(RestingRate.name.encode()).hexdigest()
     return Model(id=RESTING, name=RestingRate.name, kind=RESTING, origin="built in", digest=digest)
-
-
-def _reference(kind: str) -> str:
-    return f"reference-{kind}.json"
 
 
 def _is_evaluated(folder: Path) -> bool:
