@@ -56,6 +56,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         kind: Whether the deviation came at once or grew, None where that is not known.
         promised_rate: Alerts a day that this wearer is promised at most.
         realised_rate: Those that there were, over `rate_days` days.
+        parts: Where several vitals decided together: how far each is off in the direction of illness (a variability
+            downwards), averaged over `time_scale_s`, in standard deviations of what is usual, by registry name.
         gap_s: For `no_data`: observed seconds of silence.
         clock_offset_ms: For `clock_offset`.
     """
@@ -88,6 +90,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     promised_rate: float | None = None
     realised_rate: float | None = None
     rate_days: float | None = None
+    parts: dict[str, float] | None = None
     gap_s: float | None = None
     clock_offset_ms: int | None = None
 

@@ -12,7 +12,7 @@ from stream_processors.operators.pulsenet import PulseNetDetector
 
 _LOG_SCALE = -0.5
 _DAYS = 100
-_HIGHEST = {"5 min": 1.8, "60 min": 1.2, "8 h": 1.2, "2 nights": 1.8}
+_HIGHEST = {"5 min": 1.8, "10 min": 1.8, "60 min": 1.2, "8 h": 1.2, "2 nights": 1.8}
 """The largest scores of the days that the thresholds come from, by time scale."""
 
 

@@ -5,6 +5,10 @@ wearer-days (split conformal). A wearer's own daily maxima move it: their centre
 population's as days accrue, while the shape of the tail stays the population's. From the eighth day on it also follows
 the wearer's own alerts: each day it rises by ETA times (alerts - promised). No threshold holds for every single wearer
 without assumptions about the wearer (Lin et al. 2022), so each wearer's realised rate is kept and shown.
+
+What is counted is what a carer gets: an alert is of a condition, whichever of its channels passes its threshold first,
+in a minute in which the vital was measured; what passes within `REFRACTORY_MIN` of the last minute that passed is the
+same alert. Evaluation and episodes count by this rule.
 """
 
 import json
@@ -17,7 +21,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SHARES
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, OF_CONDITION, SHARES
 from inference.pulsenet.features import LONG_AGO
 from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from schemas.errors import ContractError
@@ -29,14 +33,14 @@ TIER0_RATE: Final = 0.01
 OWN_DAYS: Final = 7
 PRIOR_DAYS: Final = 7.0
 """After so many days the centre of a wearer's own daily maxima counts as much as the population's."""
-PRIOR_SPREAD_DAYS: Final = 28.0
+PRIOR_SPREAD_DAYS: Final = 14.0
 """After so many their spread does: that of a week is so uncertain that alerts would come half as often again."""
 ETA: Final = 0.25
 SHIFT_MOST: Final = 2.0
 REFRACTORY_MIN: Final = 180
 """What passes its threshold again within this time is the same alert."""
 DAY_LEAST_MIN: Final = 60
-"""A local day with fewer judged minutes is no wearer-day."""
+"""A local day with fewer judged minutes is no wearer-day; its alerts count with those of the next whole one."""
 MEASURED_LEAST: Final = 0.5
 """Judged minutes, halved each day, from which a channel has its part of the promise: one judged once a day keeps it,
 one judged all day loses it after twelve days without."""
@@ -160,6 +164,16 @@ class Calibrated:
     days: Floats
 
 
+def opening(beyond: Bools, ago_min: Ints) -> Bools:
+    """Return which channels open an alert: they pass, and none of their condition's did within `REFRACTORY_MIN`.
+
+    `ago_min` tells how long ago each channel last passed; shapes (n, CHANNEL_COUNT).
+    """
+    lately = (ago_min < REFRACTORY_MIN) @ OF_CONDITION
+    opens: Bools = beyond & ~(lately @ OF_CONDITION.T)
+    return opens
+
+
 class Calibration:
     """Each wearer's thresholds, and how well the promise was kept."""
 
@@ -178,6 +192,7 @@ class Calibration:
             "spread": Column("f4", 0.0, CHANNEL_COUNT),
             "shift": Column("f4", 0.0, CHANNEL_COUNT),
             "alarms": Column("f4", 0.0, CHANNEL_COUNT),
+            "alerts": Column("f4", 0.0),
             "beyond": Column("i4", LONG_AGO, CHANNEL_COUNT),
             "days": Column("f4", 0.0),
             "total": Column("f4", 0.0),
@@ -193,8 +208,11 @@ class Calibration:
         self.table.load(arrays)
         self._kept["threshold"][:] = np.nan
 
-    def judge(self, slot: Ints, minute: Ints, local_min: Ints, score: Floats) -> Calibrated:
-        """Take one minute's scores of each wearer, NaN where a channel says nothing, shape (n, CHANNEL_COUNT)."""
+    def judge(self, slot: Ints, minute: Ints, local_min: Ints, score: Floats, *, now: Bools) -> Calibrated:
+        """Take one minute's scores of each wearer, NaN where a channel says nothing, shape (n, CHANNEL_COUNT).
+
+        `now`, of the same shape, says whose vital was judged in this very minute: only then may an alert open.
+        """
         table = self.table
         day = (minute - local_min) // 1_440
         turned = (day > table["day"][slot]) & (table["day"][slot] > NEVER)
@@ -206,7 +224,7 @@ class Calibration:
         ratio = np.where(judged, score / threshold[:, :, 0], -np.inf)
         combined = ratio.max(axis=1)
         some = judged.any(axis=1)
-        self._count(slot, minute, score, judged, ratio >= 1.0)
+        self._count(slot, minute, score, judged, (ratio >= 1.0) & now)
         combined[~some] = np.nan
         flag = self._flag(slot, minute, combined)
         days = table["days"][slot].astype(np.float64)
@@ -262,14 +280,16 @@ class Calibration:
         table["highest"][slot] = np.fmax(table["highest"].take(slot, axis=0), score)
         if beyond.any():
             last = table["beyond"].take(slot, axis=0)
-            table["alarms"][slot] += beyond & (minute[:, None] - last >= REFRACTORY_MIN)
+            opens = opening(beyond, minute[:, None] - last)
+            table["alarms"][slot] += opens
+            table["alerts"][slot] += (opens @ OF_CONDITION).sum(axis=1)
             table["beyond"][slot] = np.where(beyond, minute[:, None], last)
 
     def _turn(self, slot: Ints) -> None:
         """End a wearer's day."""
         table = self.table
         whole = table["judged"][slot] >= DAY_LEAST_MIN
-        days, alarms = table["days"][slot], table["alarms"][slot]
+        days, alarms, alerts = table["days"][slot], table["alarms"][slot], table["alerts"][slot]
         highest = table["highest"][slot].astype(np.float64)
         self._learn(slot, highest, whole[:, None] & ~np.isnan(highest))
         late = whole & (days >= OWN_DAYS)
@@ -277,11 +297,12 @@ class Calibration:
         follows = late[:, None] & ~np.isnan(highest)
         shift = np.clip(table["shift"][slot] + np.where(follows, step, 0.0), -SHIFT_MOST, SHIFT_MOST)
         table["shift"][slot] = shift
-        table["total"][slot] += np.where(whole, alarms.sum(axis=1), 0.0)
+        table["total"][slot] += np.where(whole, alerts, 0.0)
         table["days"][slot] = days + whole
         table["judged"][slot] = 0.0
         table["highest"][slot] = np.nan
-        table["alarms"][slot] = 0.0
+        table["alarms"][slot] = np.where(whole[:, None], 0.0, alarms)
+        table["alerts"][slot] = np.where(whole, 0.0, alerts)
         table["measured"][slot] *= 0.5
         self._kept.reset(slot)
 

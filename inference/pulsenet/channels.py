@@ -15,7 +15,9 @@ from inference.pulsenet.series import (
     SPO2,
 )
 
-Scale = Literal["5 min", "60 min", "8 h", "2 nights"]
+Scale = Literal["5 min", "10 min", "60 min", "8 h", "2 nights"]
+MINUTES: Final = ("5 min", "10 min")
+"""Scales of minutes: what is averaged over them counts at rest alone, and has the wearer's own level taken from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,8 @@ class Channel:
 
 
 CHANNELS: Final = (
-    Channel(condition="heart_rate.high", vital=HEART_RATE, side="high", scale="5 min", share=0.45),
-    Channel(condition="heart_rate.low", vital=HEART_RATE, side="low", scale="5 min", share=0.07),
+    Channel(condition="heart_rate.high", vital=HEART_RATE, side="high", scale="10 min", share=0.45),
+    Channel(condition="heart_rate.low", vital=HEART_RATE, side="low", scale="10 min", share=0.07),
     Channel(condition="spo2.low", vital=SPO2, side="low", scale="5 min", share=0.08),
     Channel(condition="respiratory_rate.high", vital=RESPIRATORY_RATE, side="high", scale="5 min", share=0.08),
     Channel(condition="hrv_rmssd.low", vital=HRV_RMSSD, side="low", scale="60 min", share=0.06),
@@ -52,13 +54,18 @@ CHANNELS: Final = (
     Channel(condition="vitals.drift", vital=None, side="high", scale="60 min", share=0.04),
 )
 CHANNEL_COUNT: Final = len(CHANNELS)
+_CONDITIONS: Final = tuple(dict.fromkeys(channel.condition for channel in CHANNELS))
+OF_CONDITION: Final = np.array([
+    [channel.condition == condition for condition in _CONDITIONS] for channel in CHANNELS
+])  # fmt: skip
+"""Which channels raise one condition, and so one alert; shape (CHANNEL_COUNT, number of conditions)."""
 SHARES: Final = np.array([channel.share for channel in CHANNELS])
 SIGNS: Final = np.array([1.0 if channel.side == "high" else -1.0 for channel in CHANNELS])
 VITAL_OF: Final = np.array([HEART_RATE if channel.vital is None else channel.vital for channel in CHANNELS])
 
 
-def of_scale(scale: Scale, *, joint: bool = False) -> list[int]:
-    """Return the codes of the channels of one time scale, those of one vital or those of several together."""
+def of_scale(*scales: Scale, joint: bool = False) -> list[int]:
+    """Return the codes of the channels of time scales, those of one vital or those of several together."""
     return [
-        code for code, channel in enumerate(CHANNELS) if channel.scale == scale and (channel.vital is None) == joint
+        code for code, channel in enumerate(CHANNELS) if channel.scale in scales and (channel.vital is None) == joint
     ]

@@ -1,8 +1,9 @@
 """From a minute's deviations to a score a channel: averages over 5 min, 60 min, 8 h and two nights, and a joint one.
 
-The 5-minute average counts at rest only, and has the wearer's own level of the hour before taken from it: a day of
-excitement, or a baseline that is off, raises both. (Averages against CUSUM, maxima over scales and longer gates:
-docs/models/pulsenet.md.)
+What is averaged over minutes counts at rest only, and has the wearer's own level of the hour before taken from it: a
+day of excitement, or a baseline that is off, raises both. Of a heart rate it is the least deviation of the last 7 to 12
+minutes that decides: what an event keeps up, noise does not, and one calm minute is a veto. The average speaks there
+only where it is far ahead of it. (What each is worth: docs/models/pulsenet.md.)
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from inference.pulsenet.activity import ASLEEP
-from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SIGNS, VITAL_OF, of_scale
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, MINUTES, SIGNS, VITAL_OF, of_scale
 from inference.pulsenet.inputs import Look
 from inference.pulsenet.nights import Nights
 from inference.pulsenet.numbers import capped, decays, powers
@@ -26,9 +27,18 @@ FADE: Final = 0.9
 LEVEL_LAG_MIN: Final = 20
 LEVEL_TAU_MIN: Final = 60.0
 HOUR_TAU_MIN: Final = 60.0
+SUSTAINED_MIN: Final = (7, 12)
+"""Believed minutes at rest that must agree, at least and at most."""
+LONGER: Final = 0.1
+"""What each agreeing minute beyond the least is worth: a smaller deviation counts when it lasts longer."""
+MISSED: Final = 0.2
+"""What each minute among them costs that was not believed, or not at rest."""
+AHEAD: Final = 0.6
+"""By so much the average must lie ahead of what is sustained to speak for the heart rate."""
 LONG_TAU_MIN: Final = 480.0
 
-_FAST: Final = of_scale("5 min")
+_FAST: Final = of_scale(*MINUTES)
+_SUSTAINED: Final = of_scale("10 min")
 _HOUR: Final = of_scale("60 min")
 _LONG: Final = of_scale("8 h")
 _NIGHTS: Final = of_scale("2 nights")
@@ -42,6 +52,8 @@ _GROWS_STALE: Final = ~np.isin(np.arange(CHANNEL_COUNT), [*_NIGHTS, *_JOINT])
 _LEVELLED: Final = sorted({vital for code in _FAST if (vital := CHANNELS[code].vital) is not None})
 _LAGS: Final = np.arange(LEVEL_LAG_MIN)
 _LEVEL_OF: Final = np.searchsorted(_LEVELLED, VITAL_OF[_FAST])
+_HEART: Final = _LEVELLED.index(HEART_RATE)
+_AGO: Final = np.arange(SUSTAINED_MIN[1])
 _FADES: Final = powers(FADE)
 _KEPT: Final = powers(1.0 - FAST_SHARE)
 _FAST_MOST: Final = 0.5
@@ -65,19 +77,23 @@ class Deviations:
 
     Attributes:
         score: By channel, NaN where nothing can be said now, shape (n, CHANNEL_COUNT).
-        held: The same without the wearer's own level taken away: an episode goes on while this is far from 0.
+        held: The averages, the wearer's own level not taken away: an episode goes on while this is far from 0.
+        parts: What each vital adds to the joint one before they are added up: its average over the hour towards
+            illness, NaN where it has no part, shape (n, VITAL_COUNT).
     """
 
     score: Floats
     held: Floats
+    parts: Floats
 
 
 class Deviation:
     """Follows the deviations of each wearer's vitals."""
 
-    def __init__(self, *, levelled: bool = True, at_rest_only: bool = True) -> None:
-        """`levelled` and `at_rest_only` may be taken away, to learn what they are worth."""
+    def __init__(self, *, levelled: bool = True, at_rest_only: bool = True, sustained: bool = True) -> None:
+        """`levelled`, `at_rest_only` and `sustained` may be taken away, to learn what they are worth."""
         self._levelled = levelled
+        self._lasts = sustained
         self._at_rest_only = at_rest_only
         self.nights = Nights()
         self.table = Table({
@@ -99,7 +115,12 @@ class Deviation:
         hour = self._hour(slot, z, counting, look.since)
         long = self._long(slot, z[:, HEART_RATE], counting[:, HEART_RATE], active.gap_min)
         nights = self.nights.follow(slot, minute, z, known & (active.state == ASLEEP)[:, None])
-        return self._scores(np.where(known, 0, look.since), fast, level, hour, long, nights)
+        age = np.where(known, 0, look.since)
+        together, parts = _together(hour, age)
+        averages = np.concatenate((fast, hour, nights, long[:, None], together[:, None]), axis=1)
+        held = averages.take(_AVERAGE_OF, axis=1) * SIGNS
+        held[(age.take(VITAL_OF, axis=1) > _STALE_MIN) & _GROWS_STALE] = np.nan
+        return Deviations(self._scores(slot, minute, held, level), held, parts)
 
     def _fast(self, slot: Ints, z: Floats, counting: Bools, look: Look) -> Floats:
         """Return the 5-minute averages; a minute of movement fades them, as does one long after the last value."""
@@ -146,26 +167,43 @@ class Deviation:
         self.table["long"][slot] = long
         return long
 
-    def _scores(self, age: Ints, fast: Floats, level: Floats, hour: Floats, long: Floats, nights: Floats) -> Deviations:
-        averages = np.concatenate((fast, hour, nights, long[:, None], _together(hour, age)[:, None]), axis=1)
-        held = averages.take(_AVERAGE_OF, axis=1) * SIGNS
-        stale = (age.take(VITAL_OF, axis=1) > _STALE_MIN) & _GROWS_STALE
-        held = np.where(stale, np.nan, held)
+    def _scores(self, slot: Ints, minute: Ints, held: Floats, level: Floats) -> Floats:
         score = held.copy()
+        if self._lasts:
+            sustained = self._sustained(slot, minute)
+            score[:, _SUSTAINED] = np.maximum(score[:, _SUSTAINED] - AHEAD, sustained)
         if self._levelled:
             score[:, _FAST] -= np.maximum(level.take(_LEVEL_OF, axis=1) * SIGNS[_FAST], 0.0)
-        return Deviations(score, held)
+        return score
+
+    def _sustained(self, slot: Ints, minute: Ints) -> Floats:
+        """Return how far the heart rate stayed off on each side, all along; -inf where too few minutes tell."""
+        place = slot[:, None] * LEVEL_LAG_MIN + (minute[:, None] - _AGO) % LEVEL_LAG_MIN
+        z = self.table["lagged"].reshape(-1, len(_LEVELLED))[:, _HEART].take(place)
+        known = ~np.isnan(z)
+        count = known.cumsum(axis=1)
+        worth = LONGER * (count - SUSTAINED_MIN[0]) - MISSED * (_AGO + 1 - count)
+        tells = known & known[:, :1] & (count >= SUSTAINED_MIN[0])
+        sides = [np.fmin.accumulate(z * SIGNS[code], axis=1) + worth for code in _SUSTAINED]
+        return np.stack([np.where(tells, side, -np.inf).max(axis=1) for side in sides], axis=1)
 
     def calm(self, slot: Ints, vital: Ints) -> None:
-        """Forget the deviation of vitals that recovered, not what is usual for the wearer."""
+        """Forget the deviation of vitals that recovered, the last minutes too, not what is usual for the wearer."""
         self.table["fast"][slot, vital] = 0.0
         self.table["hour"][slot, vital] = 0.0
+        lagged = self.table["lagged"].reshape(-1, LEVEL_LAG_MIN, len(_LEVELLED))
+        for column, levelled in enumerate(_LEVELLED):
+            lagged[slot[vital == levelled], :, column] = np.nan
 
 
-def _together(hour: Floats, age: Ints) -> Floats:
-    """Return the sum of deviations that drift together in illness over the root of their number, NaN with one alone."""
+def _together(hour: Floats, age: Ints) -> tuple[Floats, Floats]:
+    """Return the sum of deviations that drift together in illness over the root of their number, NaN with one alone.
+
+    Then the deviations themselves, towards illness, NaN of vitals that have no part.
+    """
     fresh = (age <= _STALE_MIN) & (_JOINT_SIGNS != 0)
     count = fresh.sum(axis=1)
-    total = np.where(fresh, hour * _JOINT_SIGNS, 0.0).sum(axis=1)
+    parts: Floats = np.where(fresh, hour * _JOINT_SIGNS, np.nan)
+    total = np.where(fresh, parts, 0.0).sum(axis=1)
     together: Floats = np.where(count >= _JOINT_LEAST, total / np.sqrt(np.maximum(count, 1)), np.nan)
-    return together
+    return together, parts

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.pulsenet.calibration import Calibration
+from inference.pulsenet.channels import VITAL_OF
 from inference.pulsenet.deviation import Deviation
 from inference.pulsenet.inputs import Inputs, Look
 from inference.pulsenet.numbers import normal_z
@@ -27,7 +28,8 @@ class Judged:
         baseline: The wearer's own centre at rest, shape as `z`.
         sudden: Normal deviate against the last observed values, shape as `z`.
         score: By channel, NaN where it says nothing now, shape (n, CHANNEL_COUNT).
-        held: The same without the wearer's own level taken away, shape as `score`.
+        held: The averages behind it, the wearer's own level not taken away, shape as `score`.
+        parts: What each vital adds to the joint drift, towards illness, NaN where it has no part, shape as `z`.
         threshold: By channel and tier, shape (n, CHANNEL_COUNT, 2).
         combined: Largest score over its tier-1 threshold, shape (n,).
         flag: Tier 0, shape (n,).
@@ -44,6 +46,7 @@ class Judged:
     sudden: Floats
     score: Floats
     held: Floats
+    parts: Floats
     threshold: Floats
     combined: Floats
     flag: Bools
@@ -62,6 +65,7 @@ class Without:
     frozen_gate: bool = False
     rest_gate: bool = False
     level: bool = False
+    sustained: bool = False
 
 
 WHOLE: Final = Without()
@@ -77,7 +81,9 @@ class PulseNet:
         self._without = without
         self._calibration = calibration
         self._inputs = Inputs(frozen_gate=not without.frozen_gate)
-        self._deviation = Deviation(levelled=not without.level, at_rest_only=not without.rest_gate)
+        self._deviation = Deviation(
+            levelled=not without.level, at_rest_only=not without.rest_gate, sustained=not without.sustained
+        )
         self._network = Table({"state": Column("f4", 0.0, max(predictor.width, 1))})
 
     def extend(self, wearers: int) -> None:
@@ -96,7 +102,8 @@ class PulseNet:
         z = _deviate(look, expected, wide)
         sudden = _deviate(look, centre + UNIT * told.next_mean, np.maximum(UNIT * told.next_scale, SCALE_LEAST))
         deviations = self._deviation.follow(minutes, z, look)
-        calibrated = self._calibration.judge(slot, minute, minutes.local_min, deviations.score)
+        now = ~np.isnan(z.take(VITAL_OF, axis=1))
+        calibrated = self._calibration.judge(slot, minute, minutes.local_min, deviations.score, now=now)
         self._inputs.learn(minutes, look, model_mean, model_scale, may=learn)
         return Judged(
             z=z,
@@ -107,6 +114,7 @@ class PulseNet:
             sudden=sudden,
             score=deviations.score,
             held=deviations.held,
+            parts=deviations.parts,
             threshold=calibrated.threshold,
             combined=calibrated.combined,
             flag=calibrated.flag,

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, VITAL_OF
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, MINUTES, VITAL_OF
 from inference.pulsenet.engine import Judged, PulseNet
 from inference.pulsenet.inputs import FROZEN, NO_VALUE, WARMING_UP
 from inference.pulsenet.personal import KNOWN_MIN
@@ -33,7 +33,7 @@ _VITAL: Final = {"hrv": "hrv_rmssd"}
 _DAY_MIN: Final = 1_440
 _SOME_DAY_MIN: Final = 20_000 * _DAY_MIN
 """The engine keeps minutes in 32 bits, whatever year a client names."""
-_HEART: Final = np.flatnonzero((VITAL_OF == HEART_RATE) & np.array([channel.scale == "5 min" for channel in CHANNELS]))
+_HEART: Final = np.flatnonzero((VITAL_OF == HEART_RATE) & np.array([channel.scale in MINUTES for channel in CHANNELS]))
 _WHY: Final[dict[int, Reason]] = {WARMING_UP: "warming_up", FROZEN: "sensor_frozen", NO_VALUE: "missing_channel"}
 
 

@@ -37,7 +37,7 @@ from stream_processors.operators.watch import Watch
 from stream_processors.operators.wearers import Roster
 from stream_processors.ports import Emission, Models, Record, Roles, Step
 
-FORMAT: Final = "vitals-state 3"
+FORMAT: Final = "vitals-state 4"
 GATHERS_MS: Final = 90_000
 """Observed time without a reading after which what was gathered of a wearer is judged though it may not be whole."""
 GATHERING_LOOK_MS: Final = 1_000

@@ -49,6 +49,8 @@ class Decision:
         time_scale_s: Over how long the deviation was averaged.
         kind: Whether it came at once or grew.
         promised_rate: Alerts a day that this wearer is promised at most; `realised_rate` those over `rate_days` days.
+        parts: Of a decision of several vitals together: how far each is off towards illness, in standard deviations,
+            averaged over the time scale.
     """
 
     threshold: float
@@ -58,6 +60,7 @@ class Decision:
     promised_rate: float | None = None
     realised_rate: float | None = None
     rate_days: float | None = None
+    parts: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ class Verdict:
         measured: There is something to say, also where it neither holds nor is back: the vital was measured lately.
         decision: Returns what decided, of a row, a condition and the tier that fires.
         refractory_ms: After an episode that recovered, one of no higher tier opens no sooner than this after the last
-            one ended: what the detector promises is counted so. The floor is not bound by it.
+            bin in which a tier fired: what the detector promises is counted so. The floor is not bound by it.
         back_ms: How long it must be back to be recovered.
     """
 

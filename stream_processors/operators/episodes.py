@@ -62,7 +62,8 @@ class Episodes:
 
     Attributes:
         table: By wearer slot: `tier` of the open episode of each condition (-1 none), of the last one `decided_ms`
-            (end of the bin that opened it), `ended_ms` and its tier (`recovered_tier`) where it recovered and was told
+            (end of the bin that opened it), `fired_ms` (end of the last bin in which the detector's tiers fired),
+            `ended_ms` and its tier (`recovered_tier`) where it recovered and was told
             as more than history or a demonstration, for what comes again soon is the same alert only then, and
             `received_ms`, the newest receipt.
         open: By (wearer slot, code of the condition).
@@ -74,6 +75,7 @@ class Episodes:
             "tier": Column("i1", -1, len(CONDITIONS)),
             "ended_ms": Column("i8", NEVER, len(CONDITIONS)),
             "decided_ms": Column("i8", NEVER, len(CONDITIONS)),
+            "fired_ms": Column("i8", NEVER, len(CONDITIONS)),
             "recovered_tier": Column("i1", 0, len(CONDITIONS)),
             "received_ms": Column("i8", NEVER),
         })  # fmt: skip
@@ -91,6 +93,12 @@ class Episodes:
         self.table["tier"][wearer, condition] = tier
         self.table["decided_ms"][wearer, condition] = decided_ms
         return episode
+
+    def fires(self, wearer: int, condition: int, end_ms: int) -> int:
+        """Note that one of the detector's tiers fires in the bin that ends then; return when one did last."""
+        before = int(self.table["fired_ms"][wearer, condition])
+        self.table["fired_ms"][wearer, condition] = end_ms
+        return before
 
     def tell(self, episode: OpenEpisode, change: Change, *, clock: LogClock, wearer_id: bytes) -> None:
         """Note a change for publication; `ended` closes the episode."""

@@ -156,6 +156,7 @@ def by_floor(evidence: Evidence, limit: float | None) -> Evidence:
         promised_rate=None,
         realised_rate=None,
         rate_days=None,
+        parts=None,
     )
 
 
@@ -171,6 +172,7 @@ def by_detector(evidence: Evidence, decision: Decision) -> Evidence:
         promised_rate=_rounded(decision.promised_rate, 4),
         realised_rate=_rounded(decision.realised_rate, 4),
         rate_days=_rounded(decision.rate_days, 1),
+        parts=None if decision.parts is None else {name: round(z, 2) for name, z in decision.parts.items()},
     )
 
 

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.pulsenet.calibration import REFRACTORY_MIN, TIER0_RATE, TIER_RATES
-from inference.pulsenet.channels import CHANNELS
+from inference.pulsenet.channels import CHANNELS, MINUTES
 from inference.pulsenet.engine import Judged, PulseNet
 from inference.pulsenet.inputs import WARMING_UP
 from inference.pulsenet.personal import KNOWN_MIN
 from inference.pulsenet.series import HEART_RATE
 from inference.pulsenet.series import VITAL_COUNT as MODEL_VITALS
 from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
+from schemas.vitals import NAMES
 from stream_processors.operators.bins import Bins
 from stream_processors.operators.conditions import ABOUT, CODE, SIGNS, VITAL
 from stream_processors.operators.detector import RULES, Decision, Expectation, Learning, Scores, Verdict, unknown_vitals
@@ -41,12 +42,13 @@ STALE_MIN: Final = 10
 BREAK_MS: Final = 900_000
 """A run of minutes that agree does not reach over a longer gap."""
 
-_SCALE_S: Final = {"5 min": 300.0, "60 min": 3_600.0, "8 h": 28_800.0, "2 nights": 172_800.0}
+_SCALE_S: Final = {"5 min": 300.0, "10 min": 600.0, "60 min": 3_600.0, "8 h": 28_800.0, "2 nights": 172_800.0}
 _RULE: Final = np.array([CODE[channel.condition] for channel in CHANNELS])
-_FAST: Final = np.array([channel.scale == "5 min" for channel in CHANNELS])
+_FAST: Final = np.array([channel.scale in MINUTES for channel in CHANNELS])
 _SLOW_RULES: Final = ~np.isin(np.arange(RULES), _RULE[_FAST])
 _PATIENCE_MIN: Final = np.where(_SLOW_RULES, 120, 15)
 """An average of the model waits so long for a vital that is measured rarely."""
+_JOINT: Final = np.array([channel.vital is None for channel in CHANNELS])
 _ORDER: Final = np.argsort(_RULE, kind="stable")
 _STARTS: Final = np.searchsorted(_RULE[_ORDER], np.arange(RULES))
 _OF_RULE: Final = tuple(np.flatnonzero(rule == _RULE) for rule in range(RULES))
@@ -193,6 +195,7 @@ class PulseNetDetector:
                 promised_rate=TIER_RATES[0],
                 realised_rate=_known(judged.realised[row]),
                 rate_days=_known(judged.days[row]),
+                parts=_parts(judged.parts[row]) if _JOINT[channel] else None,
             )
 
         return Verdict(
@@ -284,6 +287,12 @@ def _most_of_rule(by_channel: Floats) -> Floats:
     """Return the largest number among the channels of each condition, NaN where none says anything."""
     most: Floats = np.fmax.reduceat(by_channel[:, _ORDER], _STARTS, axis=1)
     return most
+
+
+def _parts(towards: Floats) -> dict[str, float]:
+    """Return what each vital adds to a joint deviation, the most first."""
+    known = np.flatnonzero(~np.isnan(towards))
+    return {NAMES[vital]: float(towards[vital]) for vital in known[np.argsort(-towards[known], kind="stable")].tolist()}
 
 
 def _known(value: float) -> float | None:

@@ -1,5 +1,6 @@
 """One plain sentence for a person: what was seen, for how long, and what is usual."""
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -95,11 +96,28 @@ def _nights(evidence: Evidence) -> str:
 
 
 def _drift(evidence: Evidence) -> str:
+    """Return the words of several vitals together: which, which way and by how much, in usual spreads."""
     seen = _seen(evidence)
-    return f"{_TOGETHER} far from usual for {_length(evidence)}; {seen[0].lower()}{seen[1:]}{_compared(evidence)}"
+    named = _named(evidence.parts or {}, over=duration(int((evidence.time_scale_s or 0) * 1000)))
+    rate = f"{seen[0].lower()}{seen[1:]}{_compared(evidence)}"
+    return f"{_TOGETHER} far from usual for {_length(evidence)}{named}; now {rate}"
+
+
+def _named(parts: dict[str, float], *, over: str) -> str:
+    """Return the vitals that are off towards illness by as much as one would see; all where none is."""
+    least = _PART_LEAST if max(parts.values(), default=0.0) >= _PART_LEAST else -math.inf
+    words = [
+        f"{BY_NAME[vital].label} {abs(off):.1f} {'below' if (off >= 0) == (vital in _FALLING) else 'above'}"
+        for vital, off in parts.items()
+        if off >= least
+    ]
+    return f": {', '.join(words)} (in usual spreads, average of {over})" if words else ""
 
 
 _TOGETHER: Final = "Several vital signs together"
+_FALLING: Final = ("hrv_rmssd", "hrv_sdnn")
+"""Vitals that go down in illness."""
+_PART_LEAST: Final = 0.5
 
 
 _SENTENCES: Final[dict[str, Callable[[Evidence], str]]] = {

@@ -68,7 +68,8 @@ class Watch:
             tier = int(verdict.tier[row, rule])
             episode = self._episodes.open.get((seen.wearer, rule))
             if tier:
-                if episode is None and self._told_lately(seen, rule, tier, verdict.refractory_ms):
+                lately = seen.end_ms - self._episodes.fires(seen.wearer, rule, seen.end_ms) < verdict.refractory_ms
+                if episode is None and lately and self._told(seen, rule, tier):
                     continue
                 run = self._detector.run(seen.wearer, rule)
                 self._fire(seen, rule, tier, run, clock, decision=verdict.decision(row, rule, tier))
@@ -117,11 +118,13 @@ class Watch:
         expectation = self._detector.expectation(int(bins.wearer[row]), vital)
         return evidence.sight(bins, activity, row, vital, expectation=expectation)
 
-    def _told_lately(self, seen: Sight, rule: int, tier: int, refractory_ms: int) -> bool:
-        """Return whether the promised rate counts this as an alert it had already; the floor's are not promised."""
-        table, key = self._episodes.table, (seen.wearer, rule)
-        told = tier <= table["recovered_tier"][key] < FLOOR_TIER
-        return bool(told and seen.end_ms - table["ended_ms"][key] < refractory_ms)
+    def _told(self, seen: Sight, rule: int, tier: int) -> bool:
+        """Return whether the last episode told this much and recovered; the floor's alerts are not among the promised.
+
+        What was lost sight of, was a demonstration or history, or reached a lower tier, opens again, though by the
+        promise it is one alert.
+        """
+        return bool(tier <= self._episodes.table["recovered_tier"][seen.wearer, rule] < FLOOR_TIER)
 
     def _fire(
         self, seen: Sight, rule: int, tier: int, run: Run, clock: LogClock, *, decision: Decision | None = None

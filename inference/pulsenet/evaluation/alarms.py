@@ -4,25 +4,24 @@ from typing import Final
 
 import numpy as np
 
+from inference.pulsenet.calibration import REFRACTORY_MIN
 from inference.pulsenet.evaluation.injection import Event
 from inference.slots import Floats, Ints
 
-REFRACTORY_MIN: Final = 180
-"""For so long after an alarm opens the same side opens no other."""
 GRACE_MIN: Final = 5
 """An alarm that opens so shortly after the end of an event still counts for it."""
 
 
 def alarms(score: Floats, threshold: Floats | float) -> Ints:
-    """Minutes at which an alarm opens: at the threshold or above, outside the refractory time of the one before."""
+    """Minutes at which an alarm opens: at the threshold or above, and so for the first time in `REFRACTORY_MIN`.
+
+    What stays at the threshold, or comes back to it sooner, is one alarm: so the model counts what it promises, and so
+    its episodes open.
+    """
     with np.errstate(invalid="ignore"):
         reached = np.flatnonzero(score >= threshold)
-    opened: list[int] = []
-    at = 0
-    while at < len(reached):
-        opened.append(int(reached[at]))
-        at = int(np.searchsorted(reached, reached[at] + REFRACTORY_MIN))
-    return np.array(opened, dtype=np.int64)
+    ago = np.diff(reached, prepend=-REFRACTORY_MIN)
+    return reached[ago >= REFRACTORY_MIN]
 
 
 def delay_min(opened: Ints, event: Event) -> float:

@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from inference.pulsenet.evaluation.alarms import REFRACTORY_MIN, alarms
+from inference.pulsenet.calibration import REFRACTORY_MIN
+from inference.pulsenet.evaluation.alarms import alarms
 from inference.pulsenet.evaluation.days import PAST_DAYS, Days
 from inference.pulsenet.evaluation.protocol import Sided
 from inference.slots import Floats

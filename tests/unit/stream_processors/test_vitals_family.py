@@ -385,7 +385,7 @@ def test_an_id_that_is_null_is_refused() -> None:
 def test_a_snapshot_of_another_version_is_refused() -> None:
     """A state that another version wrote is not opened."""
     family = VitalsFamily()
-    blob = family.open(0, None).snapshot().replace(b"vitals-state 3", b"vitals-state 1")
+    blob = family.open(0, None).snapshot().replace(b"vitals-state 4", b"vitals-state 1")
     with pytest.raises(ContractError, match="version"):
         family.open(0, blob)
 

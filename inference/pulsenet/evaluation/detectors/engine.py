@@ -5,10 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from inference.pulsenet.calibration import TIER_RATES
-from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS
+from inference.pulsenet.calibration import REFRACTORY_MIN, TIER_RATES, opening
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, VITAL_OF
 from inference.pulsenet.engine import Judged, PulseNet
-from inference.pulsenet.evaluation.alarms import REFRACTORY_MIN
 from inference.pulsenet.evaluation.protocol import Judgement, Sided
 from inference.pulsenet.offline import Grid
 from inference.pulsenet.series import VITAL_COUNT, Series
@@ -18,12 +17,12 @@ _CONDITIONS: Final = [channel.condition for channel in CHANNELS]
 _HIGH: Final = _CONDITIONS.index("heart_rate.high")
 _LOW: Final = _CONDITIONS.index("heart_rate.low")
 _SIDES: Final = (_HIGH, _LOW)
-_OTHERS: Final = [code for code in range(CHANNEL_COUNT) if code not in _SIDES]
+_OTHERS: Final = sorted({*_CONDITIONS} - {_CONDITIONS[code] for code in _SIDES})
 _TIERS: Final = len(TIER_RATES)
 
 
 class Engine:
-    """Judges by the engine's own thresholds; every alert of any channel counts, whatever it is about."""
+    """Judges by the engine's own thresholds; every alert of any condition counts, whatever it is about."""
 
     def __init__(self, model: Callable[[], PulseNet], *, name: str) -> None:
         """`model` makes an engine without wearers: each batch of recordings has one of its own."""
@@ -36,7 +35,7 @@ class Engine:
         return self._name
 
     def scores(self, series: Sequence[Series]) -> Sequence[Sided]:
-        """The scores of the heart rate over five minutes."""
+        """The scores of the heart rate over ten minutes."""
         return [one.scores for one in self.judge(series)]
 
     def judge(self, series: Sequence[Series]) -> Sequence[Judgement]:
@@ -72,20 +71,24 @@ class _Kept:
         self._scores = np.full((len(_SIDES), *shape), np.nan, dtype=np.float32)
         self._lines = np.full((len(_SIDES), _TIERS, *shape), np.inf, dtype=np.float32)
         self._beyond = np.full((shape[0], CHANNEL_COUNT, _TIERS), -REFRACTORY_MIN, dtype=np.int64)
-        self._alarms: dict[int, list[tuple[int, int, int]]] = {}
+        self._alarms: dict[tuple[int, int, str], list[int]] = {}
 
     def take(self, judged: Judged, slots: Ints, row: int) -> None:
+        now = ~np.isnan(judged.z[:, VITAL_OF])
         for side, code in enumerate(_SIDES):
             self._scores[side, slots, row] = judged.score[:, code]
             for tier in range(_TIERS):
-                self._lines[side, tier, slots, row] = judged.threshold[:, code, tier]
+                line = judged.threshold[:, code, tier]
+                self._lines[side, tier, slots, row] = np.where(now[:, code], line, np.inf)
         with np.errstate(invalid="ignore"):
-            reached = judged.score[:, :, None] >= judged.threshold
-        if reached.any():
-            opens = reached & (row - self._beyond[slots] >= REFRACTORY_MIN)
-            self._beyond[slots] = np.where(reached, row, self._beyond[slots])
-            for place, code, tier in np.argwhere(opens):
-                self._alarms.setdefault(int(slots[place]), []).append((int(code), int(tier), row))
+            reached = (judged.score[:, :, None] >= judged.threshold) & now[:, :, None]
+        if not reached.any():
+            return
+        for tier in range(_TIERS):
+            last = self._beyond[slots, :, tier]
+            for place, code in np.argwhere(opening(reached[:, :, tier], row - last)):
+                self._alarms.setdefault((int(slots[place]), tier, _CONDITIONS[code]), []).append(row)
+            self._beyond[slots, :, tier] = np.where(reached[:, :, tier], row, last)
 
     def judgement(self, slot: int, minutes: int) -> Judgement:
         high, low = self._scores[:, slot, :minutes].astype(np.float64)
@@ -93,15 +96,15 @@ class _Kept:
         return Judgement(
             scores=Sided(high=high, low=low),
             thresholds={rate: Sided(high=lines[0, tier], low=lines[1, tier]) for tier, rate in enumerate(TIER_RATES)},
-            others={rate: self._rows(slot, tier, _OTHERS) for tier, rate in enumerate(TIER_RATES)},
+            others={
+                rate: np.sort(np.concatenate([self._rows(slot, tier, condition) for condition in _OTHERS]))
+                for tier, rate in enumerate(TIER_RATES)
+            },
         )
 
     def alerts(self, slot: int) -> dict[str, Ints]:
-        return {
-            condition: self._rows(slot, 0, [code for code, of in enumerate(_CONDITIONS) if of == condition])
-            for condition in dict.fromkeys(_CONDITIONS)
-        }
+        return {condition: self._rows(slot, 0, condition) for condition in dict.fromkeys(_CONDITIONS)}
 
-    def _rows(self, slot: int, tier: int, codes: Sequence[int]) -> Ints:
-        rows = [row for code, of, row in self._alarms.get(slot, ()) if of == tier and code in codes]
-        return np.array(rows, dtype=np.int64)
+    def _rows(self, slot: int, tier: int, condition: str) -> Ints:
+        """Return when alerts opened: two channels of one condition that open at once are one."""
+        return np.unique(np.array(self._alarms.get((slot, tier, condition), ()), dtype=np.int64))

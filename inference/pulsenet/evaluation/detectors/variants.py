@@ -75,6 +75,12 @@ VARIANTS: Final = (
         reads="the model; the own level of the last hour is not subtracted",
     ),
     Variant(
+        name="sustained off",
+        kind=SHIPPED,
+        without=Without(sustained=True),
+        reads="the model; averages of the heart rate decide, by thresholds that were set with what is sustained",
+    ),
+    Variant(
         name="personal off",
         kind=SHIPPED,
         without=Without(personal=True),

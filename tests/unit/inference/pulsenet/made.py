@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from inference.pulsenet.activity import STATES
 from inference.pulsenet.calibration import Calibration, Population
 from inference.pulsenet.channels import CHANNEL_COUNT
 from inference.pulsenet.engine import Judged, PulseNet
 from inference.pulsenet.features import CONTEXT, SEEN
-from inference.pulsenet.predictor import Ridge
+from inference.pulsenet.predictor import Prediction, Ridge
 from inference.pulsenet.series import VITAL_COUNT
 from inference.pulsenet.steps import Steps
 from inference.slots import Bools, Floats
@@ -65,6 +66,25 @@ def ridge(seed: int | None = None) -> Ridge:
     for name in ("log_scale", "next_log_scale"):
         weights[name][-1] -= 0.5
     return Ridge(weights, name="made 1")
+
+
+class Spy:
+    """A linear model that keeps what it was asked."""
+
+    name = "spy"
+
+    def __init__(self, width: int = 0) -> None:
+        self.width = width
+        self.asked: list[bytes] = []
+        self.told: list[bytes] = []
+        self._ridge = ridge(5)
+
+    def predict(self, context: Floats, seen: Floats, state: npt.NDArray[np.float32]) -> Prediction:
+        """Return the linear model's answer."""
+        told = self._ridge.predict(context, seen, state)
+        self.asked.append(context.tobytes())
+        self.told.append(told.mean.tobytes() + told.scale.tobytes())
+        return told
 
 
 def population() -> Population:

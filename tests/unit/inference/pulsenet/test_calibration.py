@@ -21,7 +21,7 @@ from inference.pulsenet.calibration import (
     Calibration,
     Population,
 )
-from inference.pulsenet.channels import CHANNEL_COUNT, SHARES
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SHARES
 from inference.slots import Floats
 from schemas.errors import ContractError
 from tests.unit.inference.pulsenet.made import DAY, MIDNIGHT, population
@@ -54,7 +54,7 @@ def say(made: Calibration, minute: int, told: Floats) -> Calibrated:
     """Return what is said of a minute of wearers in UTC."""
     slots = np.arange(len(told))
     at = np.full(len(told), MIDNIGHT + minute)
-    return made.judge(slots, at, at % DAY, told)
+    return made.judge(slots, at, at % DAY, told, now=~np.isnan(told))
 
 
 def day(made: Calibration, number: int, told: Floats) -> Calibrated:
@@ -238,16 +238,38 @@ def test_what_passes_again_within_three_hours_is_the_same_alert() -> None:
     assert alerts == [1, 1, 1, 1, 2]
 
 
+def test_channels_of_one_condition_are_one_alert() -> None:
+    """What a carer gets is counted: both channels of a condition at once, or within three hours, are one alert."""
+    one, other = (code for code, channel in enumerate(CHANNELS) if channel.condition == "resting_heart_rate.high")
+    made = opened()
+    for minute, channels in ((0, (one, other)), (170, (other,)), (340, (one,)), (520, (one, 0))):
+        say(made, minute, scores(*channels, score=50.0))
+    assert made.table["alerts"].tolist()[0] == 3.0
+    assert made.table["alarms"][0, [one, other, 0]].tolist() == [2.0, 1.0, 1.0]
+
+
+def test_an_alert_opens_in_a_minute_with_its_vital() -> None:
+    """An average that passes between two measurements opens nothing; with the next one it does."""
+    made = opened()
+    told = scores(0, score=50.0)
+    for minute, measured in ((0, False), (1, True)):
+        at = np.array([MIDNIGHT + minute])
+        made.judge(SLOT, at, at % DAY, told, now=np.full(told.shape, measured))
+        assert made.table["alerts"][0] == float(measured)
+
+
 def test_alerts_are_counted_over_midnight_once() -> None:
     """An alert that goes on into the next day is none of that day."""
     made = opened()
     say(made, DAY - 1, scores(0, score=50.0))
+    made.table["judged"][0] = DAY_LEAST_MIN
     say(made, DAY, scores(0, score=50.0))
     assert made.table["alarms"][0, 0] == 0
+    assert made.table["total"][0] == 1
 
 
 def test_the_realised_rate_is_alerts_over_whole_days() -> None:
-    """Before the first whole day there is none; then it is what was counted, and a day of few minutes is no day."""
+    """Before the first whole day there is none; a day of few minutes is no day, but its alerts count with the next."""
     made = opened()
     assert np.isnan(say(made, 0, scores(0, score=50.0)).realised).all()
     assert say(made, DAY, scores(0)).days.tolist() == [0.0]
@@ -255,7 +277,7 @@ def test_the_realised_rate_is_alerts_over_whole_days() -> None:
     day(made, 3, scores(0))
     said = say(made, 4 * DAY, scores(0))
     assert said.days.tolist() == [2.0]
-    assert said.realised.tolist() == [0.5]
+    assert said.realised.tolist() == [1.0]
 
 
 def test_a_day_is_the_wearers_own() -> None:
@@ -263,7 +285,8 @@ def test_a_day_is_the_wearers_own() -> None:
     made = opened()
     for hour, days in ((0, 0.0), (9, 0.0), (10, 1.0)):
         minute = np.array([MIDNIGHT + hour * 60])
-        said = made.judge(SLOT, minute, (minute - 600) % DAY, scores(0))
+        told = scores(0)
+        said = made.judge(SLOT, minute, (minute - 600) % DAY, told, now=~np.isnan(told))
         made.table["judged"][0] = DAY_LEAST_MIN
         assert said.days.tolist() == [days]
 

@@ -7,7 +7,17 @@ import pytest
 
 from inference.pulsenet.activity import ASLEEP, RESTING, Active
 from inference.pulsenet.channels import CHANNELS, SHARES, of_scale
-from inference.pulsenet.deviation import FADE, FAST_SHARE, LEVEL_LAG_MIN, SETTLED_MIN, Deviation
+from inference.pulsenet.deviation import (
+    AHEAD,
+    FADE,
+    FAST_SHARE,
+    LEVEL_LAG_MIN,
+    LONGER,
+    MISSED,
+    SETTLED_MIN,
+    SUSTAINED_MIN,
+    Deviation,
+)
 from inference.pulsenet.inputs import Look
 from inference.pulsenet.personal import Personal
 from inference.pulsenet.series import BODY_TEMPERATURE, HEART_RATE, HRV_RMSSD, SPO2, VITAL_COUNT
@@ -28,8 +38,8 @@ Deviates = Mapping[int, float]
 class Follower:
     """Follows one wearer's deviations, in the way the engine does."""
 
-    def __init__(self, *, levelled: bool = True, at_rest_only: bool = True) -> None:
-        self.deviation = Deviation(levelled=levelled, at_rest_only=at_rest_only)
+    def __init__(self, *, levelled: bool = True, at_rest_only: bool = True, sustained: bool = False) -> None:
+        self.deviation = Deviation(levelled=levelled, at_rest_only=at_rest_only, sustained=sustained)
         for table in (self.deviation.table, self.deviation.nights.table):
             table.extend(1)
         self._seen = np.full(VITAL_COUNT, -(2**30))
@@ -38,6 +48,7 @@ class Follower:
         personal.table.extend(1)
         self._usual = personal.usual(SLOT, SLOT)
         self.held = np.empty(0)
+        self.parts = np.empty(0)
 
     def at(
         self, minute: int, deviates: Deviates, *, since_min: int = 60, state: int = RESTING, trust: float = 1.0
@@ -57,6 +68,7 @@ class Follower:
         self._seen = np.where(believed[0], NOON + minute, self._seen)
         self._last = NOON + minute
         self.held = told.held[0]
+        self.parts = told.parts[0]
         scores: Floats = told.score[0]
         return scores
 
@@ -88,6 +100,44 @@ def test_a_minute_in_doubt_counts_less() -> None:
     follower = Follower()
     follower.at(0, {HEART_RATE: 0.0})
     assert follower.at(1, {HEART_RATE: 4.0}, trust=0.5)[HIGH] == pytest.approx(2 * FAST_SHARE)
+
+
+LEAST, MOST = SUSTAINED_MIN
+
+
+def test_what_lasts_counts_the_more_the_longer() -> None:
+    """From the seventh minute a steady deviation counts whole, each minute up to the twelfth adds a tenth to it."""
+    follower = Follower(sustained=True)
+    told = [follower.at(minute, {HEART_RATE: 3.0})[HIGH] for minute in range(MOST + 3)]
+    assert told[LEAST - 2] < 3.0 - AHEAD
+    assert told[LEAST - 1 : MOST] == pytest.approx([3.0 + LONGER * longer for longer in range(MOST - LEAST + 1)])
+    assert told[MOST:] == pytest.approx([told[MOST - 1]] * 3)
+
+
+def test_one_calm_minute_is_a_veto() -> None:
+    """A spell with a minute as usual in it is worth what its average is ahead by, on the low side too."""
+    for side, sign in ((HIGH, 1.0), (LOW, -1.0)):
+        follower = Follower(sustained=True)
+        for minute in range(MOST):
+            scores = follower.at(minute, {HEART_RATE: 0.0 if minute == MOST - 5 else 3.0 * sign})
+        assert scores[side] == pytest.approx(follower.held[side] - AHEAD)
+        assert scores[side] < 3.0 - AHEAD
+
+
+def test_a_minute_missed_costs_but_is_no_veto() -> None:
+    """A minute without a value among eleven that agree costs what two more of them are worth."""
+    follower = Follower(sustained=True)
+    for minute in range(MOST):
+        scores = follower.at(minute, {} if minute == MOST - 5 else {HEART_RATE: 3.0})
+    assert scores[HIGH] == pytest.approx(3.0 + LONGER * (MOST - 1 - LEAST) - MISSED)
+
+
+def test_nothing_is_sustained_in_a_minute_of_movement() -> None:
+    """Who just moved has the faded average alone."""
+    follower = Follower(sustained=True, levelled=False)
+    follower.run(range(20), {HEART_RATE: 3.0})
+    moving = follower.at(20, {HEART_RATE: 3.0}, since_min=0)
+    assert moving[HIGH] == pytest.approx(follower.held[HIGH] - AHEAD)
 
 
 def test_movement_does_not_count_and_fades() -> None:
@@ -204,12 +254,16 @@ def test_the_long_average_takes_hours() -> None:
 
 
 def test_joint_drift_adds_up_what_goes_together() -> None:
-    """Pulse up, variability down and temperature up score more together than each alone; opposed they cancel."""
+    """Pulse up, variability down and temperature up score more together than alone, by named parts; opposed they cancel."""
     ill, opposed = Follower(), Follower()
     together = ill.run(range(120), {HEART_RATE: 1.0, HRV_RMSSD: -1.0, BODY_TEMPERATURE: 1.0})
     apart = opposed.run(range(120), {HEART_RATE: 1.0, HRV_RMSSD: 1.0})
     assert together[JOINT] == pytest.approx(together[TEMPERATURE] * np.sqrt(3), rel=1e-6)
     assert apart[JOINT] == pytest.approx(0.0, abs=1e-9)
+    shares = ill.parts[[HEART_RATE, HRV_RMSSD, BODY_TEMPERATURE]]
+    assert together[JOINT] == pytest.approx(shares.sum() / np.sqrt(3), rel=1e-9)
+    assert (shares > 0).all()
+    assert np.isnan(ill.parts[SPO2])
 
 
 def test_calm_forgets_a_vital_and_no_other() -> None:

@@ -1,6 +1,7 @@
 """The anomaly model behind the contract of a detector."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -33,11 +34,14 @@ class Told:
         self.scores: list[Scores] = []
         self.verdicts: list[Verdict] = []
 
-    def follow(self, minutes: int, rate: float) -> list[Verdict]:
-        """Return the verdicts of so many minutes around this heart rate."""
+    def follow(self, minutes: int, rate: float, *, rmssd: float = math.nan, skin: float = math.nan) -> list[Verdict]:
+        """Return the verdicts of so many minutes around this heart rate, variability and temperature of the skin."""
         first = len(self.verdicts)
         for _ in range(3 * minutes):
-            one = bins(self.number, heart_rate=rate + (self.number * 7 % 11) / 5.0, motion=0.01, steps=0.0, spo2=97.0)
+            beats = rate + (self.number * 7 % 11) / 5.0
+            one = bins(
+                self.number, heart_rate=beats, spo2=97.0, hrv_rmssd=rmssd, skin_temperature=skin, motion=0.01, steps=0.0
+            )
             scores, verdicts = self.detector.judge(one, activity(), frozen=FALSE, learning=self.episodes)
             self.scores.append(scores)
             self.verdicts += verdicts
@@ -69,13 +73,27 @@ def test_a_sustained_rate_fires_rises_and_goes() -> None:
     assert (back[-1].holds[0, HIGH], back[-1].back[0, HIGH]) == (False, True)
 
 
+def test_a_joint_drift_names_its_vitals() -> None:
+    """Each vital that drifts is in the decision with how far, the most first; a decision of one vital has no parts."""
+    told = Told(detector())
+    told.follow(60, 62.0, rmssd=40.0, skin=33.0)
+    drift = CODE["vitals.drift"]
+    verdicts = told.follow(90, 100.0, rmssd=12.0, skin=36.5)
+    last = [verdict for verdict in verdicts if verdict.tier[0, drift] > 0][-1]
+    parts = last.decision(0, drift, 1).parts or {}
+    assert set(parts) == {"heart_rate", "hrv_rmssd", "skin_temperature"}
+    assert list(parts.values()) == sorted(parts.values(), reverse=True)
+    assert min(parts.values()) > 0.3
+    assert last.decision(0, HIGH, 1).parts is None
+
+
 def test_a_decision_says_what_was_promised_and_over_how_long() -> None:
     """Threshold in standard deviations, time scale, and the rate; nothing is realised before the first whole day."""
     told = Told(detector())
     told.follow(60, 62.0)
     last = told.follow(15, 122.0)[-1]
     decision = last.decision(0, HIGH, 1)
-    assert (decision.time_scale_s, decision.promised_rate, decision.realised_rate) == (300.0, 0.1, None)
+    assert (decision.time_scale_s, decision.promised_rate, decision.realised_rate) == (600.0, 0.1, None)
     assert last.decision(0, HIGH, 2).threshold > decision.threshold > 0
     run = told.detector.run(0, HIGH)
     assert run.start_ms - T0_MS == pytest.approx(60 * MINUTE_MS, abs=2 * MINUTE_MS)

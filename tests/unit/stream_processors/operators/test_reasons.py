@@ -112,7 +112,23 @@ OF_THE_MOMENT: dict[str, Any] = {"baseline": 60.0, "context": "at rest 20 min"}
         (
             "vitals.drift",
             {"vital": "heart_rate", "observed": 80.0, "duration_s": 3600.0, "expected": 66.0, "scale": 4.0},
-            ("Several vital signs together far from usual for 1 h; heart rate 80; usual for this hour 58 to 74."),
+            "Several vital signs together far from usual for 1 h; now heart rate 80; usual for this hour 58 to 74.",
+        ),
+        (
+            "vitals.drift",
+            {
+                "vital": "heart_rate",
+                "observed": 80.0,
+                "duration_s": 3600.0,
+                "expected": 66.0,
+                "scale": 4.0,
+                "time_scale_s": 3600.0,
+                "parts": {"heart_rate": 2.06, "hrv_rmssd": 1.1, "skin_temperature": 0.2, "body_temperature": -0.9},
+            },
+            (
+                "Several vital signs together far from usual for 1 h: heart rate 2.1 above, heart rate variability "
+                "(RMSSD) 1.1 below (in usual spreads, average of 1 h); now heart rate 80; usual for this hour 58 to 74."
+            ),
         ),
     ],
 )

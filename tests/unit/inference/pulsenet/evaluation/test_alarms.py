@@ -10,11 +10,13 @@ from inference.pulsenet.evaluation.injection import Event, Scenario
 EVENT = Event(Scenario("rest", 40, 20), 100)
 
 
-def test_no_second_alarm_opens_within_three_hours() -> None:
-    """A score that stays up opens an alarm every 180 minutes; NaN never does."""
-    score = np.full(500, 5.0)
+def test_what_comes_back_within_three_hours_is_one_alarm() -> None:
+    """A score that stays up is one alarm however long; one that was away for three hours opens another; NaN none."""
+    score = np.full(900, 0.0)
+    score[10:400] = 5.0
     score[:10] = np.nan
-    assert alarms(score, 5.0).tolist() == [10, 190, 370]
+    score[[500, 679, 860]] = 5.0
+    assert alarms(score, 5.0).tolist() == [10, 860]
 
 
 def test_an_alarm_finds_an_event_up_to_five_minutes_after_its_end() -> None:
