@@ -61,21 +61,6 @@ class Person:
     hrv: Hrv
     labels: Labels | None
 
-    def stress_share(self) -> Floats:
-        """Return the share of each minute of `series` that is labelled as stress, NaN where nothing is told."""
-        return self._by_minute(None if self.labels is None else self.labels.stress.astype(np.float64))
-
-    def respiratory_rate(self) -> Floats:
-        """Return the labelled breaths a minute of each minute of `series`, NaN where none is told."""
-        return self._by_minute(None if self.labels is None else self.labels.respiratory_rate)
-
-    def _by_minute(self, values: Floats | None) -> Floats:
-        if self.labels is None or values is None:
-            return np.full(self.series.minutes, np.nan)
-        place = self.labels.time_s // _MINUTE_S - self.series.first_minute
-        inside = (place >= 0) & (place < self.series.minutes)
-        return means(place[inside], values[inside], minutes=self.series.minutes)
-
 
 def read(folder: Path) -> list[Series]:
     """Return the series of all people in a folder, by name.

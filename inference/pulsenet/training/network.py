@@ -19,7 +19,6 @@ from inference.pulsenet.series import VITAL_COUNT
 
 CONTEXT_HIDDEN: Final = 32
 INNOVATION_HIDDEN: Final = 32
-WIDTH: Final = CONTEXT_HIDDEN + INNOVATION_HIDDEN
 LOG_BOUND: Final = 1.3
 """Log scales stay within +- this, as `predictor.scale_of` bounds them."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.pulsenet.series import HEART_RATE, HRV_RMSSD, SKIN_TEMPERATURE
+from inference.pulsenet.series import HEART_RATE, HRV_RMSSD, RESPIRATORY_RATE, SKIN_TEMPERATURE
 from inference.recordings import stress_predict
 from schemas.errors import ContractError
 from tests.made_recording import START_S, write_e4
@@ -68,20 +68,21 @@ def test_rmssd_is_that_of_the_five_minutes_before_a_minutes_end(folder: Path) ->
     assert person.beat_ends_s[0] == pytest.approx(FIRST_S + 0.8)
 
 
-def test_labels_are_brought_to_minutes_and_stay_out_of_the_series(folder: Path) -> None:
-    """Half of the first minute is stress, its respiratory rate is the labels' mean; the second has no label."""
+def test_labels_stay_out_of_the_series(folder: Path) -> None:
+    """Half of the first minute is labelled as stress; the series tells nothing of stress or breathing."""
     (person,) = stress_predict.people(folder)
-    np.testing.assert_array_equal(person.stress_share()[:2], [0.5, np.nan])
-    np.testing.assert_array_equal(person.respiratory_rate()[:2], [12.5, np.nan])
+    assert person.labels is not None
+    first = person.labels.time_s // 60 == person.series.first_minute
+    assert person.labels.stress[first].mean() == pytest.approx(0.5)
+    assert np.isnan(person.series.values[:, RESPIRATORY_RATE]).all()
 
 
 def test_people_without_labels_are_read(folder: Path) -> None:
-    """Without the file of labels, or without a row in it, a person's labels are None and every minute is unknown."""
+    """Without the file of labels, or without a row in it, a person's labels are None."""
     write_person(folder / "S02")
     first, second = stress_predict.people(folder)
     assert first.labels is not None
     assert second.labels is None
-    assert np.isnan(second.stress_share()).all()
     (folder / "labels_1hz.csv").unlink()
     assert stress_predict.people(folder)[0].labels is None
 

@@ -65,7 +65,7 @@ def test_the_graph_computes_what_the_trained_network_computes(tmp_path: Path) ->
     import torch
 
     from inference.pulsenet.training.export import export
-    from inference.pulsenet.training.network import WIDTH, TwoNets
+    from inference.pulsenet.training.network import TwoNets
 
     torch.manual_seed(1)
     network = TwoNets()
@@ -78,7 +78,7 @@ def test_the_graph_computes_what_the_trained_network_computes(tmp_path: Path) ->
     with torch.no_grad():
         given = (torch.from_numpy(one.astype(np.float32)) for one in (context, seen))
         expected, following = (one.numpy() for one in network(*given))
-    state = np.zeros((5, WIDTH), dtype=np.float32)
+    state = np.zeros((5, served.width), dtype=np.float32)
     for minute in range(30):
         told = served.predict(context[minute], seen[minute], state)
         np.testing.assert_allclose(told.mean, expected[minute, :, :7], atol=6e-4)
