@@ -20,10 +20,12 @@ WEIGHTS: Final = Path(__file__).parent / "weights" / "confidence.json"
 WITHIN_BPM: Final = 5.0
 CALM: Final = -2.0
 """The feature of a background in which the rhythm is not."""
+LOW_BPM: Final = 60.0
+"""Slow drifts of the colour look like slow hearts: below this a rhythm is doubted more, the slower the more."""
 
 NAMES: Final = (
     "snr", "halves", "chrom", "agreement", "stability", "half", "background", "no_background", "motion_db", "kurtosis",
-    "slow",
+    "slow", "low",
 )  # fmt: skip
 
 
@@ -58,6 +60,7 @@ def features(evidence: Evidence, stability_bpm: float) -> Floats:
         max(known(evidence.motion_db, -10.0), -10.0) / 5,
         math.log(min(max(evidence.kurtosis, 1.0), 12.0)),
         max(0.0, 1 - evidence.fps / 25),
+        min(max((LOW_BPM - evidence.rate_bpm) / 20, 0.0), 1.0),
     ])  # fmt: skip
 
 

@@ -18,8 +18,8 @@ TIME, RED, BACKGROUND, SATURATED, MOTION, FACES = 0, 1, 4, 7, 8, 9
 WIDTH: Final = 10
 """A frame as a row: time, red, green, blue, those of the background, saturated, motion, faces."""
 
-LOST_S: Final = 0.5
-"""Without a face, or without a frame, for longer, what was seen before counts no more."""
+LOST_S: Final = 0.61
+"""From one frame with a face to the next: more than half a second lost, and what was seen before counts no more."""
 FAR_S: Final = 0.1
 """A point further from every frame with a face is made up rather than measured."""
 RESTART_S: Final = 2.0
@@ -136,13 +136,15 @@ def _begin(times: Floats, seen: Floats, *, points: Floats, last_s: float) -> tup
 
 
 def _averaged(seen: Floats, inside: Floats) -> Floats:
-    """Return the running mean of as many frames as make about 1/30 s, times and colours alike."""
+    """Return the running mean of as many frames as make about 1/30 s, times and colours alike.
+
+    The first and the last frame stand for themselves: the means end before them, and no point is to be held over.
+    """
     together = min(round(len(inside) / GRID_HZ), _EARLIER)
     if together < 2 or len(seen) <= together:  # noqa: PLR2004  one frame is its own mean
         return seen
     sums = np.lib.stride_tricks.sliding_window_view(seen, together, axis=0)
-    mean: Floats = sums.sum(axis=2) / together
-    return mean
+    return np.concatenate((seen[:1], sums.sum(axis=2) / together, seen[-1:]))
 
 
 def _resampled(seen: Floats, column: int, points: Floats) -> Floats:

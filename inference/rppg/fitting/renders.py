@@ -26,7 +26,7 @@ class Scene:
     Attributes:
         seconds: Length; `fps` frames a second; `jitter` standard deviation of a frame's time in frames.
         bpm: Heart rate at the beginning, `drift_bpm` by how much it has changed at the end, `sway_bpm` with the breath.
-        breaths: Breaths a minute.
+        breaths: Breaths a minute; `swell` by how much the pulse's height changes with them, relative.
         amplitude: Of the pulse in green, relative; `second` and `third` harmonics relative to the first.
         skin: Colour, 0 to 255; `backdrop` that of the background, None for no background.
         noise: Of each frame's mean, relative to the colour; `colour_noise` share of it that differs between colours.
@@ -46,6 +46,7 @@ class Scene:
     drift_bpm: float = 0.0
     sway_bpm: float = 1.5
     breaths: float = 14.0
+    swell: float = 0.1
     amplitude: float = 0.004
     second: float = 0.3
     third: float = 0.1
@@ -151,7 +152,7 @@ def _rate(scene: Scene, time_s: Floats) -> Floats:
 def _blood(scene: Scene, time_s: Floats, rate_bpm: Floats) -> Floats:
     phase = 2 * np.pi * np.cumsum(rate_bpm / 60 * np.diff(time_s, prepend=time_s[0]))
     wave: Floats = np.sin(phase) + scene.second * np.sin(2 * phase + 0.9) + scene.third * np.sin(3 * phase + 1.6)
-    return wave
+    return wave * (1 + scene.swell * np.sin(2 * np.pi * scene.breaths / 60 * time_s + 1.0))
 
 
 def _light(scene: Scene, time_s: Floats, rng: np.random.Generator) -> Floats:

@@ -1,5 +1,7 @@
 """One stream: seconds, pieces, restarts, and what is told when."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -91,3 +93,23 @@ def test_one_frame_a_second_is_too_few() -> None:
     """One frame a second gives a reason and no heart rate."""
     estimates = PulseEstimator().push(_seen(_even(40, fps=1)))
     assert {estimate.reason for estimate in estimates} <= {Reason.LOW_FPS, Reason.GAP}
+
+
+def test_the_state_of_a_stream_is_bounded() -> None:
+    """After 100 s a stream's state is under 48 KiB, and as large as after 70 s."""
+    samples = _seen(_even(100))
+    estimator = PulseEstimator()
+    estimator.push(samples.rows(0, 2100))
+    before = len(pickle.dumps(estimator.dump()))
+    estimator.push(samples.rows(2100, 3000))
+    after = len(pickle.dumps(estimator.dump()))
+    assert before == pytest.approx(after, rel=0.01)
+    assert after < 48 * 1024
+
+
+def test_windows_that_cannot_be_are_refused() -> None:
+    """A window shorter than the first one, or longer than what is remembered, is refused."""
+    with pytest.raises(ValueError, match="grow"):
+        PulseEstimator(first_after_s=20, window_s=10)
+    with pytest.raises(ValueError, match="grow"):
+        PulseEstimator(window_s=60)
