@@ -113,6 +113,26 @@ def live(
         raise typer.Exit(code=1)
 
 
+@bench.command("video")
+def video(
+    clip: Annotated[Path, typer.Argument(help="A video with a face, sent over and over.")],
+    streams: Annotated[int, typer.Option(help="Cameras, one wearer each.", min=1, max=200)] = 10,
+    seconds: Annotated[int, typer.Option(help="How long to measure.", min=1)] = 30,
+    width: Annotated[int, typer.Option(help="Longest side of the pictures that are sent.", min=64, max=4096)] = 320,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Send a video from many cameras at once through a temporary system of its own, and say how far behind it gets.
+
+    Example: pulsera bench video face.avi --streams 10 --seconds 30
+    """
+    from infra.bench.video import VideoPlan, bench_video, show, write
+
+    outcome = asyncio.run(bench_video(VideoPlan(clip=clip, streams=streams, seconds=seconds, width=width)))
+    show(outcome)
+    if json_file is not None:
+        write(outcome, json_file)
+
+
 @bench.command("operators")
 def operators(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,

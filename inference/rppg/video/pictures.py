@@ -12,7 +12,7 @@ from inference.rppg.video.measure import Columns, FrameMeasurer
 from inference.rppg.video.opencv import cv2
 from inference.rppg.video.reader import VideoReader
 from inference.rppg.video.state import FaceState
-from inference.rppg.video.view import view
+from inference.rppg.video.view import WORK_PX
 from schemas.errors import UnreadableVideoError
 
 QUALITY: Final = 95
@@ -23,8 +23,8 @@ PIECE_FRAMES: Final = 30
 Piece = tuple[list[float], list[bytes]]
 
 
-def pictured(path: Path) -> Iterator[Piece]:
-    """Yield times in seconds and JPEG pictures of a file, half a second at once, large frames at the working size.
+def pictured(path: Path, *, longest_px: int = WORK_PX) -> Iterator[Piece]:
+    """Yield times in seconds and JPEG pictures of a file, half a second at once, large frames made smaller.
 
     Raises:
         UnreadableVideoError: The file cannot be read; its reason says why.
@@ -37,7 +37,7 @@ def pictured(path: Path) -> Iterator[Piece]:
                 yield times, pictures
                 times, pictures = [], []
             times.append(time_s)
-            pictures.append(_jpeg(picture))
+            pictures.append(_jpeg(picture, longest_px))
     if times:
         yield times, pictures
 
@@ -62,10 +62,12 @@ def measured(path: Path) -> Iterator[Samples]:
         yield columns.samples()
 
 
-def _jpeg(picture: Picture) -> bytes:
-    seen = view(picture)
-    if seen.scale < 1:
-        picture = np.asarray(cv2.resize(picture, (seen.width, seen.height), interpolation=cv2.INTER_AREA), np.uint8)
+def _jpeg(picture: Picture, longest_px: int) -> bytes:
+    height, width = picture.shape[:2]
+    scale = longest_px / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     written, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not written:
         raise UnreadableVideoError("undecodable", "A picture of the video cannot be written as a JPEG.")
