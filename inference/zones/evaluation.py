@@ -175,8 +175,8 @@ def decoys(monitor: Monitor, city: City, *, trials: int, seed: int) -> dict[str,
                 continue
             follows, recent, told = copy.deepcopy(monitor), Recent(), set[str]()
             alarm = False
-            for one in [_Bin(made[0].closed, made[0].wearers), *made[1:]]:
-                closed = one.closed if one is made[0] else make(one, wearers, draw)
+            for number, one in enumerate(made):
+                closed = make(one, wearers, draw) if number else one.closed
                 recent.take(closed)
                 for region in follows.close(closed, {})[0]:
                     if region.score > follows.threshold(region.test, SHIPPED_DAYS):
