@@ -48,6 +48,8 @@ _SNAPSHOT_EVERY: Final = 50
 _MESSAGES: Final = 50
 _SPACING_MS: Final = 100
 _FOLLOWERS: Final = 10
+_CAMERAS: Final = 2
+_FILMED_S: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +193,7 @@ def video(size: Size) -> Iterator[Round]:
     """Yield one step a trace of half a second; now and then the state is saved and read again."""
     family = VideoFamily(Unseen(), PrometheusMeter())
     state = family.open(0, None)
-    for record in traces(streams=size.readings, seconds=size.seconds):
+    for record in traces(streams=_CAMERAS, seconds=min(size.seconds, _FILMED_S)):
         saves = record.offset % _SNAPSHOT_EVERY == _SNAPSHOT_EVERY - 1
 
         def step(record: Record = record, *, saves: bool = saves) -> None:
