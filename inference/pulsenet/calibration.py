@@ -34,7 +34,7 @@ OWN_DAYS: Final = 7
 PRIOR_DAYS: Final = 7.0
 """After so many days the centre of a wearer's own daily maxima counts as much as the population's."""
 PRIOR_SPREAD_DAYS: Final = 14.0
-"""After so many their spread does: that of a week is so uncertain that alerts would come half as often again."""
+"""After so many their spread does: that of a week is more uncertain. (What made people get: the model card.)"""
 ETA: Final = 0.25
 SHIFT_MOST: Final = 2.0
 REFRACTORY_MIN: Final = 180
