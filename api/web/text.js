@@ -57,7 +57,7 @@ export const T = {
     newest: (score) => (score == null ? "not judged now" : `${(Math.round(Math.max(0, score) * 100) / 100).toFixed(2)} of 1`), none: "nothing was judged",
     help: "How far the vital signs are from what is expected, averaged over minutes to nights: 1 is the threshold of a notice, kept for each wearer. An alert asks for more, and clinical limits alarm whatever the score.",
     open: "Not judged in this range:",
-    why: { notWorn: "not worn", nothing: "no vital sign measured", moving: "moving", doubted: "values not believed, or just moved", unknown: "too little known yet", heartUnknown: "the heart rate, of which too little is known yet," },
+    why: { notWorn: "not worn", nothing: "no vital sign measured", moving: "moving", doubted: "values not believed, or just moved", unknown: "too little known yet", heartUnknown: "the heart rate (too little known yet)" },
   },
   someone: "a wearer",
   model: (name) => `Judged by ${name}.`,
