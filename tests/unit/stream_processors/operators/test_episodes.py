@@ -5,6 +5,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from inference.slots import NEVER
 from schemas.episodes import Episode, Evidence
 from schemas.scores import BIN_MS
 from schemas.vitals import NAMES
@@ -74,3 +75,15 @@ def test_nothing_is_learned_of_a_vital_between_the_opening_and_the_end_of_an_epi
     ended = Change(phase="ended", at_ms=T0_MS + 120_000, reason="a reason", end_reason="recovered")
     episodes.tell(opened, ended, clock=LogClock(now_ms=T0_MS), wearer_id=WEARER)
     assert (may(T0_MS + 55_000), may(T0_MS + 115_000), may(T0_MS + 120_000)) == ([], ["spo2"], [])
+
+
+def test_when_a_tier_fired_last_is_known_by_condition() -> None:
+    """Each firing returns the one before it, of the same wearer and condition, whether or not an episode opened."""
+    episodes = Episodes()
+    episodes.table.extend(2)
+    fast, low = CODE["heart_rate.high"], CODE["spo2.low"]
+    told = [
+        episodes.fires(*one) for one in ((0, fast, T0_MS), (0, fast, T0_MS + 60_000), (0, low, T0_MS), (1, fast, 1))
+    ]
+    assert told == [NEVER, T0_MS, NEVER, NEVER]
+    assert episodes.fires(0, fast, T0_MS + 90_000) == T0_MS + 60_000
