@@ -10,6 +10,7 @@ import typer
 from schemas.errors import SetupError
 
 _REGIONS = ("face", "full")
+_METHODS = ("holistic", "patches")
 
 
 def rppg(
@@ -18,6 +19,9 @@ def rppg(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write pulse, spectrum and windows as a picture (PNG).")] = None,
     region: Annotated[str, typer.Option(help="face, or full: the whole picture is skin.")] = "face",
+    method: Annotated[
+        str, typer.Option(help="holistic: POS beside CHROM over the face; patches: POS on twelve parts, their median.")
+    ] = "holistic",
 ) -> None:
     """Tell the pulse of a video file, second by second, with a confidence, or why there is none.
 
@@ -26,17 +30,23 @@ def rppg(
     Example: pulsera rppg clip.mp4 --json --plot pulse.png
     """
     from inference.rppg.analysis import analyze
+    from inference.rppg.patches import analyze_patches
     from inference.rppg.video.files import measure_file
     from infra.models.progress import Stages
     from infra.rppg import report
 
     if region not in _REGIONS:
         raise SetupError(f"There is no region {region}.", next_step="Give --region face or --region full.")
+    if method not in _METHODS or (method == "patches" and region == "full"):
+        raise SetupError(
+            f"There is no method {method} for {region}.", next_step="Give --method holistic or patches, of a face."
+        )
+    patches = method == "patches"
     wall, cpu = time.perf_counter(), time.process_time()
     with Stages() as stages:
         told = stages.begin(f"measuring {file.name}")
-        measured = measure_file(file, region="full" if region == "full" else "face", progress=told)
-    analysis = analyze(measured.samples)
+        measured = measure_file(file, region="full" if region == "full" else "face", patches=patches, progress=told)
+    analysis = analyze_patches(measured.samples) if patches else analyze(measured.samples)
     cost = report.Cost(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)
     answer = report.as_json(analysis, measured, cost)
     typer.echo(json.dumps(answer, allow_nan=False) if as_json else "\n".join(report.lines(answer)))
