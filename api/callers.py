@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 from starlette.requests import HTTPConnection
 
+from api.door import DeviceDoor
 from api.jobs import JobDesk
 from api.live.entries import Decoding
 from api.live.hub import Hub
@@ -46,6 +47,8 @@ class Ports:
     new_id: Callable[[], UUID]
     sleep: Callable[[float], Awaitable[None]]
     allowed_origins: frozenset[str] = frozenset()
+    door: DeviceDoor | None = None
+    """Where devices connect to; None where nobody told."""
 
 
 def ports_of(connection: HTTPConnection) -> Ports:

@@ -18,6 +18,7 @@ import uvicorn
 
 from api.app import Application, create_app
 from api.callers import Ports
+from api.door import DeviceDoor
 from api.jobs import JobDesk
 from api.live.entries import Decoding
 from api.live.hub import Hub
@@ -98,6 +99,7 @@ async def api_process(
     allowed_origins: frozenset[str] = frozenset(),
     data_dir: Path = Path("/"),
     videos: Videos | None = None,
+    door: DeviceDoor | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[ApiProcess]:
     """Give the application once grants are read and the log is followed; stop everything in order afterwards.
@@ -135,6 +137,7 @@ async def api_process(
             new_id=new_id,
             sleep=asyncio.sleep,
             allowed_origins=allowed_origins,
+            door=door,
         )
         from_ms = int(clock().timestamp() - _LOOK_BACK_S) * 1000
         first = (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms))

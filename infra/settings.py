@@ -75,7 +75,11 @@ class Settings(BaseSettings):
     api_url: str = Field(
         default="", description="where `replay` and `simulate` make their wearers; empty: the running `up`"
     )
-    gateway_url: str = Field(default="", description="device socket that they send to; empty: the running `up`")
+    gateway_url: str = Field(
+        default="",
+        description="device socket that they, and the camera page of `api`, send to; empty: the running `up`, and for "
+        "the page the gateway's port on its own host",
+    )
     admin_token: SecretStr = Field(
         default=SecretStr(""), description="their right to make wearers; empty: the running `up`"
     )

@@ -111,14 +111,19 @@ async def run_worker(settings: Settings, family: str) -> None:
 
 async def run_api(settings: Settings) -> None:
     """Serve the HTTP API, the live socket and the pages until SIGTERM or SIGINT, then drain."""
+    from api.door import DeviceDoor
     from inference.strain.own import FILE as OWN_STRAIN
     from infra.api_process import Front, api_process, bind, serve, utc_now
     from infra.download import Download, Rules, parse_hosts
+    from infra.enrol import device_socket
     from infra.rppg.analyses import ChildVideos
     from infra.timescale.api_store import open_api_store
 
     configure_logging("api", level=settings.log_level)
     stop = stop_on_signal()
+    door = DeviceDoor(
+        port=settings.gateway_port, url=device_socket(settings.gateway_url) if settings.gateway_url else ""
+    )
     download = Download(Rules(hosts=parse_hosts(settings.video_hosts), http=settings.video_http))
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(bind(settings.api_host, settings.api_port))
@@ -137,6 +142,7 @@ async def run_api(settings: Settings) -> None:
                     videos=ChildVideos(
                         download.fetch, folder=settings.upload_dir, own=settings.models_folder / OWN_STRAIN
                     ),
+                    door=door,
                 )
             ),
             stop,

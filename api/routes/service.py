@@ -26,11 +26,11 @@ _DESCRIPTION: Final[dict[str, Any]] = {
 
 @router.head("/", include_in_schema=False)
 @router.get("/")
-async def describe(request: Request) -> Response:
+async def describe(request: Request, ports: PortsHere) -> Response:
     """Describe the service; a browser is sent to the web application."""
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/app/", status_code=307)
-    return answer(_DESCRIPTION)
+    return answer(_DESCRIPTION | ({"devices": ports.door.described()} if ports.door else {}))
 
 
 @router.head("/health", include_in_schema=False)

@@ -4,6 +4,7 @@ import { useEffect } from "./vendor/hooks.js";
 import { effect, signal } from "./vendor/signals.js";
 import htm from "./vendor/htm.js";
 import { AlertsPage } from "./pages/alerts.js";
+import { CameraPage } from "./pages/camera.js";
 import { HomePage } from "./pages/home.js";
 import { SignInPage } from "./pages/signin.js";
 import { WearerPage } from "./pages/wearer.js";
@@ -36,6 +37,7 @@ function page(at) {
   const wearer = at.match(/^\/app\/wearers\/([0-9a-f-]{36})$/);
   if (wearer) return html`<${WearerPage} key=${wearer[1]} id=${wearer[1]} />`;
   if (at === "/app/alerts") return html`<${AlertsPage} />`;
+  if (at === "/app/camera") return html`<${CameraPage} />`;
   if (at === "/app" || at === "/app/") return html`<${HomePage} />`;
   return html`<p class="card">${T.notFound} <a href="/app/">${T.nav.home}</a></p>`;
 }
@@ -56,6 +58,7 @@ function Frame() {
       <nav aria-label="Main">
         <a href="/app/" aria-current=${here("/app/")}>${T.nav.home}</a>
         <a href="/app/alerts" aria-current=${here("/app/alerts")}>${T.nav.alerts}${open ? ` (${open})` : ""}</a>
+        <a href="/app/camera" aria-current=${here("/app/camera")}>${T.nav.camera}</a>
       </nav>
       <div class="end"><${LinkState} /></div>
     </header>

@@ -18,7 +18,7 @@ export const CARD_VITALS = ["heart_rate", "spo2", "respiratory_rate", "skin_temp
 export const T = {
   name: "Pulsera",
   notDevice: "Pulsera is not a medical device. It does not replace a doctor, a nurse or an emergency call.",
-  nav: { home: "Home", wearers: "Wearers", alerts: "Alerts" },
+  nav: { home: "Home", wearers: "Wearers", alerts: "Alerts", camera: "Camera" },
   skip: "Skip to content",
   link: {
     live: "live", connecting: "connecting", reconnecting: "reconnecting", offline: "offline",
@@ -79,6 +79,74 @@ export const T = {
   truncated: "Only the newest part of this range is drawn.",
   failed: (what) => `That did not work: ${what}`,
   pending: "Sent. Not recorded yet; it will show here when it is.",
+};
+
+/** Say a probability; nothing is certain. */
+const surely = (share) => (share > 0.99 ? "over 99 %" : `${Math.round(share * 100)} %`);
+
+/** What the camera page says. */
+export const CAMERA = {
+  title: "Pulse by camera",
+  lead: "Each heartbeat changes the colour of the face a little. A camera sees it, if the face is still and well lit.",
+  useTitle: "Use this browser as a camera",
+  wearer: "Whose face is it?", choose: "Choose a wearer",
+  device: "A device is made for this wearer and removed again when you stop. Its token stays in this page's memory.",
+  paste: "Device token", pasteHelp: "A carer may not make devices. Ask an admin for the token of a device of the wearer (POST /wearers/ID/devices); it stays in this page's memory.",
+  pasteInstead: "Use a device that exists already", makeInstead: "Make a device",
+  which: "Camera", anyCamera: "The browser's choice", unnamed: (n) => `Camera ${n}`,
+  start: "Start the camera", starting: "Starting", stop: "Stop",
+  leaves: {
+    title: "What leaves this browser",
+    colours: (where) => `Numbers only, twice a second, to ${where}: for each frame the mean colour of the skin inside the oval and of what is behind you, how much of it is too bright or dark, how fast you move. No picture leaves this browser.`,
+    pictures: (where) => `Pictures of your face, every frame as a JPEG, to ${where}. Pulsera keeps them for about 10 minutes, then they are gone.`,
+    kept: "What Pulsera finds (heart rate, breathing, variability, each with its confidence) is kept with the wearer's other readings and judged as they are.",
+    switch: "Send pictures instead of colours",
+    switchHelp: "The server then finds the face by itself, and more of it is used.",
+  },
+  fit: "Fit your face into the oval",
+  noFace: "No skin is seen inside the oval.",
+  preview: "What the camera sees, mirrored, with an oval for the face",
+  wave: "Pulse wave of the last 10 seconds", noWave: "The wave is drawn as soon as there is one.",
+  rate: "Heart rate", confidence: (share) => `${surely(share)} sure to be within 5 beats a minute`,
+  none: "No heart rate", low: "uncertain",
+  breathing: (rate) => `Breathing ${Math.round(rate)} /min`,
+  secondsLeft: (seconds) => `At the soonest in ${Math.ceil(seconds)} s.`,
+  said: (rate, share) => `Heart rate ${Math.round(rate)} a minute, ${surely(share)} sure.`,
+  stale: "Nothing new came for some seconds.",
+  line: { connecting: "connecting to Pulsera", open: "connected", reconnecting: "the connection is lost. Trying again by itself; what was not sent yet waits for half a minute." },
+  shed: "The line is too slow or Pulsera too busy: some frames were left out.",
+  refusedPart: (why) => `Pulsera did not take a part of it: ${why}`,
+  stopped: "Stopped. The camera is off.",
+  leftover: (why) => `The camera is off, but its device could not be removed: ${why}. An admin can remove it (DELETE /devices/ID).`,
+  reason: {
+    ok: "Steady.", low_confidence: "There is one, but it does not stand out clearly.", warming_up: "Watching. A first value needs about ten seconds.",
+    too_short: "Too little was seen.", no_frames: "No frames arrive.", bad_times: "The camera's times are not in order.", low_fps: "The camera gives too few frames a second.",
+    gap: "Frames are missing.", no_face: "No face is seen.", two_faces: "There is more than one face.", low_light: "It is too dark.", saturated: "Part of the face is too bright.",
+    light_changes: "The light keeps changing.", motion: "There is too much movement.", no_signal: "The colour does not change at all: a still picture, or a frozen camera.",
+    out_of_band: "What beats there is slower than 40 or faster than 200 a minute.", flicker: "The same rhythm is in the background: it is the light's, not the heart's.",
+    unsteady: "What is seen does not agree with itself.", low_snr: "No pulse stands out from the noise.",
+  },
+  advice: {
+    none: "", wait: "Stay as you are.", hold_still: "Hold still and do not speak; rest the head if you can.", more_light: "Turn on a light in front of you, or face a window.",
+    less_light: "Less light on the face: move away from the lamp or the window.", steady_light: "Use a light that does not flicker, daylight is best.",
+    face_the_camera: "Face the camera, with the face inside the oval.", one_person: "Only one person in front of the camera.",
+  },
+  error: {
+    refused: "The camera may not be used. Allow it for this page (the camera sign in the address bar), then start again.",
+    none: "No camera was found. Plug one in, or choose another, then start again.",
+    busy: "The camera is in use by another program, or does not answer. Close the other program, then start again.",
+    broken: "The camera cannot be opened. Unplug it and plug it in again, or use another browser.",
+    insecure: "A browser gives a page the camera only over HTTPS, or on this very computer (http://localhost). Open Pulsera by such an address.",
+    old: "This browser cannot look at a camera frame by frame. Use a newer one.",
+    ended: "The camera went away: unplugged, or taken by another program. Start again when it is back.",
+    unknownDoor: "This server does not say where devices connect to. Ask its operator for PULSERA_GATEWAY_URL.",
+    gateway: (where) => `Pulsera's gateway is down, so that ${where} cannot be reached. Start again when it is well.`,
+    token: (where) => `The connection to ${where} was refused: the token is not one of a device or was revoked, or this browser cannot reach that address. Check the token, and ask the operator whether that port is open to you.`,
+    4400: "Pulsera did not understand this page twice. Load the page anew; if it stays, tell the operator.",
+    4401: "The device's token was revoked. Start again, or ask an admin for another.",
+    4409: "Another connection of the same device took over. Stop it there, then start again here.",
+    4413: "A message was too big. Send colours instead of pictures.",
+  },
 };
 
 const EVIDENCE = [

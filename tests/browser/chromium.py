@@ -1,0 +1,60 @@
+"""A real Chromium for the tests of pages, and the sign-in that each begins with."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.running_system import RunningSystem
+
+SHOTS = Path("build/screenshots")
+SIZES = {"phone": (360, 740), "wide": (1280, 800)}
+
+
+def chromium() -> str:
+    """Return Chromium's path; without one the tests are skipped, loudly, but never where CI runs."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found:
+        return found
+    how = "Chromium is not installed: `apt-get install chromium` (Debian), or any package that puts `chromium` on PATH."
+    if os.environ.get("CI"):
+        pytest.fail(how)
+    pytest.skip(how)
+
+
+@contextmanager
+def launched(*arguments: str) -> Iterator[Browser]:
+    """Run a headless Chromium until the context ends."""
+    options = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    if os.geteuid() == 0:
+        options.append("--no-sandbox")
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium(), args=[*options, *arguments])
+        yield running
+        running.close()
+
+
+def signed_in(browser: Browser, system: RunningSystem, size: str = "wide", scheme: str = "light") -> Page:
+    """Return a page that signed in with the admin's token; an error on the console fails the test."""
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page = context.new_page()
+    page.on("console", fail_on_error)
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page.goto(f"{system.api}/app/")
+    page.get_by_label("Access token").fill(system.ready["admin_token"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("[data-link=live]")).to_be_visible(timeout=10_000)
+    return page
+
+
+def fail_on_error(message: ConsoleMessage) -> None:
+    """Fail on an error of the console; the answer 401 to a page that is not signed in yet is one by design."""
+    if message.type == "error" and "401" not in message.text:
+        pytest.fail(message.text)
