@@ -88,7 +88,8 @@ class Verdict:
         measured: There is something to say, also where it neither holds nor is back: the vital was measured lately.
         decision: Returns what decided, of a row, a condition and the tier that fires.
         refractory_ms: After an episode that recovered, one of no higher tier opens no sooner than this after the last
-            bin in which a tier fired: what the detector promises is counted so. The floor is not bound by it.
+            bin in which a tier fired: what the detector promises is counted so. What goes on meanwhile opens one this
+            long after the recovery. The floor is not bound by it.
         back_ms: How long it must be back to be recovered.
     """
 

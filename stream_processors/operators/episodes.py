@@ -63,6 +63,7 @@ class Episodes:
     Attributes:
         table: By wearer slot: `tier` of the open episode of each condition (-1 none), of the last one `decided_ms`
             (end of the bin that opened it), `fired_ms` (end of the last bin in which the detector's tiers fired),
+            `hushed` (tier that fired too soon after a recovery to be told, 0 none) and `hushed_ms`, when it did last,
             `ended_ms` and its tier (`recovered_tier`) where it recovered and was told
             as more than history or a demonstration, for what comes again soon is the same alert only then, and
             `received_ms`, the newest receipt.
@@ -76,6 +77,8 @@ class Episodes:
             "ended_ms": Column("i8", NEVER, len(CONDITIONS)),
             "decided_ms": Column("i8", NEVER, len(CONDITIONS)),
             "fired_ms": Column("i8", NEVER, len(CONDITIONS)),
+            "hushed": Column("i1", 0, len(CONDITIONS)),
+            "hushed_ms": Column("i8", NEVER, len(CONDITIONS)),
             "recovered_tier": Column("i1", 0, len(CONDITIONS)),
             "received_ms": Column("i8", NEVER),
         })  # fmt: skip
@@ -92,6 +95,7 @@ class Episodes:
         self.open[wearer, condition] = episode
         self.table["tier"][wearer, condition] = tier
         self.table["decided_ms"][wearer, condition] = decided_ms
+        self.table["hushed"][wearer, condition] = 0
         return episode
 
     def fires(self, wearer: int, condition: int, end_ms: int) -> int:

@@ -59,19 +59,17 @@ class Watch:
     def judged(self, verdict: Verdict, clock: LogClock) -> None:
         """Take what the detector says of one wave."""
         bins = verdict.bins
-        is_open = self._episodes.table["tier"][bins.wearer, :RULES] >= 0
-        concerned = (verdict.tier > 0) | (is_open & verdict.measured)
+        table = self._episodes.table
+        followed = (table["tier"][bins.wearer, :RULES] >= 0) | (table["hushed"][bins.wearer, :RULES] > 0)
+        concerned = (verdict.tier > 0) | (followed & verdict.measured)
         if not concerned.any():
             return
         for row, rule in np.argwhere(concerned).tolist():
             seen = self._see(bins, verdict.activity, row, rule)
-            tier = int(verdict.tier[row, rule])
             episode = self._episodes.open.get((seen.wearer, rule))
+            run = self._detector.run(seen.wearer, rule)
+            tier = self._to_tell(seen, rule, verdict, row, run=run)
             if tier:
-                lately = seen.end_ms - self._episodes.fires(seen.wearer, rule, seen.end_ms) < verdict.refractory_ms
-                if episode is None and lately and self._told(seen, rule, tier):
-                    continue
-                run = self._detector.run(seen.wearer, rule)
                 self._fire(seen, rule, tier, run, clock, decision=verdict.decision(row, rule, tier))
             elif episode is not None and (episode.tiers_hold or verdict.holds[row, rule]):
                 # What the floor opened goes on while the rate is far from usual, though no tier would open it.
@@ -118,13 +116,28 @@ class Watch:
         expectation = self._detector.expectation(int(bins.wearer[row]), vital)
         return evidence.sight(bins, activity, row, vital, expectation=expectation)
 
-    def _told(self, seen: Sight, rule: int, tier: int) -> bool:
-        """Return whether the last episode told this much and recovered; the floor's alerts are not among the promised.
+    def _to_tell(self, seen: Sight, rule: int, verdict: Verdict, row: int, *, run: Run) -> int:
+        """Return the tier at which an episode opens, rises or goes on now, 0 where none fires or it is hushed.
 
-        What was lost sight of, was a demonstration or history, or reached a lower tier, opens again, though by the
-        promise it is one alert.
+        Hushed is what the last episode told as much of, and it recovered: by the promise that is one alert. What goes
+        on since then is told when the refractory time since the recovery is over, though the score may have grown used
+        to it: a carer was told that it is over. What was lost sight of, was a demonstration or history, or reached a
+        lower tier, opens at once, and so does what follows an alert of the floor, which is not among the promised.
         """
-        return bool(tier <= self._episodes.table["recovered_tier"][seen.wearer, rule] < FLOOR_TIER)
+        table, key = self._episodes.table, (seen.wearer, rule)
+        tier = int(verdict.tier[row, rule])
+        lately = bool(tier) and seen.end_ms - self._episodes.fires(*key, seen.end_ms) < verdict.refractory_ms
+        if key in self._episodes.open:
+            return tier
+        within = seen.end_ms - table["ended_ms"][key] < verdict.refractory_ms
+        if tier:
+            if lately and within and tier <= table["recovered_tier"][key] < FLOOR_TIER:
+                table["hushed"][key], table["hushed_ms"][key] = max(tier, table["hushed"][key]), seen.end_ms
+                return 0
+            return tier
+        if run.bins == 0 or run.start_ms >= table["hushed_ms"][key]:
+            table["hushed"][key] = 0
+        return int(table["hushed"][key]) if verdict.holds[row, rule] and not within else 0
 
     def _fire(
         self, seen: Sight, rule: int, tier: int, run: Run, clock: LogClock, *, decision: Decision | None = None

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from inference.pulsenet.calibration import REFRACTORY_MIN
 from schemas.episodes import Episode
 from stream_processors.families.vitals import VitalsFamily
 from tests.made_model import detector
@@ -17,14 +18,16 @@ AGAIN_MIN: Final = 30
 LASTS_MIN: Final = 12
 
 
-def told(rate: Callable[[float], float | None], *, walks_from: float = math.inf) -> list[Episode]:
+def told(
+    rate: Callable[[float], float | None], *, walks_from: float = math.inf, minutes: int = 60, every_s: int = 10
+) -> list[Episode]:
     """Return the changes of the heart rate of somebody whose rate is told by minute after `KNOWN_MIN`.
 
-    Till `walks_from` somebody who rests, then who walks.
+    Till `walks_from` somebody who rests, then who walks; a reading every `every_s` for `minutes`.
     """
     random = np.random.default_rng(3)
     log = Log(VitalsFamily(detector).open(0, None))
-    for second in [*range(0, KNOWN_MIN * 60, 60), *range(KNOWN_MIN * 60, (KNOWN_MIN + 60) * 60, 10)]:
+    for second in [*range(0, KNOWN_MIN * 60, 60), *range(KNOWN_MIN * 60, (KNOWN_MIN + minutes) * 60, every_s)]:
         at = T0_MS + second * 1000
         minute = second / 60 - KNOWN_MIN
         beats, walks = rate(minute), minute >= walks_from
@@ -49,6 +52,17 @@ def test_what_comes_again_soon_is_the_same_alert() -> None:
     changes = told(lambda minute: 120.0 if 0 <= minute < LASTS_MIN or minute >= AGAIN_MIN else 65.0)
     assert len(opened(changes)) == 1
     assert changes[-1].end_reason == "recovered"
+
+
+def test_what_came_again_and_stays_is_told_three_hours_after_the_recovery() -> None:
+    """A deviation that came again soon and never ceases is not passed over for longer than three hours."""
+    changes = told(
+        lambda minute: 120.0 if 0 <= minute < LASTS_MIN or minute >= AGAIN_MIN else 65.0, minutes=240, every_s=60
+    )
+    ended = next(change for change in changes if change.phase == "ended")
+    again = [change for change in changes if change.phase == "opened"][1:]
+    assert ended.end_reason == "recovered"
+    assert [change.changed_ms - ended.changed_ms for change in again] == [REFRACTORY_MIN * 60_000]
 
 
 def test_what_goes_on_while_its_wearer_walks_has_not_recovered() -> None:
