@@ -4,8 +4,8 @@ Its window is the last 60 readings by count, whatever time lies between them, th
 fewer; what nobody measured is told as 0 (acceleration 1 g, skin 36.5 Cel); the same limits on the mean over the window
 count for everybody. None of this is right: it is kept so that a comparison shows what it did. It never alerts.
 
-At most `WINDOWS_MOST` windows are judged with one record, the longest waiting first, so that it costs the detector that
-alerts little; with many wearers each is judged less often than once a minute.
+At most `WINDOWS_MOST` windows (2 ms) are judged with one wave of bins, the longest waiting first, so that it costs the
+detector that alerts little; with many wearers each is judged less often than once a minute.
 """
 
 from typing import Any, Final

@@ -17,8 +17,8 @@ from schemas.errors import ContractError
 
 Kind = Literal["network", "ridge"]
 SHIPPED: Final[Kind] = "ridge"
-"""What scores, where nobody asks for the other: the linear model, while the network finds no more outside the paired
-interval (docs/models/pulsenet.md)."""
+"""What scores, where nobody asks for the other: the linear model, though the network finds a few hundredths more
+(docs/models/pulsenet.md; why: docs/adr/0017-what-lasts-decides.md)."""
 NAMES: Final[dict[Kind, str]] = {"network": "pulsenet 1", "ridge": "pulsenet-ridge 1"}
 FILES: Final[dict[Kind, str]] = {"network": "pulsenet.onnx", "ridge": "ridge.npz"}
 MANIFEST: Final = "manifest.json"
