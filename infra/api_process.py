@@ -106,7 +106,6 @@ async def api_process(
 
     `data_dir` lies on the disk that is watched. Without `videos` uploads are analysed, and no address is fetched.
     """
-    folders = embedded_folders(data_dir)
     (meter := PrometheusMeter()).begin("api", FOLLOWED)
     await store.access.refresh()
     decoding = Decoding(store.access.device)
@@ -125,7 +124,7 @@ async def api_process(
             reads=store.reads,
             commands=CommandDesk(CommandLog(publisher), store),
             audit=store.audit,
-            probes=_probes(client, store, reader, lags=lags, urls=components, folders=folders, hub=hub),
+            probes=_probes(client, store, reader, lags=lags, urls=components, data_dir=data_dir, hub=hub),
             metrics=Exposition(meter.registry),
             meter=meter,
             hub=hub,
@@ -144,8 +143,7 @@ async def api_process(
         tasks = [await stack.enter_async_context(_task(work)) for work in first]
         await follower.attached.wait()
         hub.log_id = await _log_id(reader)
-        figures = (*_watching(meter, store, lags, data_dir), watch_room(folders))
-        tasks += [await stack.enter_async_context(_task(work)) for work in figures]
+        tasks += [await stack.enter_async_context(_task(work)) for work in _watching(meter, store, lags, data_dir)]
         yield ApiProcess(app=create_app(ports), hub=hub, tasks=tasks)
 
 
@@ -175,9 +173,11 @@ def _probes(
     *,
     lags: Lags,
     urls: Mapping[str, str],
-    folders: list[Path],
+    data_dir: Path,
     hub: Hub,
 ) -> SystemProbes:
+    folders = embedded_folders(data_dir)
+
     async def kafka() -> None:
         await reader.bounds(ALERTS.name, 0)
 
@@ -218,6 +218,7 @@ def _watching(
     return (
         watch(meter, [*often, *single], every_s=OFTEN_S),
         watch(meter, seldom, every_s=SELDOM_S),
+        watch_room(embedded_folders(data_dir)),
     )
 
 
