@@ -187,7 +187,12 @@ class PulseNetDetector:
         self._follow(minute, judged, z, far)
 
         def decision(row: int, rule: int, fired: int) -> Decision:
-            channel = _OF_RULE[rule][np.nanargmax(share[row, _OF_RULE[rule]])]
+            channels = _OF_RULE[rule]
+            # The channel that fires this tier: another may lie further beyond its tier-1 threshold.
+            beyond = np.fmin(
+                share[row, channels], judged.score[row, channels] / judged.threshold[row, channels, fired - 1]
+            )
+            channel = channels[np.nanargmax(beyond)]
             return Decision(
                 threshold=float(judged.threshold[row, channel, fired - 1]),
                 time_scale_s=_SCALE_S[CHANNELS[channel].scale],
