@@ -15,8 +15,9 @@ from tests.vitals_frames import T0_MS, Log, reading
 FAMILY: Final = VitalsFamily(detector)
 KNOWN_S: Final = 1_020
 """So long everybody is as usual: the model's warm-up is over."""
-ODD_S: Final = (KNOWN_S + 30, KNOWN_S + 270)
-END_S: Final = KNOWN_S + 660
+ODD_S: Final = (KNOWN_S + 30, KNOWN_S + 570)
+"""The model asks for seven minutes of a heart rate."""
+END_S: Final = KNOWN_S + 900
 DELAY_MS: Final = 2_100
 Rows = list[dict[str, Any]]
 Slice = tuple[int, Rows]
@@ -26,7 +27,7 @@ quick = settings(max_examples=3, deadline=None, suppress_health_check=[HealthChe
 
 @cache
 def people() -> list[Slice]:
-    """Return one record a second: as usual, racing at rest on two streams for 4 min, desaturating for 4 min."""
+    """Return one record a second: as usual, racing at rest on two streams for 9 min, desaturating meanwhile."""
     random = np.random.default_rng(7)
     slices: list[Slice] = []
     for second in [*range(0, KNOWN_S, 5), *range(KNOWN_S, END_S)]:
