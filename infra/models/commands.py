@@ -87,6 +87,9 @@ train.command("heart-risk")(heart_risk)
 @train.command("rppg")
 def rppg(
     *,
+    crops: Annotated[
+        Path | None, typer.Option(help="Folder of skin crops without a readable pulse (Dasari et al. 2021), *.avi.")
+    ] = None,
     scenes: Annotated[int, typer.Option(help="Rendered scenes to learn from.", min=20)] = 360,
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn.", min=0)] = 3,
     out: Annotated[
@@ -96,16 +99,17 @@ def rppg(
 ) -> None:
     """Fit the confidence of a pulse from video: on rendered traces and on crops of real skin without a readable pulse.
 
-    With the standard scenes and seed it writes the bytes that are in use.
+    With the crops, the standard scenes and the standard seed it writes the bytes that are in use. Without --crops it
+    learns from rendered traces alone.
 
-    Example: pulsera train rppg --out confidence.json --plot reliability.png
+    Example: pulsera train rppg --crops DIR --out confidence.json --plot reliability.png
     """
     from inference.rppg.fitting.confidence_fit import fitted
     from inference.rppg.fitting.report import draw, table
     from infra.models.progress import Stages
 
     with Stages() as stages:
-        made = fitted(scenes=scenes, seed=seed, stage=stages.begin)
+        made = fitted(crops, scenes=scenes, seed=seed, stage=stages.begin)
     out.write_text(made.text, encoding="utf-8")
     typer.echo(table(made))
     if plot is not None:

@@ -13,7 +13,7 @@ from inference.rppg.fitting.report import draw, table
 
 def test_a_fit_gives_the_same_bytes_again(tmp_path: Path) -> None:
     """Two fits of the same seed give the same file, and a table and a picture of what it is worth."""
-    one, other = (confidence_fit.fitted(scenes=8, seed=7) for _ in range(2))
+    one, other = (confidence_fit.fitted(None, scenes=8, seed=7) for _ in range(2))
     assert one.text == other.text
     assert table(one).count("\n") > 15
     draw(one, tmp_path / "reliability.png")

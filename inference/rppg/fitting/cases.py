@@ -11,10 +11,14 @@ from inference.rppg.estimator import PulseEstimator
 from inference.rppg.fitting.renders import drawn, render
 from inference.rppg.pulse import GRID_HZ, LAG
 from inference.rppg.samples import Samples, trace
+from inference.rppg.video.files import measure_file
 from inference.slots import Bools, Floats, Ints
+from schemas.errors import RecordingError
 
-CROPS: Final = Path(__file__).parent / "crops.npz"
-"""Mean colours of crops of real skin, see NOTICE and docs/models/rppg.md: nobody can read a pulse in them."""
+TWICE: Final = frozenset({"India_video22_rightcheek"})
+"""The published set holds this crop a second time, as video 17."""
+STEPS: Final = 256.0
+"""Mean colours are rounded to so many parts of a level, so that a decoder's last bit changes no weight."""
 EVERY_S: Final = 3
 """Windows overlap: one in so many is taken."""
 
@@ -34,6 +38,11 @@ class Cases:
     recording: Ints
 
 
+NO_CASES: Final = Cases(
+    features=np.empty((0, len(NAMES))), right=np.empty(0, dtype=np.bool_), recording=np.empty(0, dtype=np.int64)
+)
+
+
 def rendered(count: int, seed: int) -> Cases:
     """Return the windows of so many rendered scenes."""
     found = []
@@ -44,25 +53,34 @@ def rendered(count: int, seed: int) -> Cases:
     return joined(found)
 
 
-def cropped() -> Cases:
+def cropped(clips: dict[str, Samples]) -> Cases:
     """Return the windows of the crops, all wrong: the rhythms found in them are noise, even where one happens to fit.
 
     Their brightness jumps from frame to frame, so that a stream would never begin; it is taken off, colours are kept.
     They have no background: every other window is told with a calm one, so that its absence stands not for the crops.
     """
-    found = joined([_windows(level(crop), None, place) for place, crop in enumerate(crops().values())])
+    found = joined([_windows(level(clip), None, place) for place, clip in enumerate(clips.values())])
     calm = found.features.copy()
     calm[::2, NAMES.index("no_background")] = 0.0
     calm[::2, NAMES.index("background")] = CALM
     return Cases(features=calm, right=found.right, recording=found.recording)
 
 
-def crops() -> dict[str, Samples]:
-    """Return the crops by name."""
-    with np.load(CROPS) as stored:
-        fps = float(stored["fps"])
-        names = [name for name in stored.files if name != "fps"]
-        return {name: trace(np.arange(len(stored[name])) / fps, stored[name] / 256.0) for name in names}
+def crops(folder: Path) -> dict[str, Samples]:
+    """Return the mean colours of the crops of real skin in a folder (Dasari et al. 2021), by name.
+
+    Raises:
+        RecordingError: The folder holds no crop.
+    """
+    paths = [path for path in sorted(folder.glob("*.avi")) if path.stem not in TWICE]
+    if not paths:
+        raise RecordingError(f"{folder} holds no crops (*.avi); docs/models/rppg.md says which set is meant.")
+    found: dict[str, Samples] = {}
+    for path in paths:
+        measured = measure_file(path, region="full")
+        colours = np.round(measured.samples.rgb * STEPS) / STEPS
+        found[path.stem] = trace(np.arange(len(colours)) / measured.info.nominal_fps, colours)
+    return found
 
 
 def level(samples: Samples) -> Samples:

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from inference.rppg.confidence import NAMES
-from inference.rppg.fitting.cases import Cases, cropped, joined, rendered
+from inference.rppg.fitting.cases import NO_CASES, Cases, cropped, crops, joined, rendered
 from inference.rppg.fitting.logistic import Reliability, fit, probabilities, reliability
 
 SEED: Final = 3
@@ -40,12 +41,24 @@ class Fitted:
 LEVELS: Final = (0.5, 0.8, 0.9)
 
 
-def fitted(*, scenes: int = SCENES, seed: int = SEED, stage: Callable[[str], object] = str) -> Fitted:
-    """Return weights learnt from rendered scenes and crops of real skin, and what they are worth on others."""
+def fitted(
+    skin: Path | None, *, scenes: int = SCENES, seed: int = SEED, stage: Callable[[str], object] = str
+) -> Fitted:
+    """Return weights learnt from rendered scenes and crops of real skin, and what they are worth on others.
+
+    Args:
+        skin: Folder of the crops; None learns from rendered scenes alone.
+        scenes: How many scenes are rendered.
+        seed: Decides everything that is drawn.
+        stage: Is told what begins.
+
+    Raises:
+        RecordingError: The folder holds no crop.
+    """
     stage("rendering scenes to learn from")
     made = rendered(scenes, seed)
     stage("reading crops of real skin")
-    real = cropped()
+    real = NO_CASES if skin is None else cropped(crops(skin))
     stage("fitting")
     weights = _weights([made, real])
     stage("rendering scenes held out")
@@ -62,7 +75,7 @@ def fitted(*, scenes: int = SCENES, seed: int = SEED, stage: Callable[[str], obj
         text=json.dumps(stored, indent=1) + "\n",
         held_out=reliability(said, others.right),
         windows=(len(made.right), len(real.right)),
-        crops_over=tuple(float((unseen >= level).mean()) for level in LEVELS),
+        crops_over=tuple(float((unseen >= level).mean()) for level in LEVELS) if len(unseen) else (),
         scenes_over=tuple(
             (float((said >= level).mean()), float(others.right[said >= level].mean())) for level in LEVELS
         ),

@@ -20,8 +20,9 @@ def table(made: Fitted) -> str:
         "| confidence at least | held-out windows | of these right | windows of crops, person unseen |",
         "| --- | --- | --- | --- |",
     ]
-    for level, (share, right), crops in zip(LEVELS, made.scenes_over, made.crops_over, strict=True):
-        lines.append(f"| {level} | {share:.1%} | {right:.1%} | {crops:.1%} |")
+    crops = [f"{share:.1%}" for share in made.crops_over] or ["none learnt from"] * len(LEVELS)
+    for level, (share, right), over in zip(LEVELS, made.scenes_over, crops, strict=True):
+        lines.append(f"| {level} | {share:.1%} | {right:.1%} | {over} |")
     return "\n".join(lines)
 
 
