@@ -94,7 +94,7 @@ export const CAMERA = {
   paste: "Device token", pasteHelp: "A carer may not make devices. Ask an admin for the token of a device of the wearer (POST /wearers/ID/devices); it stays in this page's memory.",
   pasteInstead: "Use a device that exists already", makeInstead: "Make a device",
   which: "Camera", anyCamera: "The browser's choice", unnamed: (n) => `Camera ${n}`,
-  start: "Start the camera", starting: "Starting", stop: "Stop",
+  start: "Start the camera", stop: "Stop",
   leaves: {
     title: "What leaves this browser",
     colours: (where) => `Numbers only, twice a second, to ${where}: for each frame the mean colour of the skin inside the oval and of what is behind you, how much of it is too bright or dark, how fast you move. No picture leaves this browser.`,

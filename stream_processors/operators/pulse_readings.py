@@ -70,7 +70,7 @@ def instruction(
             advice=str(advice.act),
             seconds_left=_rounded(advice.seconds_left),
             respiratory_rate=_rounded(newest.respiratory_rate),
-            wave=[round(float(value), 3) for value in wave if math.isfinite(value)],
+            wave=[round(float(value), 5) for value in wave if math.isfinite(value)],
             wave_hz=len(newest.wave) or None,
         ),
     )

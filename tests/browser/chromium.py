@@ -2,12 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect
 
 from tests.running_system import RunningSystem
 
@@ -26,16 +24,12 @@ def chromium() -> str:
     pytest.skip(how)
 
 
-@contextmanager
-def launched(*arguments: str) -> Iterator[Browser]:
-    """Run a headless Chromium until the context ends."""
+def launch(driver: Playwright, *arguments: str) -> Browser:
+    """Start a headless Chromium."""
     options = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
     if os.geteuid() == 0:
         options.append("--no-sandbox")
-    with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=chromium(), args=[*options, *arguments])
-        yield running
-        running.close()
+    return driver.chromium.launch(executable_path=chromium(), args=[*options, *arguments])
 
 
 def signed_in(browser: Browser, system: RunningSystem, size: str = "wide", scheme: str = "light") -> Page:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.chromium import SHOTS, SIZES, launched, signed_in
+from tests.browser.chromium import SHOTS, SIZES, launch, signed_in
 from tests.running_system import RunningSystem, TestDevice, now_ms, reading
 
 pytestmark = [pytest.mark.browser, pytest.mark.connected, pytest.mark.timeout(180)]
@@ -19,8 +19,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.connected, pytest.mark.timeout(18
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
-    with launched() as running:
+    with sync_playwright() as driver:
+        running = launch(driver)
         yield running
+        running.close()
 
 
 @dataclass

@@ -52,7 +52,7 @@ export function CameraPage() {
   };
   const mine = run.current;
   return html`<div class="stack camera">
-    <div><h1 ref=${title} tabindex="-1">${CAMERA.title}</h1><p class="quiet">${CAMERA.lead}</p></div>
+    <div><h1 ref=${title} tabindex="-1">${CAMERA.title}</h1>${!mine && html`<p class="quiet">${CAMERA.lead}</p>`}</div>
     <p id="camera-problem" role="alert" class=${problem ? "error card" : "unseen"}>${problem}</p>
     <p class="unseen" role="status" aria-live="polite" data-said>${mine ? mine.said : done}</p>
     ${mine && html`<${Running} run=${mine} video=${video} stop=${stop} />`}
@@ -98,7 +98,8 @@ function Beginning({ ready, begin }) {
 
 function Running({ run, video, stop }) {
   const off = useRef(null);
-  useEffect(() => off.current.focus(), []);
+  // Whoever starts it wants to see the oval, not the button.
+  useEffect(() => { off.current.focus({ preventScroll: true }); scrollTo(0, 0); }, []);
   const stale = run.told !== null && now.value - run.toldAt > STALE_MS;
   return html`<section class="card camera-live" aria-label=${CAMERA.title}>
     <div>
@@ -106,7 +107,7 @@ function Running({ run, video, stop }) {
       <p class="quiet">${run.face === false ? CAMERA.noFace : ""} ${CAMERA.fit}</p>
     </div>
     <div class="stack">
-      <h2>${CAMERA.rate}</h2>
+      <h2 class="unseen">${CAMERA.rate}</h2>
       <${Pulse} told=${run.told} toldAt=${run.toldAt} stale=${stale} />
       <${Wave} points=${run.wave} hz=${run.told?.wave_hz ?? 30} />
       <p class="quiet small" data-line=${run.line}>${run.wearer && `${run.wearer}: `}${CAMERA.line[run.line]} ${run.note}</p>

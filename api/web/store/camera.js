@@ -50,7 +50,7 @@ export const closeCamera = (stream) => stream?.getTracks().forEach((track) => tr
 export class Watch {
   /**
    * @param {HTMLVideoElement} video
-   * @param {{onMessage: (message: object, pictures?: Blob[]) => void, onFace: (seen: boolean) => void}} heard
+   * @param {{onMessage: (message: object, pictures?: Uint8Array[]) => void, onFace: (seen: boolean) => void}} heard
    */
   constructor(video, heard) {
     this.video = video;
@@ -98,12 +98,13 @@ export class Watch {
   }
 
   /** One frame as JPEG. */
-  shot() {
+  async shot() {
     const { videoWidth, videoHeight } = this.video;
     const scale = Math.min(1, PICTURE_SIDE / Math.min(videoWidth, videoHeight));
     const canvas = new OffscreenCanvas(Math.round(videoWidth * scale), Math.round(videoHeight * scale));
     canvas.getContext("2d").drawImage(this.video, 0, 0, canvas.width, canvas.height);
-    return canvas.convertToBlob({ type: "image/jpeg", quality: PICTURE_QUALITY });
+    const picture = await canvas.convertToBlob({ type: "image/jpeg", quality: PICTURE_QUALITY });
+    return new Uint8Array(await picture.arrayBuffer());
   }
 
   /** Hand the half second on that is full. */
@@ -115,7 +116,7 @@ export class Watch {
     if (shots.length) {
       // One after the other: a picture that takes longer must not arrive behind those of the next half second.
       this.handed = Promise.all([this.handed, ...shots]).then(([, ...made]) => {
-        if (!this.ended) this.heard.onMessage({ type: "video", time: first, times, encoding: "jpeg", sizes: made.map((one) => one.size) }, made);
+        if (!this.ended) this.heard.onMessage({ type: "video", time: first, times, encoding: "jpeg", sizes: made.map((one) => one.length) }, made);
       });
       return;
     }

@@ -79,14 +79,14 @@ export class DeviceSocket {
   /**
    * Send a message of frames; with pictures as one binary message. What a slow line or a busy gateway cannot take is left out.
    * @param {object} message without its number
-   * @param {Blob[]} [pictures]
+   * @param {Uint8Array[]} [pictures]
    */
   send(message, pictures) {
     if (this.ended) return;
     if (performance.now() < this.quietUntil || (this.socket?.bufferedAmount ?? 0) > MOST_QUEUED_BYTES) { this.heard.onShed(); return; }
     const text = JSON.stringify({ ...message, seq: ++this.seq });
     const data = pictures ? binary(text, pictures) : text;
-    this.held.push({ seq: this.seq, data, bytes: pictures ? data.size : data.length });
+    this.held.push({ seq: this.seq, data, bytes: data.length });
     while (this.held.length > MOST_HELD || (this.held.length > 1 && this.held.reduce((sum, one) => sum + one.bytes, 0) > MOST_HELD_BYTES)) this.held.shift();
     if (this.welcome) this.socket.send(data);
   }
@@ -103,7 +103,10 @@ export class DeviceSocket {
 /** Four bytes of length, the header, then the pictures one after the other. */
 function binary(header, pictures) {
   const words = new TextEncoder().encode(header);
-  const length = new Uint8Array(4);
-  new DataView(length.buffer).setUint32(0, words.length);
-  return new Blob([length, words, ...pictures]);
+  const whole = new Uint8Array(4 + words.length + pictures.reduce((sum, one) => sum + one.length, 0));
+  new DataView(whole.buffer).setUint32(0, words.length);
+  whole.set(words, 4);
+  let at = 4 + words.length;
+  for (const one of pictures) { whole.set(one, at); at += one.length; }
+  return whole;
 }

@@ -1,0 +1,256 @@
+"""The camera page in a real Chromium whose camera plays a film: a pulse, or the reason why there is none."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Playwright, WebSocket, expect, sync_playwright
+
+from tests.browser.chromium import SHOTS, SIZES, launch, signed_in
+from tests.portrait.camera import grey_y4m, portrait_y4m
+from tests.portrait.renderer import Scene, waveform
+from tests.running_system import RunningSystem
+
+pytestmark = [pytest.mark.browser, pytest.mark.connected, pytest.mark.timeout(180)]
+
+# As long as the recorded pulse, so that it goes on without a jump when the film begins anew.
+SCENE = Scene(seconds=21.0, waveform="sample_video_2")
+ALLOWED = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+LIT = "[...document.querySelectorAll('video')].filter((video) => video.srcObject?.active).length"
+HARD = {"serious", "critical"}
+WORDS = {
+    "NotAllowedError": "Allow it for this page",
+    "NotFoundError": "No camera was found",
+    "NotReadableError": "in use by another program",
+}
+NOTES = """
+const send = WebSocket.prototype.send;
+window.sentKinds = {};
+WebSocket.prototype.send = function (data) {
+  const kind = typeof data === "string" ? "text" : data.constructor.name;
+  window.sentKinds[kind] = (window.sentKinds[kind] ?? 0) + 1;
+  return send.call(this, data);
+};
+"""
+KEPT = "JSON.stringify([{...localStorage}, {...sessionStorage}, location.href, document.cookie])"
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Playwright]:
+    """What drives both browsers."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def at_portrait(driver: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A Chromium in front of which somebody sits, and which asks nobody for permission."""
+    film = portrait_y4m(tmp_path_factory.mktemp("films") / "portrait.y4m", SCENE)
+    running = launch(driver, *ALLOWED, f"--use-file-for-fake-video-capture={film}")
+    yield running
+    running.close()
+    film.unlink()
+
+
+@pytest.fixture(scope="module")
+def at_grey(driver: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A Chromium in front of a grey wall."""
+    film = grey_y4m(tmp_path_factory.mktemp("films") / "grey.y4m")
+    running = launch(driver, *ALLOWED, f"--use-file-for-fake-video-capture={film}")
+    yield running
+    running.close()
+    film.unlink()
+
+
+@dataclass
+class Wire:
+    """What a page's socket to the gateway carried."""
+
+    sent: list[str | bytes] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    def follow(self, socket: WebSocket) -> None:
+        """Keep what this socket carries, if it is a device's."""
+        if socket.url.endswith("/devices/stream"):
+            socket.on("framesent", self._keep)
+            socket.on("framereceived", lambda text: self.told.append(json.loads(text)))
+
+    def _keep(self, data: str | bytes) -> None:
+        self.sent.append(data)
+
+
+@dataclass
+class Sitting:
+    """A page that was opened for a wearer, its socket, and the requests that it made."""
+
+    page: Page
+    wearer: str
+    wire: Wire
+    requests: list[tuple[str, str, int]]
+
+    @classmethod
+    def begin(cls, browser: Browser, system: RunningSystem, size: str = "wide") -> "Sitting":
+        """Open the camera page as the admin, for a new wearer."""
+        wearer, _, _ = system.new_wearer("Ada Example")
+        page = signed_in(browser, system, size)
+        wire, requests = Wire(), []
+        page.on("websocket", wire.follow)
+        page.add_init_script(NOTES)
+        page.on("request", lambda one: requests.append((one.method, one.url, len(one.post_data_buffer or b""))))
+        page.goto(f"{system.api}/app/camera")
+        page.get_by_label("Whose face is it?").select_option(wearer)
+        return cls(page, wearer, wire, requests)
+
+    def start(self) -> None:
+        """Press the button, by keyboard alone."""
+        self.page.get_by_role("button", name="Start the camera").focus()
+        self.page.keyboard.press("Enter")
+        expect(self.page.locator("[data-line=open]")).to_be_visible(timeout=10_000)
+
+    def devices(self, system: RunningSystem) -> list[dict[str, Any]]:
+        """Return the devices that the page made."""
+        with system.client() as client:
+            items = client.get(f"/wearers/{self.wearer}/devices").json()["items"]
+        return [one for one in items if one["model"] == "browser camera"]
+
+    def expect_removed(self, system: RunningSystem) -> None:
+        """Wait until the page's one device is revoked."""
+        deadline = time.monotonic() + 10
+        while any(one["revoked_at"] is None for one in self.devices(system)):
+            assert time.monotonic() < deadline, "The device is still good."
+            self.page.wait_for_timeout(100)
+        assert len(self.devices(system)) == 1
+
+
+def test_a_pulse_is_told_and_no_picture_leaves_the_browser(at_portrait: Browser, system: RunningSystem) -> None:
+    """A heart rate within 3 bpm appears with its confidence; numbers alone are sent; stopping leaves nothing behind."""
+    sitting = Sitting.begin(at_portrait, system)
+    page = sitting.page
+    expect(page.locator("[data-leaves=colours]")).to_contain_text("No picture leaves this browser")
+    sitting.start()
+    rate = page.locator("[data-rate]")
+    expect(rate).to_be_visible(timeout=25_000)
+    assert abs(float(rate.get_attribute("data-rate") or 0) - waveform(SCENE.waveform)[2]) < 3
+    assert float(page.locator("[data-confidence]").get_attribute("data-confidence") or 0) >= 0.5
+    expect(page.locator("[data-said]")).to_contain_text(re.compile(r"Heart rate \d\d a minute, .* sure"))
+    expect(page.locator("svg[data-wave]")).to_be_visible()
+    messages = [json.loads(one) for one in sitting.wire.sent]
+    assert [one["type"] for one in messages[:2]] == ["hello", "trace"]
+    assert {one["type"] for one in messages[1:]} == {"trace"}
+    longest = max(len(one) for one in sitting.wire.sent)
+    assert longest < 6_000, "half a second of numbers, no picture"
+    assert set(page.evaluate("window.sentKinds")) == {"text"}
+    assert all(size < 200 for _, _, size in sitting.requests), sitting.requests
+    (device,) = sitting.devices(system)
+    assert device["revoked_at"] is None
+    assert page.evaluate(KEPT).count("token") == 0
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("[data-said]")).to_contain_text("The camera is off")
+    assert page.evaluate(LIT) == 0
+    sitting.expect_removed(system)
+    page.context.close()
+
+
+def test_a_grey_wall_has_no_pulse(at_grey: Browser, system: RunningSystem) -> None:
+    """Before a wall the page says why there is no heart rate and what to do, and shows no number."""
+    sitting = Sitting.begin(at_grey, system)
+    page = sitting.page
+    sitting.start()
+    expect(page.locator("[data-reason=no_face]")).to_be_visible(timeout=15_000)
+    expect(page.locator("[data-why]")).to_contain_text("Face the camera")
+    expect(page.locator("[data-face=missing]")).to_be_visible()
+    page.wait_for_function("document.querySelector('[data-said]').textContent.includes('No face')")
+    told = [one for one in sitting.wire.told if one["type"] == "instruction"]
+    assert told
+    assert all(one["heart_rate"] is None for one in told)
+    expect(page.locator("[data-rate]")).to_have_count(0)
+    page.context.close()
+
+
+def test_pictures_leave_only_when_the_switch_says_so(at_portrait: Browser, system: RunningSystem) -> None:
+    """With the switch pictures are sent, and the page says so; leaving the page turns the camera off."""
+    sitting = Sitting.begin(at_portrait, system)
+    page = sitting.page
+    page.get_by_role("switch").check()
+    expect(page.locator("[data-leaves=pictures]")).to_contain_text("Pictures of your face")
+    sitting.start()
+    expect(page.locator("[data-reason]")).to_be_visible(timeout=20_000)
+    pictures = [one for one in sitting.wire.sent if isinstance(one, bytes)]
+    assert pictures
+    length = int.from_bytes(pictures[0][:4], "big")
+    header = json.loads(pictures[0][4 : 4 + length])
+    assert header["type"] == "video"
+    assert pictures[0][4 + length :][:3] == b"\xff\xd8\xff"
+    assert sum(header["sizes"]) == len(pictures[0]) - 4 - length
+    assert not [one for one in sitting.wire.told if one["type"] == "nack"]
+    page.get_by_role("switch").uncheck()
+    expect(page.locator("[data-face=seen]")).to_be_visible(timeout=10_000)
+    page.get_by_role("link", name="Alerts", exact=True).click()
+    expect(page.locator("video")).to_have_count(0)
+    sitting.expect_removed(system)
+    page.context.close()
+
+
+def test_why_there_is_no_camera_is_said(at_portrait: Browser, system: RunningSystem) -> None:
+    """A camera that is refused, missing or in use is told in words with the next step; no device is made for it."""
+    sitting = Sitting.begin(at_portrait, system)
+    page = sitting.page
+    for error, words in WORDS.items():
+        page.evaluate(
+            "name => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', name); }; }",
+            error,
+        )
+        page.get_by_label("Whose face is it?").select_option(sitting.wearer)
+        page.get_by_role("button", name="Start the camera").click()
+        expect(page.get_by_role("alert").filter(has_text=words)).to_be_visible()
+    expect(page.get_by_role("button", name="Start the camera")).to_be_visible()
+    assert sitting.devices(system) == []
+    page.context.close()
+
+
+def test_a_carer_brings_a_token_and_a_wrong_one_is_refused_in_words(
+    at_portrait: Browser, system: RunningSystem
+) -> None:
+    """Who may not make devices pastes a device's token; a wrong one is refused in words."""
+    context = at_portrait.new_context()
+    page = context.new_page()
+    _, carer = system.new_user()
+    page.goto(f"{system.api}/app/")
+    page.get_by_label("Access token").fill(carer)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Camera").click()
+    expect(page.get_by_role("button", name="Use a device")).to_have_count(0)
+    page.get_by_label("Device token").fill("wrong")
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.get_by_role("alert").filter(has_text="token is not one of a device")).to_be_visible(timeout=15_000)
+    assert page.evaluate(LIT) == 0
+    _, _, token = system.new_wearer("Ada Example")
+    page.get_by_label("Device token").fill(token)
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("[data-line=open]")).to_be_visible(timeout=10_000)
+    context.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_fits_and_is_accessible(at_portrait: Browser, system: RunningSystem, size: str) -> None:
+    """Before and while it runs the page fits without sideways scroll, and axe finds no serious fault, light or dark."""
+    sitting = Sitting.begin(at_portrait, system, size)
+    page = sitting.page
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for name in ("camera-off", "camera"):
+        if name == "camera":
+            sitting.start()
+            expect(page.locator("svg[data-wave]")).to_be_visible(timeout=20_000)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            page.screenshot(path=SHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+            found = Axe().run(page).response["violations"]
+            serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in HARD]
+            assert serious == [], (name, scheme)
+    page.context.close()
