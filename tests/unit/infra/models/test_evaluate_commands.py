@@ -117,7 +117,7 @@ def test_a_report_without_the_model_says_so(minutes: Path) -> None:
 
 def test_a_report_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     """A missing report, and a folder in its place, are told with the next step."""
-    for path, words in ((tmp_path / "none.json", "make it with --fitbit"), (tmp_path, "is a folder; name the report")):
+    for path, words in ((tmp_path / "none.json", "make one with --fitbit"), (tmp_path, "report.json")):
         result = CliRunner().invoke(evaluate, ["pulsenet", "--json", str(path)])
         assert result.exit_code
         assert words in str(result.exception)
