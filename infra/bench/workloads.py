@@ -3,7 +3,7 @@
 A workload yields rounds: what is called is one frame, or one batch of them, through everything that handles it.
 """
 
-import contextlib
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,19 +100,18 @@ def storage(size: Size) -> Iterator[Round]:
     state = VitalsFamily().open(0, None)
     waiting: list[Record] = []
     append_s = 0.0
-    for record in frames_of(size):
-        append_s = record.append_ms / 1000
-        waiting.append(record)
-        waiting += [_record(one, record) for one in state.step(record).emissions]
-        if record.offset % FRAMES_IN_A_BATCH == FRAMES_IN_A_BATCH - 1:
-            batch, waiting = waiting, []
+    with asyncio.Runner() as runner:
+        for record in frames_of(size):
+            append_s = record.append_ms / 1000
+            waiting.append(record)
+            waiting += [_record(one, record) for one in state.step(record).emissions]
+            if record.offset % FRAMES_IN_A_BATCH == FRAMES_IN_A_BATCH - 1:
+                batch, waiting = waiting, []
 
-            def write(batch: Sequence[Record] = batch) -> None:
-                writing = family.write([(one, family.read(one)) for one in batch], [])
-                with contextlib.suppress(StopIteration):  # nothing in it waits for anything
-                    writing.send(None)
+                def write(batch: Sequence[Record] = batch) -> None:
+                    runner.run(family.write([(one, family.read(one)) for one in batch], []))
 
-            yield write
+                yield write
 
 
 def care(size: Size) -> Iterator[Round]:

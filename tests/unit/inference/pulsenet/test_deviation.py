@@ -254,7 +254,7 @@ def test_the_long_average_takes_hours() -> None:
 
 
 def test_joint_drift_adds_up_what_goes_together() -> None:
-    """Pulse up, variability down and temperature up score more together than alone, by named parts; opposed they cancel."""
+    """Pulse up, variability down, warmth up score more together than alone, by named parts; opposed they cancel."""
     ill, opposed = Follower(), Follower()
     together = ill.run(range(120), {HEART_RATE: 1.0, HRV_RMSSD: -1.0, BODY_TEMPERATURE: 1.0})
     apart = opposed.run(range(120), {HEART_RATE: 1.0, HRV_RMSSD: 1.0})
