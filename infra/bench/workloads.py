@@ -12,11 +12,14 @@ from typing import Final
 from uuid import UUID, uuid5
 
 import numpy as np
+import pyarrow as pa
 
 from api.live.entries import Decoding
 from api.live.hub import Client, Hub
 from api.live.outbox import Outbox
 from api.records import Caller
+from inference.pulsenet.earlier.network import EarlierNetwork
+from inference.pulsenet.earlier.shapes import TENSORS
 from inference.slots import Bools, Ints
 from infra.bench.load import Device as Sender
 from infra.bench.made_frames import SPACE, records
@@ -29,17 +32,22 @@ from ingest.effects import Admit
 from ingest.framing import Framer
 from ingest.ports import Device
 from ingest.session import DeviceSession
-from schemas import alerts, episodes, frame
+from schemas import alerts, episodes, frame, scores
 from schemas.alerts import Command, CommandKind
 from schemas.live_protocol import Subscribe
+from schemas.scores import ScoreFrame
 from schemas.topics import EPISODES, PARTITIONS, READINGS, SCORES
 from stream_processors.families.storage import SeriesBatch, StorageFamily
 from stream_processors.families.video import VideoFamily
 from stream_processors.families.vitals import VitalsFamily
 from stream_processors.operators.care import Change, Moment, Tracked, answer_command, follow_episode
+from stream_processors.operators.detector import Detector
+from stream_processors.operators.earlier import EarlierDetector
 from stream_processors.operators.eviction import Parts, Remaining
 from stream_processors.operators.pending import FACT
-from stream_processors.ports import Emission, OffsetMove, Record
+from stream_processors.operators.resting import RestingDetector
+from stream_processors.operators.zone_bins import ZoneBins
+from stream_processors.ports import Emission, OffsetMove, Record, Roles
 
 Round = Callable[[], object]
 FRAMES_IN_A_BATCH: Final = 2
@@ -49,6 +57,7 @@ _MESSAGES: Final = 50
 _SPACING_MS: Final = 100
 _FOLLOWERS: Final = 10
 _CAMERAS: Final = 2
+_CELL: Final = 0x881F8D4A03FFFFF
 _FILMED_S: Final = 20
 
 
@@ -92,6 +101,24 @@ def _judged(family: VitalsFamily, size: Size) -> Iterator[Round]:
                 family.pick(record, np.arange(family.rows(record), dtype=np.int64)[:1])
 
         yield step
+
+
+def earlier(size: Size) -> Iterator[Round]:
+    """Yield the same with the simple detector, and the earlier system's network with drawn weights in its shadow."""
+    return _judged(VitalsFamily(models=_Shadowed(size.wearers)), size)
+
+
+def zones(size: Size) -> Iterator[Round]:
+    """Yield one frame of scores a round, gathered into bins of five minutes of wearers who are somewhere."""
+    state, bins = VitalsFamily().open(0, None), ZoneBins(1)
+    for record in frames_of(size):
+        told = [one.value for one in state.step(record).emissions if one.topic == SCORES.name]
+
+        def gather(told: Sequence[bytes] = told) -> None:
+            for value in told:
+                bins.take(0, _somewhere(scores.decode(value)))
+
+        yield gather
 
 
 def storage(size: Size) -> Iterator[Round]:
@@ -208,18 +235,44 @@ WORKLOADS: Final[Mapping[str, Callable[[Size], Iterator[Round]]]] = {
     "gateway": gateway,
     "vitals": vitals,
     "pulsenet": pulsenet,
+    "earlier": earlier,
+    "zones": zones,
     "storage": storage,
     "care": care,
     "live": live,
     "forgetting": forgetting,
     "video": video,
 }
-"""What a round is: 50 messages; a frame; a batch of two frames; a change of an episode; a frame in each partition; a
-partition whose silent wearers go; half a second of a camera's colours."""
+"""What a round is: 50 messages; a frame, thrice; a frame of scores; a batch of two frames; a change of an episode; a
+frame in each partition; a partition whose silent wearers go; half a second of a camera's colours."""
+
+
+def _somewhere(told: ScoreFrame) -> ScoreFrame:
+    batch = told.frame.batch
+    at = batch.schema.get_field_index("cell")
+    cells = pa.array(np.full(batch.num_rows, _CELL, dtype=np.uint64))
+    return ScoreFrame(frame.Frame(batch.set_column(at, batch.schema.field(at), cells)), told.clock_ms)
 
 
 def _forget(stay: Bools, streams: Ints, parts: Parts) -> Parts:
     return Remaining(stay, streams).parts(parts)
+
+
+class _Shadowed:
+    """The simple detector alerts; the earlier network may only stand in its shadow."""
+
+    def __init__(self, seed: int) -> None:
+        draw = np.random.default_rng(seed)
+        weights = {name: np.abs(draw.normal(size=shape)).astype(np.float32) for name, shape in TENSORS.items()}
+        self._network = EarlierNetwork(weights)
+
+    def roles(self) -> Roles:
+        """Return both names."""
+        return Roles(RestingDetector().name, "drawn")
+
+    def detector(self, name: str) -> Detector:
+        """Return a new one."""
+        return EarlierDetector(self._network, name=name) if name == "drawn" else RestingDetector()
 
 
 class _Unwritten:

@@ -50,7 +50,7 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
 
     Example: pulsera train pulsenet --people 240 --days 3 --seed 5 --stress-predict DIR --welltory DIR --out weights
     """
-    from inference.pulsenet.training.pipeline import reassess, recalibrate
+    from inference.pulsenet.training.pipeline import plan_of, reassess, recalibrate
     from inference.pulsenet.training.pipeline import train as run
     from inference.pulsenet.training.plan import Plan
     from infra.models.progress import Stages
@@ -61,7 +61,7 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
     typer.echo(f"seed {seed}; writing to {out}", err=True)
     with Stages() as stages:
         if evaluation_only:
-            reassess(out, stage=stages.begin)
+            reassess(plan_of(out), out, stage=stages.begin)
         else:
             work = recalibrate if thresholds_only else run
             work(plan, out, today=datetime.now(UTC).date(), stage=stages.begin)

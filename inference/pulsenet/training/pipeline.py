@@ -68,14 +68,23 @@ def recalibrate(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
         _thresholds(plan, Learners.of(plan.stress_predict), folder, trained, today, stage)
 
 
-def reassess(out: Path, *, stage: Stage) -> None:
+def plan_of(out: Path) -> Plan:
+    """Return the plan by which the weights in a folder were made.
+
+    Raises:
+        ContractError: The folder holds no weights, or others than its manifest tells of.
+    """
+    trained = loading.manifest(out)["trained"]
+    return Plan(**{name: trained[name] for name in _ASKED})
+
+
+def reassess(plan: Plan, out: Path, *, stage: Stage) -> None:
     """Evaluate the weights and thresholds in a folder anew on made people, and put it beside them and into the card.
 
     Raises:
         ContractError: The folder holds no weights, or others than its manifest tells of.
     """
     trained = loading.manifest(out)["trained"]
-    plan = Plan(**{name: trained[name] for name in _ASKED})
     with _made_aside(out) as folder:
         for name in (*weights_files(), CARD, MANIFEST):
             shutil.copy(out / name, folder)

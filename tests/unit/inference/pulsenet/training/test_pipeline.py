@@ -15,7 +15,7 @@ from inference.pulsenet.evaluation.beside import weights_files
 from inference.pulsenet.features import CONTEXT, SEEN
 from inference.pulsenet.network import Network
 from inference.pulsenet.training.card import evaluation
-from inference.pulsenet.training.pipeline import reassess, recalibrate, train
+from inference.pulsenet.training.pipeline import plan_of, reassess, recalibrate, train
 from inference.pulsenet.training.plan import Plan
 from inference.pulsenet.weights import loading
 from inference.pulsenet.weights.loading import CARD, EVALUATION, MANIFEST
@@ -102,7 +102,7 @@ def test_weights_can_be_evaluated_anew(folder: Path, tmp_path: Path) -> None:
     """Beside them stands what the engine of now finds; weights and thresholds stay, card and manifest follow."""
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / EVALUATION).unlink()
-    reassess(tmp_path, stage=_quiet)
+    reassess(replace(plan_of(tmp_path), assessed_days=_PLAN.assessed_days), tmp_path, stage=_quiet)
     found = json.loads((tmp_path / EVALUATION).read_text())
     told = loading.manifest(tmp_path)
     assert found["files"] == {name: told["files"][name] for name in weights_files()}
