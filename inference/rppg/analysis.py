@@ -8,7 +8,7 @@ import numpy as np
 
 from inference.rppg import beats
 from inference.rppg.estimates import Analysis, Estimate, Variability
-from inference.rppg.estimator import FIRST_AFTER_S, MOST_REFUSED, PulseEstimator, Step
+from inference.rppg.estimator import CLEAR_WINDOW_S, FIRST_AFTER_S, MOST_REFUSED, PulseEstimator, Step
 from inference.rppg.gate import LEAST_FPS
 from inference.rppg.pulse import GRID_HZ, LAG
 from inference.rppg.reasons import GIVEN, HrvReason, Reason
@@ -114,7 +114,7 @@ def _variability(steps: list[Step], answer: Analysis, *, fps: float) -> _Measure
     closed = beats.closed(
         seconds=(len(pulse) + LAG) / GRID_HZ,
         fps=fps,
-        snr_db=_median([estimate.snr_db for estimate in inside]),
+        snr_db=_faintest(longest),
         rate_bpm=rate,
     )
     if closed is not None or rate is None:
@@ -122,6 +122,13 @@ def _variability(steps: list[Step], answer: Analysis, *, fps: float) -> _Measure
     found = beats.find(pulse, hz=GRID_HZ, rate_bpm=rate)
     told, reason = beats.variability(found, rate_bpm=rate)
     return _Measured(told=told, reason=reason, beat_time_s=longest[0].pulse_from_s + found.time_s)
+
+
+def _faintest(stretch: list[Step]) -> float | None:
+    """Return the lowest signal-to-noise ratio of the long windows of a stretch, told or withheld."""
+    evidence = [step.evidence for step in stretch if step.evidence is not None]
+    long = [one.snr_db for one in evidence if one.window_s >= CLEAR_WINDOW_S]
+    return min(long, default=evidence[-1].snr_db if evidence else None)
 
 
 def _pulse(steps: list[Step]) -> tuple[Floats, Floats]:

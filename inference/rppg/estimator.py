@@ -11,7 +11,7 @@ from inference.rppg import confidence as confidences
 from inference.rppg.confidence import Logistic
 from inference.rppg.estimates import Estimate, Variability
 from inference.rppg.grid import RESTART_S, SOON_S, TIME, WIDTH, Second, due_s, points_end, rows, second
-from inference.rppg.history import SHORT_S, History
+from inference.rppg.history import LONG_S, SHORT_S, History
 from inference.rppg.pulse import GRID_HZ, LAG
 from inference.rppg.quality import Evidence, components, weigh
 from inference.rppg.reasons import ACTS, GIVEN, Act, Advice, HrvReason, Reason
@@ -28,6 +28,9 @@ _REMEMBERED_S: Final = 10
 _FRAMES, _FACELESS, _CROWDED, _REFUSED, _STEPPED = range(5)
 _COUNTED: Final = 5
 _STABLE: Final = 3
+CLEAR_WINDOW_S: Final = 20.0
+"""Windows this long and longer say how clearly the pulse stood out while beats were gathered."""
+_CLEAR_S: Final = LONG_S
 _MOST_CROWDED: Final = 0.3
 MOST_REFUSED: Final = 0.1
 _MOST_FACELESS: Final = 0.5
@@ -78,6 +81,7 @@ class PulseEstimator:
         self._counts: Floats = np.zeros((_REMEMBERED_S, _COUNTED))
         self._refused = 0
         self._rates: Floats = np.full(_STABLE, np.nan)
+        self._clear_db: Floats = np.full(_CLEAR_S, np.nan)
         self._reason = Reason.NO_FRAMES
 
     def push(self, samples: Samples) -> list[Estimate]:
@@ -117,6 +121,7 @@ class PulseEstimator:
             "counts": self._counts.copy(),
             "refused": self._refused,
             "rates": self._rates.copy(),
+            "clear_db": self._clear_db.copy(),
             "reason": str(self._reason),
         }
 
@@ -133,6 +138,7 @@ class PulseEstimator:
         made._counts = np.array(state["counts"])
         made._refused = state["refused"]
         made._rates = np.array(state["rates"])
+        made._clear_db = np.array(state["clear_db"])
         made._reason = Reason(state["reason"])
         return made
 
@@ -171,6 +177,7 @@ class PulseEstimator:
         self._history.forget()
         self._display.forget()
         self._rates[:] = np.nan
+        self._clear_db[:] = np.nan
 
     def _second(self, frames: Floats) -> tuple[Step, Floats]:
         """Return what the next second made, and the frames that are still needed."""
@@ -209,7 +216,7 @@ class PulseEstimator:
             reason, sure = self._judged(evidence, pulse_s)
             if evidence is not None and reason in GIVEN:
                 rate = evidence.rate_bpm
-        breaths, hrv, hrv_reason = self._beats(rate, None if evidence is None else evidence.snr_db)
+        breaths, hrv, hrv_reason = self._beats(rate, self._faintest(evidence))
         told = Estimate(
             time_s=end_s,
             heart_rate_bpm=rate,
@@ -242,6 +249,16 @@ class PulseEstimator:
             return breaths, None, reason
         hrv, hrv_reason = beats.variability(found, rate_bpm=rate_bpm)
         return breaths, hrv, hrv_reason
+
+    def _faintest(self, evidence: Evidence | None) -> float | None:
+        """Return the lowest signal-to-noise ratio of the windows over the stretch that beats would be taken from."""
+        judged = evidence is not None and evidence.window_s >= CLEAR_WINDOW_S
+        self._clear_db = np.roll(self._clear_db, -1)
+        self._clear_db[-1] = evidence.snr_db if evidence is not None and judged else np.nan
+        if evidence is None:
+            return None
+        inside = self._clear_db[-max(round(self._history.span_s - CLEAR_WINDOW_S) + 1, 1) :]
+        return float(np.nanmin(np.append(inside, evidence.snr_db)))
 
     def _fps(self) -> float:
         return float(self._counts[-min(self._index, _REMEMBERED_S) :, _FRAMES].mean())

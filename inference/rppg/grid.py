@@ -105,10 +105,11 @@ def second(frames: Floats, *, origin_s: float, index: int) -> tuple[Second, Floa
         crowded=int((inside[:, FACES] > 1).sum()),
     )
     keep = int(np.searchsorted(times, points_end(origin_s, index) - SOON_S, side="right")) - _EARLIER
-    faced = np.flatnonzero(~np.isnan(used[:, RED]))
-    if len(faced):
-        keep = min(keep, int(faced[-1]))
-    return made, frames[max(keep, 0) :]
+    keep = max(keep, 0)
+    faced = np.flatnonzero(~np.isnan(used[:keep, RED]))
+    if np.isnan(used[keep:, RED]).all() and len(faced):
+        return made, np.concatenate((used[faced[-1:]], frames[keep:]))  # not every frame of an empty chair since then
+    return made, frames[keep:]
 
 
 def points_end(origin_s: float, index: int) -> float:

@@ -61,8 +61,13 @@ class PulseStream:
         return self._estimator.advice()
 
     def dump(self) -> bytes:
-        """Return the stream as bytes; equal streams give equal bytes."""
-        saved = _Saved(self.standing, self.origin_ms, self.heard_ms, self.face, self._estimator.dump())
+        """Return the stream as bytes; equal streams give equal bytes.
+
+        The picture by which a face is followed is left out, since a saved state outlives the topic's ten minutes:
+        whoever goes on from it looks for the face anew.
+        """
+        face = self.face.without_face()
+        saved = _Saved(self.standing, self.origin_ms, self.heard_ms, face, self._estimator.dump())
         return _ENCODER.encode(saved)
 
     @classmethod

@@ -40,3 +40,7 @@ class FaceState(msgspec.Struct, frozen=True, kw_only=True):
     """The last search found a second face."""
     unreadable: int = 0
     """Frames of the stream so far that could not be decoded."""
+
+    def without_face(self) -> "FaceState":
+        """Return what may be kept beyond the stream's moment: no picture, and not where the face was."""
+        return FaceState(time_s=self.time_s, width=self.width, height=self.height, unreadable=self.unreadable)

@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from inference.rppg.video.state import FaceState
 from schemas.errors import ContractError
 from schemas.topics import INSTRUCTIONS, READINGS
 from schemas.vitals import stream_id
 from stream_processors.families.video import EXPIRES_MS, VideoFamily, VideoState
+from stream_processors.operators.pulse_order import Standing
+from stream_processors.operators.pulse_stream import PulseStream
 from stream_processors.ports import Record
 from tests.video_records import (
     CHUNK_MS,
@@ -253,3 +256,11 @@ def test_a_damaged_snapshot_is_refused() -> None:
     """Bytes that are no state raise, so that the host reads the log instead."""
     with pytest.raises(ContractError):
         VideoFamily(GreyMeter(), Counts()).open(3, b"\x00damaged")
+
+
+def test_a_saved_state_holds_no_picture_of_a_face() -> None:
+    """What follows a face by its picture is left out of what is saved, and begins anew from it."""
+    stream = PulseStream(Standing(boot=bytes(16), newest_ms=0.0), origin_ms=0)
+    stream.face = FaceState(time_s=3.0, width=640, height=480, box=(1.0, 2.0, 3.0, 4.0), template=b"picture" * 100)
+    assert b"picture" not in stream.dump()
+    assert PulseStream.load(stream.dump()).face == FaceState(time_s=3.0, width=640, height=480)

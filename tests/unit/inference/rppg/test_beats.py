@@ -117,3 +117,14 @@ def test_breathing_is_withheld_where_nothing_agrees() -> None:
     assert breathing.rate(found, light, light_hz=30) is None
     short = replace(found, time_s=time_s[:10], height=found.height[:10], likeness=np.ones(10))
     assert breathing.rate(short, light[:240], light_hz=30) is None
+
+
+def test_a_faint_beginning_closes_the_gate_for_the_whole_stretch() -> None:
+    """Beats of a minute of which a half hardly stands out tell no variability, in a recording and in a stream."""
+    rng = np.random.default_rng(4)
+    clear = render(Scene(seconds=64, amplitude=0.008, sway_bpm=3, breaths=13), rng).samples
+    noise = np.where(clear.time_s[:, None] < 34, rng.normal(0, 0.35, clear.rgb.shape), 0.0)
+    faint = replace(clear, rgb=clear.rgb + noise)
+    assert analyze(clear).hrv is not None
+    assert analyze(faint).hrv is None
+    assert all(estimate.hrv is None for estimate in PulseEstimator().push(faint))

@@ -1,6 +1,7 @@
 """One stream: seconds, pieces, restarts, and what is told when."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,3 +114,14 @@ def test_windows_that_cannot_be_are_refused() -> None:
         PulseEstimator(first_after_s=20, window_s=10)
     with pytest.raises(ValueError, match="grow"):
         PulseEstimator(window_s=60)
+
+
+def test_an_empty_chair_does_not_fill_the_memory() -> None:
+    """Five minutes without a face after one leave no more frames waiting than some seconds of them."""
+    time_s = _even(320)
+    seen = _seen(time_s)
+    rgb = np.where(time_s[:, None] < 20, seen.rgb, np.nan)
+    estimator = PulseEstimator()
+    estimates = estimator.push(replace(seen, rgb=rgb))
+    assert estimates[-1].reason is Reason.NO_FACE
+    assert len(estimator.dump()["waiting"]) < 200
