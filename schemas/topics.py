@@ -75,7 +75,11 @@ ALERTS = Topic(
 )
 COMMANDS = Topic(name="commands.v1", record="JSON with a command id", written_by=("api", "gateway"), read_by=("care",))
 INSTRUCTIONS = Topic(
-    name="instructions.v1", record="JSON to a device", written_by=("care", "video"), read_by=("gateway",)
+    name="instructions.v1",
+    record="JSON to a device",
+    written_by=("care", "video"),
+    read_by=("gateway",),
+    retention_ms=600_000,
 )
 ZONES = Topic(
     name="zones.v1",

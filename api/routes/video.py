@@ -149,10 +149,13 @@ async def _work(ports: Ports, file: IO[bytes], order: _Order, progress: Progress
         await ports.videos.fetch(order.address.video_url, file)
     analysis = await ports.videos.analyze(file, region=order.region, progress=progress)
     days = None if order.wearer is None else await _days(ports, order.wearer)
+    told = insights(analysis, days)
+    risk = analysis["risk_prediction"]
     return {
         "recording_id": None if order.address is None else order.address.recording_id,
         **analysis,
-        "insights": insights(analysis, days),
+        "risk_prediction": None if risk is None else risk | {"insights": told},
+        "insights": told,
         "received_at": stamp(order.received),
         "processed_at": stamp(ports.clock()),
         "notice": NOTICE,

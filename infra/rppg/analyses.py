@@ -159,7 +159,7 @@ def _judged(last: dict[str, Any] | None, code: int) -> dict[str, Any]:
         raise BusyError("ended", "The system ended the analysis, perhaps for want of memory.", retry_after_s=60)
     if code < 0:
         raise RefusedError(422, "undecodable", "Decoding the file ended the decoder.", reason="undecodable")
-    raise RefusedError(500, "internal", "The analysis failed here; it is in the log.")
+    raise RefusedError(500, "internal", "The analysis failed here; its exit code is in the log.")
 
 
 def _look(path: Path) -> None:

@@ -25,8 +25,19 @@ export function CameraPage() {
   const title = useRef(null);
   const [done, setDone] = useState("");
   const list = () => cameras().then(setKnown);
-  const ended = (why) => { run.current = null; setProblem(why); title.current?.focus(); };
-  const stop = async () => { const left = await run.current.end(); ended(left); setDone(CAMERA.stopped); };
+  const ended = (which, why) => {
+    if (run.current !== which) return;
+    run.current = null;
+    setProblem(why);
+    title.current?.focus();
+  };
+  const stop = async () => {
+    const which = run.current;
+    if (which === null) return;
+    const left = await which.end();
+    ended(which, left);
+    setDone(CAMERA.stopped);
+  };
 
   useEffect(() => {
     deviceDoor().then(setDoor, (error) => setProblem(error.message));
@@ -44,7 +55,7 @@ export function CameraPage() {
   const begin = async (asked) => {
     setProblem("");
     setDone("");
-    const mine = new CameraRun({ ...asked, door, camera, pictures, onChange: () => redraw((n) => n + 1), onEnd: ended });
+    const mine = new CameraRun({ ...asked, door, camera, pictures, onChange: () => redraw((n) => n + 1), onEnd: (why) => ended(mine, why) });
     run.current = mine;
     redraw((n) => n + 1);
     await mine.begin(() => video.current);
