@@ -167,7 +167,7 @@ def world(*, extra: dict[str, str] | None = None, parts: tuple[str, ...] = PARTS
     with tempfile.TemporaryDirectory(prefix="pulsera-world-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        kafka_port, controller_port, postgres_port, *free = free_ports(9)
+        kafka_port, controller_port, postgres_port, *free = free_ports(4 + len(PARTS))
         made = World(
             folder=folder,
             kafka=KafkaNode(

@@ -11,6 +11,7 @@ import numpy as np
 from inference.rppg.confidence import NAMES
 from inference.rppg.fitting.cases import NO_CASES, Cases, cropped, crops, joined, rendered
 from inference.rppg.fitting.logistic import Reliability, fit, probabilities, reliability
+from inference.slots import Bools
 
 SEED: Final = 3
 SCENES: Final = 360
@@ -28,14 +29,14 @@ class Fitted:
         held_out: Reliability on scenes drawn from another seed.
         windows: Rendered windows that were learnt from, and those of crops.
         crops_over: Share of the crops' windows over each of `LEVELS`, by weights that never saw that person.
-        scenes_over: Share of the held-out windows over each level, and share of those that are right.
+        scenes_over: Share of the held-out windows over each level, and share of those that are right, None where there is none.
     """
 
     text: str
     held_out: Reliability
     windows: tuple[int, int]
     crops_over: tuple[float, ...]
-    scenes_over: tuple[tuple[float, float], ...]
+    scenes_over: tuple[tuple[float, float | None], ...]
 
 
 LEVELS: Final = (0.5, 0.8, 0.9)
@@ -76,10 +77,12 @@ def fitted(
         held_out=reliability(said, others.right),
         windows=(len(made.right), len(real.right)),
         crops_over=tuple(float((unseen >= level).mean()) for level in LEVELS) if len(unseen) else (),
-        scenes_over=tuple(
-            (float((said >= level).mean()), float(others.right[said >= level].mean())) for level in LEVELS
-        ),
+        scenes_over=tuple((float((said >= level).mean()), _share(others.right[said >= level])) for level in LEVELS),
     )
+
+
+def _share(right: Bools) -> float | None:
+    return float(right.mean()) if len(right) else None
 
 
 def _weights(parts: list[Cases]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -22,7 +22,8 @@ def table(made: Fitted) -> str:
     ]
     crops = [f"{share:.1%}" for share in made.crops_over] or ["none learnt from"] * len(LEVELS)
     for level, (share, right), over in zip(LEVELS, made.scenes_over, crops, strict=True):
-        lines.append(f"| {level} | {share:.1%} | {right:.1%} | {over} |")
+        true = "-" if right is None else f"{right:.1%}"
+        lines.append(f"| {level} | {share:.1%} | {true} | {over} |")
     return "\n".join(lines)
 
 
