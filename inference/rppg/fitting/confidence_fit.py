@@ -29,7 +29,7 @@ class Fitted:
         held_out: Reliability on scenes drawn from another seed.
         windows: Rendered windows that were learnt from, and those of crops.
         crops_over: Share of the crops' windows over each of `LEVELS`, by weights that never saw that person.
-        scenes_over: Share of the held-out windows over each level, and share of those that are right, None where there is none.
+        scenes_over: Share of the held-out windows over each level, and of those that are right (None where none is).
     """
 
     text: str
