@@ -190,7 +190,7 @@ def test_pictures_leave_only_when_the_switch_says_so(at_portrait: Browser, syste
     assert not [one for one in sitting.wire.told if one["type"] == "nack"]
     page.get_by_role("switch").uncheck()
     expect(page.locator("[data-face=seen]")).to_be_visible(timeout=10_000)
-    page.get_by_role("link", name="Alerts", exact=True).click()
+    page.locator("a[href='/app/alerts']").first.click()
     expect(page.locator("video")).to_have_count(0)
     sitting.expect_removed(system)
     page.context.close()
