@@ -212,16 +212,20 @@ class DeviceSession:
         waited_ms = round((self._clock.monotonic_s() - self._opened_s) * 1000)
         return 0 if 0 < seen_ms <= waited_ms else seen_ms
 
-    def _readings(
-        self, seq: int, readings: Iterable[tuple[int, Any]], rejected: Sequence[Rejected], size: int
-    ) -> list[Effect]:
-        provenance = self._provenance
-        if provenance is None:
+    def _placed(self, seq: int) -> Provenance | list[Effect]:
+        """Give a message its place in the sequence; return whose session it is of, or why the message has no place."""
+        if self._provenance is None:
             return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
         if seq > SEQ_MOST:
             return self._close(CLOSE_BAD_MESSAGE, f"seq is at most {SEQ_MOST}")
-        if not self._sequence.accept(seq):
-            return self._gap(seq)
+        return self._provenance if self._sequence.accept(seq) else self._gap(seq)
+
+    def _readings(
+        self, seq: int, readings: Iterable[tuple[int, Any]], rejected: Sequence[Rejected], size: int
+    ) -> list[Effect]:
+        provenance = self._placed(seq)
+        if not isinstance(provenance, Provenance):
+            return provenance
         received_us = self._clock.wall_us()
         rows, refused = admit(
             readings,
@@ -272,10 +276,9 @@ class DeviceSession:
         )
 
     def _refused_whole(self, seq: int, *rejected: Rejected) -> list[Effect]:
-        if not self.greeted:
-            return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
-        if not self._sequence.accept(seq):
-            return self._gap(seq)
+        placed = self._placed(seq)
+        if not isinstance(placed, Provenance):
+            return placed
         return [Send(Nack(seq, list(rejected))), *self._handled(seq)]
 
     def _bad_hello(self, message: dict[str, Any]) -> list[Effect]:
@@ -300,10 +303,9 @@ class DeviceSession:
         seq = message["seq"]
         if not _is_seq(seq):
             return self._close(CLOSE_BAD_MESSAGE, "seq must be a whole number")
-        if not self.greeted:
-            return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
-        if not self._sequence.accept(seq):
-            return self._gap(seq)
+        placed = self._placed(seq)
+        if not isinstance(placed, Provenance):
+            return placed
         return [Send(Error(code, detail, seq)), *self._handled(seq)]
 
     def _salvaged_trace(self, message: dict[str, Any]) -> list[Effect]:
@@ -336,13 +338,9 @@ class DeviceSession:
         self, kind: str, seq: int, record_of: Callable[[Provenance, int], video.Taken], rejected: list[Rejected]
     ) -> list[Effect]:
         """Admit what a camera saw as one record, in its place in the sequence."""
-        provenance = self._provenance
-        if provenance is None:
-            return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
-        if seq > SEQ_MOST:
-            return self._close(CLOSE_BAD_MESSAGE, f"seq is at most {SEQ_MOST}")
-        if not self._sequence.accept(seq):
-            return self._gap(seq)
+        provenance = self._placed(seq)
+        if not isinstance(provenance, Provenance):
+            return provenance
         received_us = self._clock.wall_us()
         record, refused = record_of(provenance, received_us)
         effects: list[Effect] = [Send(Nack(seq, [*rejected, *refused]))] if rejected or refused else []
