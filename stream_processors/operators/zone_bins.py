@@ -15,7 +15,6 @@ from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from inference.zones.bins import ClosedBin
 from schemas.frame import Frame
 from schemas.scores import BIN_MS, ScoreFrame
-from schemas.vitals import NAMES
 
 ZONE_BIN_MS: Final = 300_000
 GRACE_MS: Final = 120_000
@@ -24,7 +23,7 @@ STALLED_MS: Final = 60_000
 FORGET_MS: Final = 86_400_000
 _PARTS: Final = ZONE_BIN_MS // BIN_MS
 _MILLION: Final = 1e6
-_DEVIATES: Final = [f"z_{name}" for name in NAMES[:1]]
+_DEVIATE: Final = "z_heart_rate"
 """Of a common shift only the heart rate tells: everybody's device measures it."""
 
 
@@ -126,8 +125,8 @@ class ZoneBins:
         return closed
 
     def _closed(self, bin_ms: int, table: Table) -> ClosedBin:
-        heard = [(wearer, slot) for wearer, slot in self._slots.items() if slot < table.rows and table["parts"][slot]]
-        slots = np.array([slot for _, slot in sorted(heard)], dtype=np.int64)
+        slots = np.flatnonzero(table["parts"])
+        slots = slots[np.lexsort(self._halves()[slots].T[::-1])]
         parts = {name: table[name][slots] for name in ("flags", "judged", "deviates", "moving", "late", "parts")}
         count = _bits(parts["parts"])
         judged = parts["judged"] > 0
@@ -145,6 +144,10 @@ class ZoneBins:
             backfill=2 * parts["late"] > count,
             offset_min=table["offset_min"][slots],
         )
+
+    def _halves(self) -> npt.NDArray[np.uint64]:
+        """Return the wearers' ids by slot as two big-endian halves, whose order is that of the ids, shape (n, 2)."""
+        return np.frombuffer(b"".join(self._slots), dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
     def _forget(self, bin_ms: int) -> None:
         """Forget wearers of whom nothing was heard for a day; open bins keep theirs."""
@@ -188,7 +191,7 @@ class ZoneBins:
 
 def _columns(frame: Frame, rows: Ints) -> dict[str, Ints]:
     """Return what is summed of each scored bin, in whole numbers."""
-    deviate = frame.matrix(_DEVIATES)[rows, 0].astype(np.float64)
+    deviate = frame.floats(_DEVIATE)[rows].astype(np.float64)
     judged = ~np.isnan(deviate)
     rate = frame.floats("tier0_rate")[rows].astype(np.float64)
     texts, text = frame.texts("firmware")
