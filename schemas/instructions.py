@@ -9,10 +9,18 @@ from schemas.errors import UNREADABLE, ContractError
 
 
 class InstructionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An instruction and whom it is for: the device with this number, as long as it is worn by this wearer."""
+    """An instruction and whom it is for: the device with this number, as long as it is worn by this wearer.
+
+    Attributes:
+        wearer: Who wore the device when it sent what this answers.
+        device_number: The device.
+        received_ms: When a gateway received what this answers: an answer that was long in the making is no news.
+        instruction: What is told.
+    """
 
     wearer: UUID
     device_number: int
+    received_ms: int
     instruction: PulseInstruction
 
 

@@ -45,15 +45,14 @@ async def follow_instructions(
 
 
 def read_instruction(record: Record, *, take: Callable[[InstructionRecord], None], clock: Clock) -> None:
-    """Hand on what a record says, unless it is old or none of ours."""
-    if clock.wall_us() // 1000 - record.append_ms > STALE_MS:
-        return
+    """Hand on what a record says, unless what it answers is old, or it is none of ours."""
     try:
         instruction = decode(record.value)
     except ContractError as error:
         _LOG.warning("instruction_unreadable", partition=record.partition, offset=record.offset, reason=str(error))
         return
-    take(instruction)
+    if clock.wall_us() // 1000 - instruction.received_ms <= STALE_MS:
+        take(instruction)
 
 
 def _begin(topic: str, partition: int, offset: int) -> None:

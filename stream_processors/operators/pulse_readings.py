@@ -56,12 +56,13 @@ def readings_frame(record: VideoRecord, estimates: Sequence[Estimate], origin_ms
 def instruction(
     record: VideoRecord, estimates: Sequence[Estimate], advice: Advice, origin_ms: int
 ) -> InstructionRecord:
-    """Return what is told to the device after the newest of at least one estimates; nothing of it is stored."""
+    """Return what is told to the device after the newest of at least one estimates; no table holds it."""
     newest = estimates[-1]
     wave = np.concatenate([estimate.wave for estimate in estimates[-_DRAWN:]])
     return InstructionRecord(
         wearer=UUID(bytes=record.wearer),
         device_number=record.device_number,
+        received_ms=record.received_ms,
         instruction=PulseInstruction(
             time=time_ms(newest, origin_ms),
             heart_rate=_rounded(newest.heart_rate_bpm),

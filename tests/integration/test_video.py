@@ -164,7 +164,7 @@ def instruction(device: Device, *, heart_rate: float = 71.5) -> InstructionRecor
     told = PulseInstruction(
         time=now_ms(), heart_rate=heart_rate, confidence=0.9, reason="ok", advice="none", wave=[0.5]
     )
-    return InstructionRecord(wearer=device.wearer, device_number=device.number, instruction=told)
+    return InstructionRecord(wearer=device.wearer, device_number=device.number, received_ms=now_ms(), instruction=told)
 
 
 @pytest.mark.parametrize("encoding", [JSON, MSGPACK])
