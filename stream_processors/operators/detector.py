@@ -165,3 +165,16 @@ def unknown(count: int) -> Floats:
 def unknown_vitals(count: int) -> Floats:
     """Return what cannot be said of any vital, shape (count, VITAL_COUNT)."""
     return np.full((count, VITAL_COUNT), np.nan)
+
+
+class JudgesAtOnce:
+    """What a detector does that judges every bin when it comes, and gathers nothing."""
+
+    def complete(self, wearers: Ints, until_ms: Ints, *, learning: Learning) -> list[Verdict]:
+        """Return nothing: all was judged as it came."""
+        del wearers, until_ms, learning
+        return []
+
+    def gathering(self) -> tuple[Ints, Ints]:
+        """Return nobody."""
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)

@@ -23,6 +23,7 @@ from stream_processors.operators.detector import (
     RULES,
     Decision,
     Expectation,
+    JudgesAtOnce,
     Learning,
     Scores,
     Verdict,
@@ -41,7 +42,7 @@ _RULE: Final = CODE["vitals.drift"]
 """It names no vital: what it finds is about all of them."""
 
 
-class EarlierDetector:
+class EarlierDetector(JudgesAtOnce):
     """The earlier network for the wearers of a partition."""
 
     def __init__(self, network: EarlierNetwork, *, name: str) -> None:
@@ -105,15 +106,6 @@ class EarlierDetector:
             realised_rate=unknown(count),
             rate_days=unknown(count),
         )
-
-    def complete(self, wearers: Ints, until_ms: Ints, *, learning: Learning) -> list[Verdict]:
-        """Return nothing: a window is judged when the next reading comes."""
-        del wearers, until_ms, learning
-        return []
-
-    def gathering(self) -> tuple[Ints, Ints]:
-        """Return nobody."""
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
 
     def expectation(self, wearer: int, vital: int) -> Expectation:
         """Return nothing: it expects nothing of anybody."""

@@ -8,12 +8,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from inference.slots import Bools, Column, Floats, Ints, Table
+from inference.slots import Bools, Column, Floats, Table
 from stream_processors.operators.bins import Bins
 from stream_processors.operators.detector import (
     RULES,
     Decision,
     Expectation,
+    JudgesAtOnce,
     Learning,
     Scores,
     Verdict,
@@ -32,7 +33,7 @@ FALLBACK: Final = f"{RestingRate.name} (fallback)"
 _SIDES: Final = 2
 
 
-class RestingDetector:
+class RestingDetector(JudgesAtOnce):
     """Says something of the heart rate alone: high and low, the first two conditions."""
 
     def __init__(self, name: str = RestingRate.name) -> None:
@@ -85,15 +86,6 @@ class RestingDetector:
             decision=_decision,
         )
         return scores, [verdict]
-
-    def complete(self, wearers: Ints, until_ms: Ints, *, learning: Learning) -> list[Verdict]:
-        """Return nothing: every bin was judged as it came."""
-        del wearers, until_ms, learning
-        return []
-
-    def gathering(self) -> tuple[Ints, Ints]:
-        """Return nobody."""
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
 
     def expectation(self, wearer: int, vital: int) -> Expectation:
         """Return what is usual of the heart rate at rest, as it was said with the last bin."""
