@@ -55,8 +55,12 @@ def _variability(analysis: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _trend(days: Sequence[Point]) -> dict[str, Any] | None:
-    """Return how the newest days' mean heart rate compares with the days before, where there are enough."""
-    rates = [mean for day in days if (mean := day.vitals.get("heart_rate", {}).get("mean")) is not None]
+    """Return how the newest days' mean heart rate compares with the days before, where there are enough.
+
+    Days that hold what was replayed, injected or simulated are left out.
+    """
+    live = [day for day in days if not day.injected + day.replayed + day.simulated]
+    rates = [mean for day in live if (mean := day.vitals.get("heart_rate", {}).get("mean")) is not None]
     if len(rates) < LEAST_DAYS:
         return None
     before, newest = rates[:-NEWEST_DAYS], rates[-NEWEST_DAYS:]
@@ -68,7 +72,7 @@ def _trend(days: Sequence[Point]) -> dict[str, Any] | None:
         "newest_mean_bpm": round(now_bpm, 1),
         "before_mean_bpm": round(usual_bpm, 1),
         "days": len(rates),
-        "not_live_readings": sum(day.injected + day.replayed + day.simulated for day in days),
+        "days_left_out": len(days) - len(live),
     }
     return {"kind": kind, "text": text, "numbers": numbers}
 

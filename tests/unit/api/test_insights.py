@@ -16,7 +16,7 @@ def analysis(*reasons: str, hrv: dict[str, Any] | None = None, reason: str = "ok
     return {"windows": windows, "hrv": hrv, "reason": reason, "quality": {"duration_s": 20.0}}
 
 
-def days(*rates: float | None) -> list[Point]:
+def days(*rates: float | None, simulated: int = 0) -> list[Point]:
     """Return a day for each mean heart rate."""
     start = datetime(2026, 11, 1, tzinfo=UTC)
     return [
@@ -27,7 +27,7 @@ def days(*rates: float | None) -> list[Point]:
             readings=10,
             injected=0,
             replayed=0,
-            simulated=3,
+            simulated=simulated,
             vitals={} if rate is None else {"heart_rate": {"mean": rate}},
         )
         for number, rate in enumerate(rates)
@@ -46,15 +46,23 @@ def test_without_data_nothing_is_said() -> None:
 
 @pytest.mark.parametrize(("newest", "kind"), [(63.1, "rising"), (62.9, "steady"), (57.1, "steady"), (56.9, "falling")])
 def test_a_trend_compares_the_newest_days_with_those_before(newest: float, kind: str) -> None:
-    """Three beats a minute are a trend, less is none; the numbers stand beside it, made readings counted."""
+    """Three beats a minute are a trend, less is none; the numbers stand beside it."""
     found = insights(analysis(), days(60, 60, 60, 60, newest, newest, newest))["trend"]
     assert found["kind"] == kind
     assert found["numbers"] == {
         "newest_mean_bpm": newest,
         "before_mean_bpm": 60.0,
         "days": LEAST_DAYS,
-        "not_live_readings": 21,
+        "days_left_out": 0,
     }
+
+
+def test_made_days_are_left_out() -> None:
+    """Days with simulated readings move no trend and make none; how many were left out is told."""
+    real = days(60, 60, 60, 60, 60, 60, 60)
+    assert insights(analysis(), days(60, 60, 60, 60, 90, 90, 90, simulated=1))["trend"] is None
+    found = insights(analysis(), [*real, *days(120, 120, simulated=4)])["trend"]
+    assert (found["kind"], found["numbers"]["days_left_out"]) == ("steady", 2)
 
 
 def test_too_few_days_tell_no_trend() -> None:
