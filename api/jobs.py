@@ -47,10 +47,11 @@ class State(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """One piece of work and what came of it."""
+    """One piece of work and what came of it; `wearer` is of whom its result tells stored data, None for nobody."""
 
     job_id: UUID
     user_id: UUID
+    wearer: UUID | None = None
     created: datetime
     state: State = State.QUEUED
     progress: float | None = None
@@ -130,10 +131,10 @@ class JobDesk:
             if place.job is None:
                 del self._taken[id(place)]
 
-    def start(self, place: Place, work: Work, *, held: ExitStack) -> Job:
+    def start(self, place: Place, work: Work, *, held: ExitStack, wearer: UUID | None = None) -> Job:
         """Queue the job of a place; what is held for it is let go at its end, however it ends."""
         self._forget()
-        job = Job(job_id=self._new_id(), user_id=place.user_id, created=self._clock())
+        job = Job(job_id=self._new_id(), user_id=place.user_id, wearer=wearer, created=self._clock())
         self._jobs[job.job_id] = place.job = job
         job.task = asyncio.create_task(self._run(job, work), name="video job")
         job.task.add_done_callback(lambda _: self._close(job, place, held))

@@ -24,7 +24,9 @@ SHARED, FOREIGN = uuid4(), uuid4()
 
 
 class TwoUsers(MemoryAccess):
-    """The token is the user's name; user a may read one wearer, and act for nobody."""
+    """The token is the user's name; user a may read one wearer until that is withdrawn, and act for nobody."""
+
+    withdrawn = False
 
     async def identify(self, token: str) -> Caller:
         """Return the user of that name."""
@@ -34,7 +36,8 @@ class TwoUsers(MemoryAccess):
 
     def scopes(self, user_id: UUID, wearer: UUID) -> frozenset[str]:
         """Return `readings` for the one that is shared."""
-        return frozenset({"readings"}) if user_id == USERS["a"].user_id and wearer == SHARED else frozenset()
+        shared = user_id == USERS["a"].user_id and wearer == SHARED and not self.withdrawn
+        return frozenset({"readings"}) if shared else frozenset()
 
 
 class Days:
@@ -60,10 +63,11 @@ class Days:
 
 @dataclass(slots=True, kw_only=True)
 class VideoServer:
-    """A served API and its jobs."""
+    """A served API, its jobs, and who may see whom."""
 
     host: str
     jobs: JobDesk
+    access: TwoUsers
 
     def client(self, user: str | None = "a") -> httpx.AsyncClient:
         """Return an HTTP client of a user."""
@@ -74,15 +78,15 @@ class VideoServer:
 @asynccontextmanager
 async def video_server(videos: Videos, *, limit_s: float = 60.0) -> AsyncIterator[VideoServer]:
     """Serve the API over these videos."""
-    jobs = JobDesk(clock=_now, new_id=uuid4, limit_s=limit_s)
+    jobs, access = JobDesk(clock=_now, new_id=uuid4, limit_s=limit_s), TwoUsers()
     ports = replace(
-        live_ports(), access=TwoUsers(), reads=cast(Reads, Days()), videos=videos, jobs=jobs, clock=_now, new_id=uuid4
+        live_ports(), access=access, reads=cast(Reads, Days()), videos=videos, jobs=jobs, clock=_now, new_id=uuid4
     )
     server = make_server(create_app(ports), Front())
     listening = bind("127.0.0.1", 0)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        yield VideoServer(host=f"127.0.0.1:{listening.getsockname()[1]}", jobs=jobs)
+        yield VideoServer(host=f"127.0.0.1:{listening.getsockname()[1]}", jobs=jobs, access=access)
     finally:
         await jobs.close()
         server.should_exit = True

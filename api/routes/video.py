@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import IO, Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -94,7 +95,8 @@ async def analyze_video(
             file = stack.enter_context(ports.videos.private_file())
             address = await _received(request, file)
             order = _Order(address=address, wearer=wearer, region=region, received=received)
-            job = ports.jobs.start(place, lambda progress: _work(ports, file, order, progress), held=stack.pop_all())
+            work = partial(_work, ports, file, order)
+            job = ports.jobs.start(place, work, held=stack.pop_all(), wearer=wearer)
     if "respond-async" in {token.strip().lower() for token in prefer.split(",")}:
         headers = {"Location": f"/vitals/jobs/{job.job_id}", "Preference-Applied": "respond-async"}
         return answer(_shown(ports, job), 202, headers=headers)
@@ -103,8 +105,11 @@ async def analyze_video(
 
 @router.get("/vitals/jobs/{job_id}", response_model=JobShape)
 async def show_job(job_id: JobId, ports: PortsHere, caller: CallerHere) -> Response:
-    """Tell how far a job is, and its result once it is there; only whoever started it is told."""
-    return answer(_shown(ports, ports.jobs.find(job_id, caller.user_id)))
+    """Tell how far a job is, and its result once it is there; only whoever started it is told, and may still see it."""
+    job = ports.jobs.find(job_id, caller.user_id)
+    if job.wearer is not None:
+        check_scope(ports, caller, job.wearer, "readings")
+    return answer(_shown(ports, job))
 
 
 @router.delete("/vitals/jobs/{job_id}", status_code=204, response_class=Response)

@@ -58,17 +58,23 @@ class ChildVideos:
             file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed below
         except OSError as error:
             _LOG.error("no file can be made for an upload", reason=error.strerror)
-            raise BusyError(
-                "no_room", "There is no room for a video on this computer now.", retry_after_s=_RETRY_AFTER_S
-            ) from error
+            raise _no_room() from error
         try:
             yield file
         finally:
             file.close()
 
     async def fetch(self, url: str, into: IO[bytes]) -> None:
-        """Write what an address holds into a file."""
-        await self._fetch(url, into)
+        """Write what an address holds into a file.
+
+        Raises:
+            BusyError: There is no room for it.
+            RefusedError: The address is refused, or holds no video.
+        """
+        try:
+            await self._fetch(url, into)
+        except OSError as error:
+            raise _no_room() from error
 
     async def analyze(
         self, video: IO[bytes], *, region: str, progress: Callable[[float | None], None]
@@ -77,9 +83,7 @@ class ChildVideos:
         try:
             await asyncio.to_thread(video.flush)
         except OSError as error:
-            raise BusyError(
-                "no_room", "There is no room for a video on this computer now.", retry_after_s=_RETRY_AFTER_S
-            ) from error
+            raise _no_room() from error
         number = video.fileno()
         await asyncio.to_thread(_look, Path(f"/proc/self/fd/{number}"))
         process = await asyncio.create_subprocess_exec(
@@ -160,6 +164,10 @@ def _judged(last: dict[str, Any] | None, code: int) -> dict[str, Any]:
     if code < 0:
         raise RefusedError(422, "undecodable", "Decoding the file ended the decoder.", reason="undecodable")
     raise RefusedError(500, "internal", "The analysis failed here; its exit code is in the log.")
+
+
+def _no_room() -> BusyError:
+    return BusyError("no_room", "There is no room for a video on this computer now.", retry_after_s=_RETRY_AFTER_S)
 
 
 def _look(path: Path) -> None:

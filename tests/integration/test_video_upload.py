@@ -1,6 +1,7 @@
 """Videos over real HTTP: what is answered, and that files and processes are gone afterwards, however it ends."""
 
 import asyncio
+import errno
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -230,6 +231,31 @@ async def test_a_job_keeps_its_result(tmp_path: Path) -> None:
             assert "restart" in said["note"]
             assert (said["result"] or {}).get("reason") == ("motion" if status == "done" else None)
             assert (said["error"] or {}).get("code") == ("undecodable" if status == "failed" else None)
+
+
+async def test_a_withdrawn_grant_ends_the_sight_of_a_result(tmp_path: Path) -> None:
+    """A job that was made with a wearer's stored days is told to nobody who may no longer see the wearer."""
+    async with served(TELLS, tmp_path) as server, server.client() as client:
+        ahead = {"Prefer": "respond-async"}
+        answer = await client.post("/vitals/analyze-video", files=FORM, headers=ahead, params={"wearer": str(SHARED)})
+        where = answer.headers["location"]
+        await told(client, where, lambda said: said["status"] == "done")
+        server.access.withdrawn = True
+        assert (await client.get(where)).status_code == 404
+
+
+async def test_an_address_whose_video_finds_no_room_is_answered(tmp_path: Path) -> None:
+    """A full disk while a video is fetched is 503 with the time to try again, and no process is started for it."""
+
+    async def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    videos = ChildVideos(full, folder=tmp_path, command=("-c", "raise SystemExit(3)"))
+    async with video_server(videos) as server, server.client() as client:
+        order = {"recording_id": "1", "video_url": "https://videos.example/1.mp4"}
+        answer = await client.post("/vitals/analyze-video", json=order)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_room")
+    assert answer.headers["retry-after"]
 
 
 async def test_the_queue_is_bounded(tmp_path: Path) -> None:
