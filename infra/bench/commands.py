@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure, and print what was measured.")
+from infra.logs import configure_logging
+
+bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@bench.callback()
+def quietly() -> None:
+    """Measure, and print what was measured."""
+    # What runs in the bench's own process, such as its cameras, would tell of every connection between the figures.
+    configure_logging("bench", level="warning")
 
 
 @bench.command("path")

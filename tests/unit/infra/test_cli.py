@@ -1,13 +1,25 @@
 """The command line: help with an example for every command, errors in one sentence."""
 
+import logging
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 import typer
 
 from infra import cli
 from schemas.errors import SetupError
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
 
 
 def _commands() -> list[tuple[str, ...]]:
@@ -31,6 +43,19 @@ def test_every_command_helps_with_an_example(command: tuple[str, ...], capsys: p
         cli.app([*command, "--help"])
     assert ended.value.code == 0
     assert "Example: " in capsys.readouterr().out
+
+
+def test_a_bench_prints_its_figures_and_no_log_of_what_went_well(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its devices run in its own process: what they tell below a warning is not shown, a warning is."""
+    with pytest.raises(SystemExit):
+        cli.app(["bench", "video", "--help"])
+    capsys.readouterr()
+    log = structlog.get_logger("ingest.client.connection")
+    log.debug("device_connected")
+    log.info("device_connected")
+    assert capsys.readouterr() == ("", "")
+    log.warning("device_refused")
+    assert "device_refused" in capsys.readouterr().err
 
 
 @pytest.fixture
