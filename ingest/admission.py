@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest.rows import NUMBERS, OFFSET_UNKNOWN, PACK, WORN_UNKNOWN, Rows
+from ingest.rows import NUMBERS, PACK, WORN_UNKNOWN, Rows
 from schemas.device_protocol import ABSENT, Rejected
-from schemas.frame import MAX_READINGS_PER_MESSAGE
+from schemas.frame import MAX_READINGS_PER_MESSAGE, OFFSET_UNKNOWN
 from schemas.video import MAX_FRAMES, MAX_FRAMES_PER_S, MAX_MESSAGE_BYTES
 from schemas.vitals import NAMES, SOURCES
 

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ingest.effects import Admit
-from ingest.rows import NUMBERS, OFFSET_UNKNOWN, ROW, SHARED, WORN_UNKNOWN
-from schemas.frame import FRAME_SCHEMA
+from ingest.rows import NUMBERS, ROW, SHARED, WORN_UNKNOWN
+from ingest.whereabouts import STAYS_MS
+from schemas.frame import FRAME_SCHEMA, OFFSET_UNKNOWN
 
 BACKFILL_AFTER_US: Final = 60_000_000
 """A reading whose corrected time is this much before its receipt is history, not news."""
@@ -29,7 +30,6 @@ def batch_of(admitted: Sequence[Admit]) -> pa.RecordBatch:
     table = np.frombuffer(b"".join([message.rows.packed for message in admitted]), dtype=ROW)
     columns = {**_identity(admitted, table), **_values(table)}
     columns["ibi"] = _beats(admitted, len(table))
-    columns["cell"] = pa.nulls(len(table), _TYPES["cell"])
     return pa.RecordBatch.from_arrays([columns[name] for name in _NAMES], schema=FRAME_SCHEMA)
 
 
@@ -41,6 +41,8 @@ def _identity(admitted: Sequence[Admit], table: _Table) -> dict[str, pa.Array]:
     facts = np.frombuffer(b"".join([session.packed for session in sessions]), dtype=SHARED)[place]
     backfill = table["received_us"] - (table["time_ms"] + facts["correction_ms"]) * 1000 > BACKFILL_AFTER_US
     offset = table["utc_offset_min"]
+    # A backlog was measured elsewhere, perhaps.
+    placed = (facts["cell"] != 0) & (np.abs(table["time_ms"] - facts["placed_ms"]) <= STAYS_MS)
     return {
         "wearer": _ids([session.wearer for session in sessions], place),
         "stream_id": _fixed("stream_id", facts["number"] * np.int64(256) + table["source"]),
@@ -51,6 +53,7 @@ def _identity(admitted: Sequence[Admit], table: _Table) -> dict[str, pa.Array]:
         "utc_offset_min": _fixed("utc_offset_min", offset, known=offset != OFFSET_UNKNOWN),
         "received": _fixed("received", table["received_us"]),
         "clock_offset_ms": _fixed("clock_offset_ms", facts["offset_ms"]),
+        "cell": _fixed("cell", facts["cell"], known=placed),
         "origin": _fixed("origin", facts["origin"]),
         "backfill": _truths("backfill", backfill),
         "firmware": _texts([session.firmware for session in sessions], place),

@@ -2,14 +2,19 @@
 
 import msgspec
 
-from ingest.rows import PACK_SHARED, Rows
+from ingest.rows import NEVER_PLACED_MS, PACK_SHARED, Rows
 from schemas.device_protocol import Answer
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What all readings of one session share; `correction_ms` is added to the device's clock.
+    """What all messages of one session share until its device is somewhere else; see `ingest.whereabouts`.
 
-    `packed` holds the numbers among them in the layout `ingest.rows.SHARED`, made once a session.
+    Attributes:
+        correction_ms: Added to the device's clock.
+        cell: H3 index of where the device is, 0 where that is not known.
+        placed_ms: When it was told to be there, by its own clock; None where it never told.
+        until_s: When the cell expires, by the gateway's monotonic clock.
+        packed: The numbers among them in the layout `ingest.rows.SHARED`, made once a session and place.
     """
 
     wearer: bytes
@@ -20,11 +25,17 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     correction_ms: int
     origin: int
     firmware: str | None
+    cell: int = 0
+    placed_ms: int | None = None
+    until_s: float = 0.0
     packed: bytes = b""
 
     def __post_init__(self) -> None:
         """Pack the numbers."""
-        numbers = PACK_SHARED(self.device_number, self.clock_offset_ms, self.correction_ms, self.origin)
+        placed_ms = NEVER_PLACED_MS if self.placed_ms is None else self.placed_ms
+        numbers = PACK_SHARED(
+            self.device_number, self.clock_offset_ms, self.correction_ms, self.origin, self.cell, placed_ms
+        )
         msgspec.structs.force_setattr(self, "packed", numbers)
 
 

@@ -12,6 +12,7 @@ from schemas.device_protocol import (
     SUBPROTOCOL_MSGPACK,
     Answer,
     Hello,
+    Location,
     PulseInstruction,
     Readings,
     Trace,
@@ -37,7 +38,7 @@ class Encoding:
     subprotocol: str
     what: str
     text: bool
-    decode: Callable[[bytes], Hello | Readings | Trace]
+    decode: Callable[[bytes], Hello | Readings | Trace | Location]
     parse: Callable[[bytes], dict[str, Any] | None]
     encode: Callable[[Answer | PulseInstruction], bytes]
 
@@ -46,7 +47,7 @@ JSON: Final = Encoding(
     subprotocol=SUBPROTOCOL_JSON,
     what="JSON object",
     text=True,
-    decode=msgspec.json.Decoder(Hello | Readings | Trace).decode,
+    decode=msgspec.json.Decoder(Hello | Readings | Trace | Location).decode,
     parse=salvage.parse,
     encode=msgspec.json.Encoder().encode,
 )
@@ -54,7 +55,7 @@ MSGPACK: Final = Encoding(
     subprotocol=SUBPROTOCOL_MSGPACK,
     what="msgpack map",
     text=False,
-    decode=msgspec.msgpack.Decoder(Hello | Readings | Trace).decode,
+    decode=msgspec.msgpack.Decoder(Hello | Readings | Trace | Location).decode,
     parse=salvage.unpack,
     encode=msgspec.msgpack.Encoder().encode,
 )

@@ -11,7 +11,6 @@ from schemas.vitals import NAMES
 
 NUMBERS: Final = ("quality", "hrv_window_s", *NAMES)
 """The columns of 32-bit floats, in the order in which `schemas.device_protocol.Reading` ends; NaN is absent."""
-OFFSET_UNKNOWN: Final = -32_768
 WORN_UNKNOWN: Final = -1
 
 ROW: Final = np.dtype(
@@ -26,9 +25,15 @@ PACK: Final = struct.Struct(f"<qqqhBb?{len(NUMBERS)}f").pack
 """Returns one row of the layout `ROW`; raises struct.error where a number is None."""
 
 
-SHARED: Final = np.dtype([("number", "<i4"), ("offset_ms", "<i4"), ("correction_ms", "<i8"), ("origin", "i1")])
-"""What all rows of a session share, as numbers."""
-PACK_SHARED: Final = struct.Struct("<iiqb").pack
+SHARED: Final = np.dtype(
+    [
+        ("number", "<i4"), ("offset_ms", "<i4"), ("correction_ms", "<i8"), ("origin", "i1"),
+        ("cell", "<u8"), ("placed_ms", "<i8"),
+    ]
+)  # fmt: skip
+"""What all rows of a session share, as numbers; a cell of 0 is none."""
+NEVER_PLACED_MS: Final = 0
+PACK_SHARED: Final = struct.Struct("<iiqbQq").pack
 """Returns one entry of the layout `SHARED`."""
 
 

@@ -138,11 +138,12 @@ def _fault(name: str, value: Any) -> str | None:
     try:
         msgspec.convert(value, _FIELDS[name])
     except UNFIT as error:
-        return _time_fault(value, error) if name == "time" else _value_fault(name, value)
+        return time_fault(value, error) if name == "time" else _value_fault(name, value)
     return None
 
 
-def _time_fault(value: Any, error: Exception) -> str:
+def time_fault(value: object, error: Exception) -> str:
+    """Return the code of what is wrong with a time that could not be converted."""
     if value is NOT_FINITE:
         return "not_finite"
     if isinstance(value, str) and "timezone" in str(error):

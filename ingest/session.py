@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeGuard
 from uuid import UUID
 
-import msgspec
-
-from ingest import salvage, video
-from ingest.admission import Limits, Rate, admit, time_ms
+from ingest import greeting, salvage, video, whereabouts
+from ingest.admission import Limits, Rate, admit
 from ingest.effects import Admit, AdmitVideo, Close, Effect, Pause, Provenance, Send
 from ingest.encoding import JSON, MSGPACK, UNREADABLE, Encoding
 from ingest.ports import Clock, Device
@@ -22,6 +20,7 @@ from schemas.device_protocol import (
     Ack,
     Error,
     Hello,
+    Location,
     Nack,
     Rejected,
     Throttle,
@@ -29,28 +28,11 @@ from schemas.device_protocol import (
     VideoHeader,
     Welcome,
 )
-from schemas.topics import partition_of
 from schemas.video import encode as encode_video
-from schemas.vitals import ORIGINS
 
-CORRECTION_FROM_MS: Final = 5_000
-"""A device clock that is off by no more is taken as it is."""
-
-_INT32_MOST: Final = 2**31 - 1
-_DAY_MS: Final = 86_400_000
-_FIRMWARE_MOST: Final = 64
 _HEADER_BYTES: Final = 4
 _VIDEO_FIRST: Final = b"\0"
 """First byte of a video message: its header is shorter than 2^24. A msgpack map never begins with it."""
-
-_HELLO_NEEDS: Final = "hello needs boot and clock"
-_HELLO_FIELDS: Final = {
-    "boot": "boot is a UUID, new whenever seq restarts at 1",
-    "clock": "clock is RFC 3339 text with an offset, such as Z or +02:00, or Unix milliseconds",
-    "origin": "origin is live, replay or simulated",
-    "model": "model is text",
-    "firmware": "firmware is text",
-}
 
 ROW_BYTES: Final = 128
 """About what one row takes in a frame; a short message may take more there than on the wire."""
@@ -137,10 +119,11 @@ class DeviceSession:
             message = self._encoding.decode(data)
         except UNREADABLE:
             return self._take_apart(data, size)
-        if isinstance(message, Hello):
-            return self._paid(self._hello(message), readings=0)
         if isinstance(message, Trace):
             return self._traced(message, [])
+        if isinstance(message, Hello | Location):
+            told = self._hello(message) if isinstance(message, Hello) else self._located(message)
+            return self._paid(told, readings=0)
         readings = message.readings
         count = len(readings)
         if count > self._limits.readings_per_message:
@@ -175,24 +158,12 @@ class DeviceSession:
         if self.greeted:
             return [Send(Error("already_greeted", "hello is said once a connection"))]
         now_us = self._clock.wall_us()
-        clock_ms = time_ms(hello.clock)
-        if clock_ms is None:
-            return [Send(Error("bad_hello", _HELLO_FIELDS["clock"])), *self._close(CLOSE_BAD_MESSAGE, "bad hello")]
-        offset_ms = self._offset_ms(now_us // 1000 - clock_ms)
-        if abs(offset_ms) > _INT32_MOST:  # no such offset can be told in a frame, and half a correction is a wrong time
-            told = Send(Error("bad_hello", f"clock: {abs(offset_ms) // _DAY_MS} days off, set it before sending"))
-            return [told, *self._close(CLOSE_BAD_MESSAGE, "bad hello")]
+        waited_ms = round((self._clock.monotonic_s() - self._opened_s) * 1000)
+        provenance = greeting.provenance_of(hello, self._device, now_ms=now_us // 1000, waited_ms=waited_ms)
+        if not isinstance(provenance, Provenance):
+            return self._bad_hello(provenance)
         self.boot = hello.boot
-        self._provenance = Provenance(
-            wearer=self._device.wearer.bytes,
-            partition=partition_of(self._device.wearer),
-            device_number=self._device.number,
-            boot=hello.boot.bytes,
-            clock_offset_ms=offset_ms,
-            correction_ms=offset_ms if abs(offset_ms) > CORRECTION_FROM_MS else 0,
-            origin=ORIGINS.index(hello.origin),
-            firmware=_stored_text(hello.firmware),
-        )
+        self._provenance = provenance
         known = self._resume[1] if self._resume is not None and self._resume[0] == hello.boot else 0
         welcome = Welcome(
             session=self._session_id,
@@ -203,22 +174,16 @@ class DeviceSession:
         )
         return [Send(welcome)]
 
-    def _offset_ms(self, seen_ms: int) -> int:
-        """Return how far behind the device's clock is; a hello that waited unread does not make a right clock slow.
-
-        A device tells its clock after its connection was accepted, so that what it seems to be behind holds at most
-        the time since then.
-        """
-        waited_ms = round((self._clock.monotonic_s() - self._opened_s) * 1000)
-        return 0 if 0 < seen_ms <= waited_ms else seen_ms
-
     def _placed(self, seq: int) -> Provenance | list[Effect]:
         """Give a message its place in the sequence; return whose session it is of, or why the message has no place."""
         if self._provenance is None:
             return self._close(CLOSE_BAD_MESSAGE, "hello comes first")
         if seq > SEQ_MOST:
             return self._close(CLOSE_BAD_MESSAGE, f"seq is at most {SEQ_MOST}")
-        return self._provenance if self._sequence.accept(seq) else self._gap(seq)
+        if not self._sequence.accept(seq):
+            return self._gap(seq)
+        self._provenance = whereabouts.current(self._provenance, now_s=self._clock.monotonic_s())
+        return self._provenance
 
     def _readings(
         self, seq: int, readings: Iterable[tuple[int, Any]], rejected: Sequence[Rejected], size: int
@@ -251,12 +216,14 @@ class DeviceSession:
         kind = message.get("type")
         if kind == "trace":
             return self._salvaged_trace(message)
+        if kind == "location":
+            return self._paid(self._salvaged_location(message), readings=0)
         if kind == "readings":
             raw = message.get("readings")
             count = min(len(raw), self._limits.readings_per_message) if isinstance(raw, list) else 0
             return self._paid(self._salvaged_readings(message.get("seq"), raw, size), readings=count)
         if kind == "hello":
-            return self._paid(self._bad_hello(message), readings=0)
+            return self._paid(self._bad_hello(greeting.fault(message)), readings=0)
         return self._paid(self._refuse_type(kind, message), readings=0)
 
     def _salvaged_readings(self, seq: object, raw: object, size: int) -> list[Effect]:
@@ -281,13 +248,7 @@ class DeviceSession:
             return placed
         return [Send(Nack(seq, list(rejected))), *self._handled(seq)]
 
-    def _bad_hello(self, message: dict[str, Any]) -> list[Effect]:
-        try:
-            msgspec.convert({key: value for key, value in message.items() if key != "type"}, Hello, strict=True)
-        except salvage.UNFIT as error:
-            detail = _HELLO_FIELDS.get(str(error).rpartition("$.")[2].rstrip("`"), _HELLO_NEEDS)
-        else:
-            detail = _HELLO_NEEDS
+    def _bad_hello(self, detail: str) -> list[Effect]:
         return [Send(Error("bad_hello", detail)), *self._close(CLOSE_BAD_MESSAGE, "bad hello")]
 
     def _refuse_type(self, kind: object, message: dict[str, Any]) -> list[Effect]:
@@ -334,6 +295,27 @@ class DeviceSession:
         frames = video.cost(len(header.times), len(pictures))
         return self._paid(self._seen("video", seq, record, rejected), readings=0, frames=frames)
 
+    def _located(self, location: Location) -> list[Effect]:
+        provenance = self._placed(location.seq)
+        if not isinstance(provenance, Provenance):
+            return provenance
+        self._provenance, rejected = whereabouts.taken(
+            location,
+            provenance,
+            now_s=self._clock.monotonic_s(),
+            now_ms=self._clock.wall_us() // 1000,
+            limits=self._limits,
+        )
+        told: list[Effect] = [Send(Nack(location.seq, rejected))] if rejected else []
+        return [*told, *self._handled(location.seq)]
+
+    def _salvaged_location(self, message: dict[str, Any]) -> list[Effect]:
+        seq = message.get("seq")
+        if not _is_seq(seq):
+            return self._close(CLOSE_BAD_MESSAGE, "a location needs a whole number as seq")
+        location = whereabouts.convert(message)
+        return self._located(location) if isinstance(location, Location) else self._refused_whole(seq, *location)
+
     def _seen(
         self, kind: str, seq: int, record_of: Callable[[Provenance, int], video.Taken], rejected: list[Rejected]
     ) -> list[Effect]:
@@ -359,7 +341,7 @@ class DeviceSession:
         kind, seq = message.get("type"), message["seq"]
         if kind == "video":
             return self._pictured(message, seq, memoryview(data)[_HEADER_BYTES + length :])
-        if kind in ("hello", "readings", "trace"):
+        if kind in ("hello", "readings", "trace", "location"):
             how = "as text, not binary" if self._encoding is JSON else "without a header"
             return self._paid(self._close(CLOSE_BAD_MESSAGE, f"{kind} is sent {how}"), readings=0)
         return self._paid(self._refuse_type(kind, message), readings=0)
@@ -376,11 +358,6 @@ class DeviceSession:
     def _close(self, code: int, reason: str) -> list[Effect]:
         self._closed = True
         return [Close(code, reason)]
-
-
-def _stored_text(text: str) -> str | None:
-    """Return a device's text as the database can hold it: a NUL would cost its whole frame, neighbours included."""
-    return text.replace("\0", "")[:_FIRMWARE_MOST] or None
 
 
 def _is_seq(seq: object) -> TypeGuard[int]:

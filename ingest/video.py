@@ -14,6 +14,7 @@ import msgspec
 from ingest.admission import Limits, time_ms, untimely, utc_offset_min
 from ingest.effects import Provenance
 from ingest.salvage import NOT_FINITE, UNFIT
+from ingest.whereabouts import cell_at
 from schemas.device_protocol import Rejected, Trace, VideoHeader
 from schemas.video import MAX_FRAMES, MAX_SPAN_MS, VideoRecord, is_finite, times_fault
 from schemas.vitals import stream_id
@@ -119,6 +120,7 @@ def _record(message: Message, provenance: Provenance, received_us: int, **conten
         received_ms=received_us // 1000,
         clock_offset_ms=provenance.clock_offset_ms,
         origin=provenance.origin,
+        cell=cell_at(provenance, at_ms),
         injected=message.injected,
         firmware=provenance.firmware,
         offsets_ms=message.times,

@@ -26,7 +26,7 @@ CLOSE_TOO_BIG: Final = 4413
 CLOSE_RATE: Final = 4429
 CLOSE_DRAINING: Final = 4503
 
-NOT_BUILT_YET: Final = ("location", "event")
+NOT_BUILT_YET: Final = ("event",)
 """Types that the protocol names and this gateway refuses with `not_supported`."""
 
 Source = Literal["watch", "phone", "rppg", "manual"]
@@ -102,6 +102,19 @@ class Trace(Struct, tag="trace", tag_field="type", frozen=True, kw_only=True):
     saturated: list[Share | None] | None = None
     motion: list[Speed | None] | None = None
     injected: bool = False
+
+
+class Location(Struct, tag="location", tag_field="type", frozen=True, kw_only=True):
+    """Where the device is, in degrees (WGS 84); both null: it does not say any more. Nobody keeps the coordinates."""
+
+    seq: Annotated[int, Meta(ge=0)]
+    time: Time
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None
+
+    def __repr__(self) -> str:
+        """Tell nothing of the place: whatever is printed may be kept."""
+        return f"Location(seq={self.seq})"
 
 
 class VideoHeader(Struct, tag="video", tag_field="type", frozen=True, kw_only=True):

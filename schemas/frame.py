@@ -22,6 +22,10 @@ from schemas.vitals import HRV_WINDOW_PLAUSIBLE_S, IBI_PLAUSIBLE_MS, NAMES, ORIG
 
 MAX_FRAME_BYTES: Final = 262_144
 MAX_READINGS_PER_MESSAGE: Final = 500
+CELL_RESOLUTION: Final = 8
+"""Of the H3 cells in the column `cell`: 0.74 km2 on average."""
+OFFSET_UNKNOWN: Final = -32_768
+"""What stands for an offset from UTC that is not known, wherever a null cannot stand."""
 
 _UNREADABLE: Final = (pa.ArrowException, OSError, ValueError, IndexError)
 _DIGITS_MOST: Final = 18

@@ -8,7 +8,7 @@ NACKS: Final = frozenset(
         "out_of_range", "wrong_type", "not_finite", "unknown_field", "ambiguous_hrv", "bad_time", "naive_time",
         "future_time", "older_than_retention", "no_vital", "bad_source", "too_many_readings",
         "no_frames", "too_many_frames", "not_rising", "too_fast", "wrong_length", "wrong_sum", "not_jpeg",
-        "bad_encoding", "missing",
+        "bad_encoding", "missing", "stale_time",
     }
 )  # fmt: skip
 DEVICE_CLOSES: Final = frozenset({4400, 4401, 4408, 4409, 4413, 4429, 4503})

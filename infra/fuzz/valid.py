@@ -39,8 +39,18 @@ def device_message(random: Random, seq: int, now_ms: int) -> dict[str, Any]:
     if random.random() < 0.9:
         many = random.choice((0, 1, 1, 1, 2, 5, 20))
         return {"type": "readings", "seq": seq, "readings": [reading(random, now_ms) for _ in range(many)]}
-    kind = random.choice(("event", "location", "trace", "hello"))
+    kind = random.choice(("event", "location", "location", "trace", "hello"))
+    if kind == "location":
+        return location(random, seq, now_ms)
     return hello(random, now_ms) if kind == "hello" else {"type": kind, "seq": seq, "time": now_ms}
+
+
+def location(random: Random, seq: int, now_ms: int) -> dict[str, Any]:
+    """Return where a device is, or that it does not tell."""
+    made: dict[str, Any] = {"type": "location", "seq": seq, "time": now_ms - random.randrange(3_000_000)}
+    told = random.random() < 0.9
+    latitude, longitude = random.uniform(-90, 90), random.uniform(-180, 180)
+    return made | {"latitude": latitude if told else None, "longitude": longitude if told else None}
 
 
 def live_message(random: Random, wearers: list[UUID], cursors: list[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 
 from ingest.client.chunks import Chunk
 from ingest.client.messages import Event, Reading, Refused, pack
+from ingest.client.places import Place
 from ingest.client.protocol import CAPACITY_BYTES, DeviceProtocol, Identity, Packed, Random, Reconnect, Stop
 from schemas.device_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, Error, Origin, Welcome
 from schemas.errors import ContractError, DeviceStoppedError
@@ -123,6 +124,17 @@ class DeviceClient:
             DeviceStoppedError: The gateway will not take this device any more.
         """
         await self._enqueue(chunk)
+
+    async def locate(self, latitude: float | None, longitude: float | None) -> None:
+        """Tell where the device is now, in degrees, or with None and None that it does not tell any more.
+
+        It counts for what follows, for 30 min, and is told again on each new connection; call this as often as the
+        device moves, and before 30 min have passed. The gateway keeps an area of about 0.7 km2, no coordinates.
+
+        Raises:
+            DeviceStoppedError: The gateway will not take this device any more.
+        """
+        await self._enqueue(Place(self._clock_ms(), latitude, longitude))
 
     async def drained(self) -> None:
         """Wait until the gateway has acknowledged everything that was given to `send`.

@@ -2,7 +2,8 @@
 
 The shell calls `hello` on each new connection, `receive` for each message of the gateway, `due` for what may be
 sent now, and `disconnected` when the connection ends. A message leaves the queue only when the gateway has
-acknowledged it; on the next connection all that is left is sent again, in order, under its old `seq`.
+acknowledged it; on the next connection all that is left is sent again, in order, under its old `seq`. The gateway
+keeps no place from one connection to the next: the newest that it has acknowledged goes before everything else.
 """
 
 from collections import deque
@@ -15,6 +16,7 @@ import msgspec
 
 from ingest.client.chunks import Chunk
 from ingest.client.messages import MAX_PACK_BYTES, Acknowledged, Event, Pack, Refused, parse
+from ingest.client.places import STAYS_MS, Place
 from schemas.device_protocol import (
     CLOSE_BAD_MESSAGE,
     CLOSE_REPLACED,
@@ -91,8 +93,8 @@ class Stop:
     reason: str
 
 
-Packed = Pack | Chunk
-"""What fits into one message: readings, or what a camera saw."""
+Packed = Pack | Chunk | Place
+"""What fits into one message: readings, what a camera saw, or where the device is."""
 
 
 @dataclass(slots=True)
@@ -120,6 +122,8 @@ class DeviceProtocol:
         self._held_until_s = 0.0
         self._failures = 0
         self._unparsable = False
+        self._place: Place | None = None
+        self._again: Place | None = None
 
     @property
     def readings(self) -> int:
@@ -154,6 +158,8 @@ class DeviceProtocol:
         """Begin a connection: return its first message, and put everything unacknowledged in line again."""
         self._sent = 0
         self._held_until_s = 0.0
+        place = self._place
+        self._again = place if place is not None and clock_ms - place.time_ms <= STAYS_MS else None
         for message in self._queue:
             if message.refused:
                 self._trim(message)
@@ -168,7 +174,9 @@ class DeviceProtocol:
             return []
         ready = list(islice(self._queue, self._sent, WINDOW))
         self._sent += len(ready)
-        return [message.packed.message(message.seq) for message in ready]
+        first = [] if self._again is None else [self._again.message(self._oldest_seq - 1)]
+        self._again = None
+        return [*first, *(message.packed.message(message.seq) for message in ready)]
 
     def held_s(self, now_s: float) -> float:
         """Return for how long the gateway has asked us to hold back, 0 when it has not."""
@@ -223,6 +231,8 @@ class DeviceProtocol:
             self._sent -= 1
             self._queued_bytes -= message.packed.size
             readings += message.packed.readings
+            if isinstance(message.packed, Place) and not message.refused:
+                self._place = message.packed if message.packed.known else None
         self._queued_readings -= readings
         self._failures = 0
         self._unparsable = False
@@ -234,6 +244,8 @@ class DeviceProtocol:
         listed = message.packed.listed() if message else []
         if message:
             message.refused.extend(nack.rejected)
+        elif place < 0:  # of what was acknowledged before, only the place is sent again
+            self._place = None
         return [
             Refused(nack.seq, part, listed[part.index] if 0 <= part.index < len(listed) else None)
             for part in nack.rejected

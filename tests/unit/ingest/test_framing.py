@@ -7,9 +7,9 @@ import pytest
 
 from ingest.effects import Admit, Provenance
 from ingest.framing import Framer
-from ingest.rows import NUMBERS, OFFSET_UNKNOWN, PACK, WORN_UNKNOWN, Rows
+from ingest.rows import NUMBERS, PACK, WORN_UNKNOWN, Rows
 from schemas.device_protocol import ABSENT
-from schemas.frame import MAX_FRAME_BYTES, decode
+from schemas.frame import MAX_FRAME_BYTES, OFFSET_UNKNOWN, decode
 from schemas.topics import PARTITIONS
 from tests.device_sessions import BOOT, NOW_MS, WEARER, admitted, greeted, reading, readings_text
 
