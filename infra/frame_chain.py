@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-import numpy as np
 import structlog
 
-from inference.rppg.samples import NOBODY_LOOKED, Samples
+from inference.rppg.samples import UNREADABLE, Samples, unreadable
 from inference.rppg.video.state import FaceState
 from inference.slots import Floats
-from schemas.errors import UnreadableVideoError
+from schemas.errors import DecoderAwayError, UnreadableVideoError
+from stream_processors.hosts.retry import Backoff, Patience
 from stream_processors.ports import Measurement, Meter
 
 _LOG: Final = structlog.get_logger(__name__)
+
+TRIES: Final = 3
+"""So many processes may fail with a chunk before it is the chunk that is to blame."""
 
 Measured = tuple[Samples, FaceState]
 
@@ -26,6 +29,7 @@ class Workers(Protocol):
 
         Raises:
             UnreadableVideoError: There is nothing to be had from these pictures.
+            DecoderAwayError: The process that tried is gone; another may do it.
         """
         ...
 
@@ -37,9 +41,10 @@ class Workers(Protocol):
 class FrameChain:
     """A `FrameMeter`; owns its processes and the tasks that wait for them."""
 
-    def __init__(self, workers: Workers, *, meter: Meter) -> None:
+    def __init__(self, workers: Workers, *, meter: Meter, backoff: Backoff | None = None) -> None:
         self._workers = workers
         self._meter = meter
+        self._patience = Patience(meter, backoff or Backoff())
         self._tasks: set[asyncio.Task[Measured]] = set()
 
     def begin(self, frames: Sequence[bytes], times_s: Floats, after: FaceState | Measurement) -> "Measuring":
@@ -58,15 +63,32 @@ class FrameChain:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _measured(self, frames: Sequence[bytes], times_s: Floats, after: FaceState | Measurement) -> Measured:
-        """Measure; pictures of which nothing can be had are frames without a face, and are counted."""
+        """Measure; pictures of which nothing can be had are told as such by their rows, and are counted."""
         state = after if isinstance(after, FaceState) else (await after.done())[1]
+        failed = 0
+
+        async def measure() -> Measured:
+            nonlocal failed
+            try:
+                return await self._workers.measure(frames, times_s, state)
+            except DecoderAwayError as error:
+                failed += error.had_pictures
+                if failed < TRIES:
+                    raise
+                raise UnreadableVideoError(error.reason, str(error)) from error
+
         try:
-            measured = await self._workers.measure(frames, times_s, state)
+            measured = await self._patience.insist("decoder", measure)
         except UnreadableVideoError as error:
-            _LOG.info("pictures_unreadable", reason=error.reason, frames=len(frames))
-            self._meter.count("unreadable_frames_total", len(frames))
-            return _nothing_seen(times_s), state
-        self._meter.count("measured_frames_total", len(frames))
+            # That a sender's bytes are no picture is its fault; that three processes failed with them may be ours.
+            say = _LOG.error if failed else _LOG.info
+            say("pictures_unreadable", reason=error.reason, frames=len(frames))
+            self._meter.count("unreadable_frames_total", len(frames), reason=error.reason)
+            return unreadable(times_s), state
+        damaged = int((measured[0].faces == UNREADABLE).sum())
+        if damaged:
+            self._meter.count("unreadable_frames_total", damaged, reason="undecodable")
+        self._meter.count("measured_frames_total", len(frames) - damaged)
         return measured
 
     def _ended(self, task: asyncio.Task[Measured]) -> None:
@@ -84,15 +106,3 @@ class Measuring:
     async def done(self) -> Measured:
         """Return the samples and how the tracker stands after them."""
         return await asyncio.shield(self._task)
-
-
-def _nothing_seen(times_s: Floats) -> Samples:
-    count = len(times_s)
-    return Samples(
-        time_s=times_s,
-        rgb=np.full((count, 3), np.nan),
-        background=np.full((count, 3), np.nan),
-        saturated=np.full(count, np.nan),
-        motion=np.full(count, np.nan),
-        faces=np.full(count, NOBODY_LOOKED, dtype=np.int64),
-    )

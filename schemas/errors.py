@@ -9,7 +9,8 @@ PulseraError
 │   └── RegistryVersionError   a frame was written by a newer registry than this reader knows
 ├── PassingError           the world is away for a while: try again with what is in hand
 │   ├── BrokerAwayError
-│   └── DatabaseAwayError
+│   ├── DatabaseAwayError
+│   └── DecoderAwayError   a process that decodes pictures ended, took too long or could not be started
 ├── StaleOwnerError        somebody else moved the state on: drop ours and restore
 ├── DeviceStoppedError     a gateway will take no more from this device until a person has done something
 ├── LogMismatchError       the state belongs to another log: stop, a person decides
@@ -82,6 +83,18 @@ class BrokerAwayError(PassingError):
 
 class DatabaseAwayError(PassingError):
     """The database did not answer, or could not take the write now."""
+
+
+class DecoderAwayError(PassingError):
+    """A process that decodes pictures ended, took too long, or could not be started: another one may do it.
+
+    `reason` is one of: process_ended, too_slow, not_started. `had_pictures` says whether the pictures may be to blame.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.had_pictures = reason != "not_started"
 
 
 class StaleOwnerError(PulseraError):

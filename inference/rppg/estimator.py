@@ -272,7 +272,7 @@ class PulseEstimator:
         if frames / len(known) < gate.LEAST_FPS:
             return Reason.LOW_FPS if made.frames else Reason.GAP
         if made.faceless > _MOST_FACELESS * made.frames or (made.broken and not len(made.far) and made.faceless):
-            return Reason.NO_FACE
+            return Reason.UNREADABLE if made.unreadable * 2 >= made.faceless else Reason.NO_FACE
         if crowded > _MOST_CROWDED * frames:
             return Reason.TWO_FACES
         if made.colour.size and float(np.nan_to_num(made.colour[0]).mean()) < gate.LEAST_LIGHT:

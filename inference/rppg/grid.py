@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from inference.rppg.pulse import GRID_HZ
-from inference.rppg.samples import COLOURS, Samples
+from inference.rppg.samples import COLOURS, UNREADABLE, Samples
 from inference.slots import Bools, Floats
 
 TIME, RED, BACKGROUND, SATURATED, MOTION, FACES = 0, 1, 4, 7, 8, 9
@@ -60,7 +60,8 @@ class Second:
         motion: Box widths a second, shape (k,), NaN unknown; `saturated` share of the pixels.
         far: Points more than `FAR_S` from every frame with a face, shape (k,).
         stepped: Whether the brightness jumped from one frame to the next.
-        frames: Frames that fell into the second; `faceless` those without a colour, `crowded` with several faces.
+        frames: Frames that fell into the second; `faceless` those without a colour, `unreadable` those of them whose
+            picture could not be measured, `crowded` those with several faces.
     """
 
     broken: bool
@@ -71,6 +72,7 @@ class Second:
     far: Bools
     frames: int
     faceless: int
+    unreadable: int
     crowded: int
 
 
@@ -102,6 +104,7 @@ def second(frames: Floats, *, origin_s: float, index: int) -> tuple[Second, Floa
         far=far,
         frames=len(inside),
         faceless=int(np.isnan(inside[:, RED]).sum()),
+        unreadable=int((inside[:, FACES] == UNREADABLE).sum()),
         crowded=int((inside[:, FACES] > 1).sum()),
     )
     keep = int(np.searchsorted(times, points_end(origin_s, index) - SOON_S, side="right")) - _EARLIER

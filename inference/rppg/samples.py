@@ -1,7 +1,7 @@
 """What a camera measured of a face, frame by frame: the input of everything in this room."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,8 @@ from inference.slots import Floats, Ints
 COLOURS: Final = 3
 NOBODY_LOOKED: Final = -1
 """`faces` where nothing searched the frame for faces: a trace that a device computed, or a crop of skin."""
+UNREADABLE: Final = -2
+"""`faces` where the picture could not be decoded or measured: nothing is known of what it shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class Samples:
         background: Mean colour of a patch that is not the face, shape (n, 3); NaN where there is none.
         saturated: Share of the region's pixels at 255 or below 10, shape (n,); NaN unknown.
         motion: Speed of the face's box in its widths a second, shape (n,); NaN unknown.
-        faces: Faces seen, shape (n,); `NOBODY_LOOKED` where nothing searched.
+        faces: Faces seen, shape (n,); `NOBODY_LOOKED` where nothing searched, `UNREADABLE` where there was no picture.
         patches: Mean colours of p patches of the face, shape (n, p, 3), or None where they were not measured.
     """
 
@@ -96,6 +98,13 @@ def trace(
         motion=column(motion, (n,)),
         faces=np.full(n, NOBODY_LOOKED, dtype=np.int64),
     )
+
+
+def unreadable(time_s: npt.ArrayLike) -> Samples:
+    """Return frames of which nothing is known, since their pictures could not be measured."""
+    times = np.asarray(time_s, dtype=np.float64)
+    known = trace(times, np.full((len(times), COLOURS), np.nan))
+    return replace(known, faces=np.full(len(times), UNREADABLE, dtype=np.int64))
 
 
 def join(parts: Sequence[Samples]) -> Samples:

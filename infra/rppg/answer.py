@@ -26,6 +26,7 @@ _DETAILS: Final = {
     "too_short": "The recording is too short.",
     "low_fps": "There are too few pictures a second.",
     "gap": "Pictures are missing.",
+    "unreadable": "The pictures could not be measured.",
     "no_face": "There is no face in most of the pictures.",
     "two_faces": "There is more than one face.",
     "low_light": "The face is too dark.",

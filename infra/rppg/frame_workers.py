@@ -1,4 +1,4 @@
-"""A few processes that decode pictures for the loop of a worker; one that dies or hangs costs the chunk that it had."""
+"""A few processes that decode pictures for the loop of a worker; one that dies or hangs is replaced by another."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from inference.rppg.samples import Samples
 from inference.rppg.video.state import FaceState
 from inference.slots import Floats
 from infra.rppg import frame_process
-from schemas.errors import UnreadableVideoError
+from schemas.errors import DecoderAwayError
 
 _LOG: Final = structlog.get_logger(__name__)
 LIMIT_S: Final = 5.0
@@ -53,8 +53,9 @@ class FrameWorkers:
         """Return the rows of a chunk and the state after it; waits while every process has a chunk.
 
         Raises:
-            UnreadableVideoError: No picture could be decoded, or the process that tried ended (`process_ended`) or took
-                too long (`too_slow`) and was replaced.
+            UnreadableVideoError: No picture could be decoded.
+            DecoderAwayError: The process that tried ended or took too long, or none could be started; the same call is
+                given to a new one.
             ContractError: The chunk has too many pictures, or not a time for each.
         """
         times = [float(time_s) for time_s in times_s]
@@ -102,36 +103,37 @@ class _Process:
 
     def exchange(self, data: bytes) -> bytes:
         """Return the answer to a chunk."""
-        late = threading.Event()
         try:
             process, pipe = self._started()
-
-            def give_up() -> None:
-                late.set()
-                process.kill()
-
-            # Also the sending blocks where the process does not read, so that only its end ends the wait.
-            watch = threading.Timer(self._limit_s, give_up)
-            watch.start()
-            try:
-                pipe.send_bytes(data)
-                answer = pipe.recv_bytes()
-            finally:
-                watch.cancel()
-                watch.join()
         except (EOFError, OSError) as error:
-            why = "too_slow" if late.is_set() else "process_ended"
-            self._replace(why)
-            raise UnreadableVideoError(why, self._sentence(why)) from error
+            raise self._lost("not_started", "No process that decodes pictures could be started.") from error
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            process.kill()
+
+        # Also the sending blocks where the process does not read, so that only its end ends the wait.
+        watch = threading.Timer(self._limit_s, give_up)
+        watch.start()
+        try:
+            pipe.send_bytes(data)
+            answer = pipe.recv_bytes()
+        except (EOFError, OSError) as error:
+            if late.is_set():
+                raise self._lost("too_slow", f"Decoding took longer than {self._limit_s:g} s.") from error
+            raise self._lost("process_ended", "The process that decoded these pictures ended.") from error
+        finally:
+            watch.cancel()
+            watch.join()
         self._left -= 1
         if self._left <= 0:
             self._replace("recycled")
         return answer
 
-    def _sentence(self, why: str) -> str:
-        if why == "too_slow":
-            return f"Decoding took longer than {self._limit_s:g} s."
-        return "The process that decoded these pictures ended."
+    def _lost(self, why: str, sentence: str) -> DecoderAwayError:
+        self._replace(why)
+        return DecoderAwayError(why, sentence)
 
     def kill(self) -> None:
         """End the process now and for good; an exchange in progress raises."""
@@ -152,8 +154,13 @@ class _Process:
         process = get_context("spawn").Process(
             target=frame_process.serve, args=(theirs, self._memory_mib, os.getpid()), name="frames", daemon=True
         )
-        process.start()
-        theirs.close()
+        try:
+            process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._running = (process, ours)
         self._left = self._chunks
         if self._ended:

@@ -1,10 +1,12 @@
-"""Processes that decode pictures: right answers, and a death or a hang that costs one chunk."""
+"""Processes that decode pictures: right answers, and a death or a hang that costs no chunk."""
 
 import asyncio
+import multiprocessing
 import os
 import resource
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import psutil
@@ -13,9 +15,12 @@ import pytest_asyncio
 
 from inference.rppg.video.measure import FrameMeasurer
 from inference.rppg.video.state import FaceState
+from infra.frame_chain import FrameChain
 from infra.rppg.frame_workers import FrameWorkers
-from schemas.errors import ContractError, UnreadableVideoError
+from schemas.errors import ContractError, DecoderAwayError, UnreadableVideoError
+from stream_processors.hosts.retry import Backoff
 from tests.portrait.renderer import Scene, jpegs
+from tests.video_records import Counts
 
 SCENE = Scene(seconds=0.5, size=(320, 240))
 TIMES = np.arange(15) / 30
@@ -53,30 +58,54 @@ async def test_what_cannot_be_decoded_is_told_and_the_process_goes_on(workers: F
     assert workers.pids == pids
 
 
-async def test_a_process_that_ends_costs_its_chunk_alone(workers: FrameWorkers) -> None:
-    """Killed between two chunks: the first after it is told, the one after that is measured by a new process."""
-    await workers.measure(jpegs(SCENE), TIMES, FaceState())
+async def test_a_process_that_ends_costs_no_picture(workers: FrameWorkers) -> None:
+    """Killed between two chunks: the second is measured by a new process, to the same bits."""
+    pictures, meter = jpegs(SCENE), Counts()
+    chain = FrameChain(workers, meter=meter)
+    before, _ = await chain.begin(pictures, TIMES, FaceState()).done()
     [pid] = workers.pids
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(UnreadableVideoError) as told:
-        await workers.measure(jpegs(SCENE), TIMES, FaceState())
-    assert told.value.reason == "process_ended"
-    samples, _ = await workers.measure(jpegs(SCENE), TIMES, FaceState())
-    assert len(samples) == 15
+    after, _ = await chain.begin(pictures, TIMES, FaceState()).done()
+    np.testing.assert_array_equal(after.rgb, before.rgb)
+    assert np.isfinite(after.rgb).all()
     assert workers.pids != [pid]
+    assert meter.counted == {("measured_frames_total", ""): 30, ("retries_total", "decoder"): 1}
+
+
+async def test_a_process_that_cannot_be_started_is_not_the_fault_of_the_pictures(
+    workers: FrameWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the system gives no process, it is asked again, however often; then the pictures are measured."""
+    meter, asked = Counts(), list[str]()
+    context = multiprocessing.get_context("spawn")
+    spawned = context.Process
+
+    def refused(**given: Any) -> Any:
+        asked.append("again")
+        if len(asked) <= 5:
+            raise BlockingIOError("no process is to be had")
+        return spawned(**given)
+
+    monkeypatch.setattr(context, "Process", refused)
+    chain = FrameChain(workers, meter=meter, backoff=Backoff(first_s=0.001, most_s=0.01))
+    samples, _ = await chain.begin(jpegs(SCENE), TIMES, FaceState()).done()
+    assert np.isfinite(samples.rgb).all()
+    assert meter.counted == {("measured_frames_total", ""): 15, ("retries_total", "decoder"): 5}
 
 
 async def test_a_process_that_hangs_is_killed() -> None:
-    """A stopped process answers nothing: after the limit its chunk is given up, and the next one is measured."""
+    """A stopped process answers nothing: after the limit another one measures the same chunk."""
     workers = FrameWorkers(processes=1, limit_s=8.0)
     try:
         await workers.measure(jpegs(SCENE), TIMES, FaceState())
         [pid] = workers.pids
         os.kill(pid, signal.SIGSTOP)
-        with pytest.raises(UnreadableVideoError) as told:
+        with pytest.raises(DecoderAwayError) as told:
             await workers.measure(jpegs(SCENE), TIMES, FaceState())
         assert told.value.reason == "too_slow"
         assert pid not in workers.pids
+        samples, _ = await workers.measure(jpegs(SCENE), TIMES, FaceState())
+        assert np.isfinite(samples.rgb).all()
     finally:
         await workers.close()
 

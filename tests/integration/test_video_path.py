@@ -15,6 +15,7 @@ import pytest
 
 from inference.rppg.analysis import analyze
 from inference.rppg.estimates import Analysis
+from inference.rppg.samples import UNREADABLE
 from inference.rppg.video import pictures
 from inference.rppg.video.files import measure_file
 from inference.rppg.video.state import FaceState
@@ -122,7 +123,7 @@ async def test_streamed_it_is_the_pulse_of_the_file(clip: Path, of_file: Analysi
 
 
 async def test_pictures_that_are_none_cost_their_frames_alone() -> None:
-    """Pictures that begin as JPEGs and are none are frames without a face: counted, and nobody's process ends."""
+    """Pictures that begin as JPEGs and are none are told as unreadable, counted, and nobody's process ends."""
     meter = Counts()
     chain = FrameChain(FrameWorkers(processes=1), meter=meter)
     begun = chain.begin([b"\xff\xd8\xff no picture"] * 3, np.array([0.0, 0.1, 0.2]), FaceState())
@@ -130,7 +131,8 @@ async def test_pictures_that_are_none_cost_their_frames_alone() -> None:
     await chain.close()
     assert np.isnan(samples.rgb).all()
     assert state == FaceState()
-    assert meter.counted == {("unreadable_frames_total", ""): 4}
+    assert (samples.faces == UNREADABLE).all()
+    assert meter.counted == {("unreadable_frames_total", "undecodable"): 4}
 
 
 def test_nobody_but_the_measuring_processes_loads_opencv() -> None:

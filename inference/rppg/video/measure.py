@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from inference.rppg.samples import NOBODY_LOOKED, Samples
+from inference.rppg.samples import NOBODY_LOOKED, UNREADABLE, Samples
 from inference.rppg.video import jpeg
 from inference.rppg.video.faces import FaceFinder, HaarFinder, Picture
 from inference.rppg.video.regions import NO_FACE, Colours, face, whole
@@ -82,7 +82,7 @@ class FrameMeasurer:
             picture = jpeg.decoded(data)
             if picture is None:
                 broken += 1
-                columns.add(time_s, NO_FACE, float("nan"), NOBODY_LOOKED)
+                columns.add(time_s, NO_FACE, float("nan"), UNREADABLE)
                 continue
             state = self.take(picture, time_s, state, columns)
         if broken == len(frames) and frames:

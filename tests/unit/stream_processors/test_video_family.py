@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
+from inference.rppg.samples import unreadable
 from inference.rppg.video.state import FaceState
+from inference.slots import Floats
 from schemas.errors import ContractError
 from schemas.topics import INSTRUCTIONS, READINGS
 from schemas.vitals import stream_id
 from stream_processors.families.video import EXPIRES_MS, VideoFamily, VideoState
 from stream_processors.operators.pulse_order import Standing
 from stream_processors.operators.pulse_stream import PulseStream
-from stream_processors.ports import Record
+from stream_processors.ports import Measurement, Record
 from tests.video_records import (
     CHUNK_MS,
     NOW_MS,
@@ -20,6 +22,7 @@ from tests.video_records import (
     Counts,
     GreyMeter,
     Log,
+    Told,
     as_pictures,
     emitted,
     readings,
@@ -93,6 +96,22 @@ async def test_nobody_in_front_of_the_camera_is_no_reading() -> None:
     assert readings(steps) == []
     last = told(steps)[-1].instruction
     assert (last.heart_rate, last.reason, last.advice) == (None, "no_face", "face_the_camera")
+
+
+async def test_pictures_that_cannot_be_measured_are_no_reading_and_the_person_is_told_so() -> None:
+    """Nobody is sent to face the camera because a decoder failed."""
+
+    class Blind(GreyMeter):
+        def begin(self, frames: Sequence[bytes], times_s: Floats, after: FaceState | Measurement) -> Told:
+            assert len(frames) == len(times_s)
+            return Told(unreadable(times_s), after if isinstance(after, FaceState) else FaceState())
+
+    camera, log = Camera(), Log()
+    records = [log.append(as_pictures(camera.record(chunk)), after_ms=CHUNK_MS) for chunk in range(10)]
+    steps = await stepped(VideoFamily(Blind(), Counts()).open(3, None), records)
+    assert readings(steps) == []
+    last = told(steps)[-1].instruction
+    assert (last.heart_rate, last.reason, last.advice) == (None, "unreadable", "none")
 
 
 async def test_the_same_log_gives_the_same_bytes_however_it_is_cut() -> None:

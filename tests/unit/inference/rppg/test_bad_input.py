@@ -7,7 +7,7 @@ from inference.rppg.analysis import analyze
 from inference.rppg.estimator import PulseEstimator
 from inference.rppg.fitting.renders import Scene, render
 from inference.rppg.reasons import Reason
-from inference.rppg.samples import Samples, join, trace
+from inference.rppg.samples import Samples, join, trace, unreadable
 from inference.rppg.waveform import analyze_waveform
 from inference.slots import Floats
 
@@ -35,6 +35,7 @@ def _alive(time_s: Floats) -> Samples:
         (trace(_times(), np.zeros((600, 3))), Reason.NO_FACE),
         (trace(_times(), np.full((600, 3), np.nan)), Reason.NO_FACE),
         (trace(_times(), np.full((600, 3), np.inf)), Reason.NO_FACE),
+        (unreadable(_times()), Reason.UNREADABLE),
         (trace(_times(), np.full((600, 3), -5.0)), Reason.NO_FACE),
         (trace(_times(), _rgb(600) / 255), Reason.LOW_LIGHT),
         (trace(_times()[::-1], _rgb(600)), Reason.BAD_TIMES),
@@ -45,8 +46,8 @@ def _alive(time_s: Floats) -> Samples:
         (trace(np.arange(40.0) * 1e9, _rgb(40)), Reason.LOW_FPS),
     ],
     ids=[
-        "no frames", "one frame", "five seconds", "constant", "black", "nan", "infinite", "negative", "0 to 1",
-        "backwards", "one time", "no times", "each time twice", "1 fps", "31 years a frame",
+        "no frames", "one frame", "five seconds", "constant", "black", "nan", "infinite", "unreadable", "negative",
+        "0 to 1", "backwards", "one time", "no times", "each time twice", "1 fps", "31 years a frame",
     ],
 )  # fmt: skip
 def test_bad_input_has_a_reason(samples: Samples, reason: Reason) -> None:
@@ -72,6 +73,17 @@ def test_some_swapped_frames_are_left_out() -> None:
     swapped = time_s.copy()
     swapped[50:700:100], swapped[51:701:100] = time_s[51:701:100], time_s[50:700:100]
     assert analyze(_alive(swapped)).heart_rate_bpm == pytest.approx(70, abs=1)
+
+
+def test_pictures_that_could_not_be_measured_are_told_as_such_and_never_as_a_missing_face() -> None:
+    """A second without a readable picture says so; half a one costs nothing of the pulse before and after it."""
+    seen = _alive(_times(30))
+    gone = unreadable(seen.time_s)
+    estimates = PulseEstimator().push(join([seen.rows(0, 600), gone.rows(600, 660), seen.rows(660, 900)]))
+    told = [estimate.reason for estimate in estimates[20:22]]
+    assert set(told) == {Reason.UNREADABLE}
+    blinked = PulseEstimator().push(join([seen.rows(0, 600), gone.rows(600, 615), seen.rows(615, 900)]))
+    assert {estimate.reason for estimate in blinked[19:]} <= {Reason.OK, Reason.LOW_CONFIDENCE}
 
 
 def test_a_gap_begins_anew() -> None:

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from inference.rppg.samples import NOBODY_LOOKED, join
+from inference.rppg.samples import NOBODY_LOOKED, UNREADABLE, join
 from inference.rppg.video import jpeg
 from inference.rppg.video.measure import FrameMeasurer
 from inference.rppg.video.opencv import cv2
@@ -93,13 +93,13 @@ def test_a_gap_in_the_frames_begins_anew() -> None:
 
 
 def test_pictures_that_are_none_leave_empty_rows() -> None:
-    """One spoiled picture costs its row alone, and is counted; nobody looked at it."""
+    """One spoiled picture costs its row alone, which says so, and is counted."""
     pictures = jpegs(Scene(seconds=0.2, size=SIZE))
     pictures[2] = b"\xff\xd8 no picture"
     pictures[3] = huge(pictures[3])
     samples, state = FrameMeasurer().measure(pictures, np.arange(6) / 30, FaceState())
     assert np.isnan(samples.rgb[:, 0]).tolist() == [False, False, True, True, False, False]
-    assert samples.faces.tolist() == [1, 1, NOBODY_LOOKED, NOBODY_LOOKED, 1, 1]
+    assert samples.faces.tolist() == [1, 1, UNREADABLE, UNREADABLE, 1, 1]
     assert state.unreadable == 2
 
 
