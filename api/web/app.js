@@ -8,9 +8,10 @@ import { CameraPage } from "./pages/camera.js";
 import { HomePage } from "./pages/home.js";
 import { SignInPage } from "./pages/signin.js";
 import { WearerPage } from "./pages/wearer.js";
+import { ZonesPage } from "./pages/zones.js";
 import { LinkState } from "./parts/link.js";
 import { SystemBanner } from "./parts/system.js";
-import { follow, onAlert, openAlerts, wearers } from "./store/data.js";
+import { follow, onAlert, openAlerts, subjectName } from "./store/data.js";
 import { connect, disconnect } from "./store/live.js";
 import { begin, revoked, session, signOut } from "./store/session.js";
 import { watchSystem } from "./store/system.js";
@@ -37,6 +38,8 @@ function page(at) {
   const wearer = at.match(/^\/app\/wearers\/([0-9a-f-]{36})$/);
   if (wearer) return html`<${WearerPage} key=${wearer[1]} id=${wearer[1]} />`;
   if (at === "/app/alerts") return html`<${AlertsPage} />`;
+  const zone = at.match(/^\/app\/zones(?:\/([a-z0-9][a-z0-9-]{0,63}))?$/);
+  if (zone) return html`<${ZonesPage} id=${zone[1] ?? null} />`;
   if (at === "/app/camera") return html`<${CameraPage} />`;
   if (at === "/app" || at === "/app/") return html`<${HomePage} />`;
   return html`<p class="card">${T.notFound} <a href="/app/">${T.nav.home}</a></p>`;
@@ -58,6 +61,7 @@ function Frame() {
       <nav aria-label="Main">
         <a href="/app/" aria-current=${here("/app/")}>${T.nav.home}</a>
         <a href="/app/alerts" aria-current=${here("/app/alerts")}>${T.nav.alerts}${open ? ` (${open})` : ""}</a>
+        <a href="/app/zones" aria-current=${at.startsWith("/app/zones") ? "page" : undefined}>${T.nav.zones}</a>
         <a href="/app/camera" aria-current=${here("/app/camera")}>${T.nav.camera}</a>
       </nav>
       <div class="end"><${LinkState} /></div>
@@ -79,7 +83,7 @@ function App() {
 
 onAlert((alert, isNew) => {
   if (!isNew) return;
-  const who = wearers.value.get(alert.subject.wearer)?.name ?? T.someone;
+  const who = subjectName(alert.subject);
   const place = document.getElementById(alert.priority === "high" ? "announce-high" : "announce");
   place.textContent = `${T.priority[alert.priority]}: ${who}. ${alert.title}. ${alert.reason}`;
 });

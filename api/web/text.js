@@ -18,7 +18,7 @@ export const CARD_VITALS = ["heart_rate", "spo2", "respiratory_rate", "skin_temp
 export const T = {
   name: "Pulsera",
   notDevice: "Pulsera is not a medical device. It does not replace a doctor, a nurse or an emergency call.",
-  nav: { home: "Home", wearers: "Wearers", alerts: "Alerts", camera: "Camera" },
+  nav: { home: "Home", wearers: "Wearers", alerts: "Alerts", zones: "Zones", camera: "Camera" },
   skip: "Skip to content",
   link: {
     live: "live", connecting: "connecting", reconnecting: "reconnecting", offline: "offline",
@@ -121,7 +121,7 @@ export const CAMERA = {
   reason: {
     ok: "Steady.", low_confidence: "There is one, but it does not stand out clearly.", warming_up: "Watching. A first value needs about ten seconds.",
     too_short: "Too little was seen.", no_frames: "No frames arrive.", bad_times: "The camera's times are not in order.", low_fps: "The camera gives too few frames a second.",
-    gap: "Frames are missing.", no_face: "No face is seen.", two_faces: "There is more than one face.", low_light: "It is too dark.", saturated: "Part of the face is too bright.",
+    gap: "Frames are missing.", unreadable: "The pictures could not be measured.", no_face: "No face is seen.", two_faces: "There is more than one face.", low_light: "It is too dark.", saturated: "Part of the face is too bright.",
     light_changes: "The light keeps changing.", motion: "There is too much movement.", no_signal: "The colour does not change at all: a still picture, or a frozen camera.",
     out_of_band: "What beats there is slower than 40 or faster than 200 a minute.", flicker: "The same rhythm is in the background: it is the light's, not the heart's.",
     unsteady: "What is seen does not agree with itself.", low_snr: "No pulse stands out from the noise.",
@@ -146,6 +146,76 @@ export const CAMERA = {
     4401: "The device's token was revoked. Start again, or ask an admin for another.",
     4409: "Another connection of the same device took over. Stop it there, then start again here.",
     4413: "A message was too big. Send colours instead of pictures.",
+  },
+};
+
+/** What is said of zones. */
+export const ZONES = {
+  title: "Zones",
+  lead: "Is there a place where more wearers than expected are in distress? Measured against what chance gives; nobody is named, and no small number is told.",
+  area: "Whole area",
+  level: { usual: "Usual", elevated: "Elevated", warning: "Warning", critical: "Critical", too_few_wearers: "Too few wearers", none: "Not known", old: "Out of date" },
+  levelHelp: {
+    usual: "No more than chance gives often. That is not the same as safe.",
+    elevated: "Chance alone gives this about once a month.",
+    warning: "Chance alone gives this about once a quarter.",
+    critical: "Chance alone gives this about once a year. An alert is open.",
+    too_few_wearers: "Too few wearers report here to see an event. Nothing is known, neither good nor bad.",
+    none: "Nothing is told of this zone.",
+  },
+  legend: "What the patterns mean",
+  shape: (name, level) => `${name}: ${level}`,
+  cell: (place) => `Cell at ${place}`,
+  place: (latitude, longitude) => `${Math.abs(latitude).toFixed(2)}° ${latitude < 0 ? "S" : "N"}, ${Math.abs(longitude).toFixed(2)}° ${longitude < 0 ? "W" : "E"}`,
+  longitude: (degrees, decimals) => `${Math.abs(degrees).toFixed(decimals)}° ${degrees < 0 ? "W" : degrees > 0 ? "E" : ""}`.trim(),
+  latitude: (degrees, decimals) => `${Math.abs(degrees).toFixed(decimals)}° ${degrees < 0 ? "S" : degrees > 0 ? "N" : ""}`.trim(),
+  map: {
+    label: "Map of the zones. Arrow keys move between them, Enter opens one. The list tells the same.",
+    none: "There is no outline to draw yet.", zoomIn: "Zoom in", zoomOut: "Zoom out", whole: "Show all",
+    failed: "The map could not be loaded; the list tells the same.", by: (attribution) => `Map pictures: ${attribution}`,
+  },
+  view: { label: "On the map", zones: "Named zones", area: "Whole area" },
+  list: {
+    title: "How the zones stand", zone: "Zone", level: "Level", known: "Known", cells: (n) => `Cells of the whole area (${n})`, cell: "Cell", active: "Wearers", flagged: "Flagged",
+    hidden: "not told", more: (n) => `Show ${n} more`,
+  },
+  state: { delayed: "delayed", starting: "starting", unshared: "not shared with you" },
+  delayed: "Delayed: the scores of some wearers have not arrived. What you see may lack them.",
+  since: (when) => `since ${when}`,
+  old: (when) => `Nothing newer than ${when} is known. It may be otherwise by now.`,
+  bin: (from, to) => `${from} to ${to}`,
+  card: {
+    choose: "Choose a zone in the list or on the map.", close: "Close", chance: "By chance", window: "Window", test: "What was seen", labels: "Likely cause", coverage: "Wearers behind it",
+    smallest: "Smallest event it can see", episodes: "Active episodes", known: "Five minutes known", version: "Outline", versionOf: (n) => `version ${n}`,
+    active: "Wearers who report", flagged: "Of these flagged", hidden: "not told, so that nobody is given away", region: "Cells concerned", alerts: "Open alerts",
+    minutes: (n) => `${n} min`, none: "none",
+    cellHelp: "One cell of a partition that never changes with what is seen. Counts of 1 to 10 are never told.",
+  },
+  test: { count: "More wearers flagged than expected", shift: "Everybody a little off, all in the same direction" },
+  label: {
+    activity: "exertion: many move more than is usual", firmware: "one firmware or device model behind most of it",
+    backfill: "a burst of late data", clock_change: "a change of the clocks",
+  },
+  coverage: { too_few: "too few (under 11)", thin: "thin (11 to 49)", fair: "fair (50 to 199)", good: "good (200 or more)" },
+  smallest: (share) => (share == null ? "none: it is blind, whatever happens" : `${Math.round(share * 100)} % of its wearers flagged at once`),
+  past: {
+    title: "Look back", label: "Moment shown", live: "Now", range: { 3: "3 h", 24: "24 h", 168: "7 d" }, rangeLabel: "How far back", earlier: "5 minutes earlier", later: "5 minutes later",
+    back: "Back to live", banner: (when) => `You see the past: ${when}.`, strip: (name) => `Level of ${name}`, loading: "Loading the past", nothing: "Nothing was told of any zone at that time.", said: (when, level) => (level ? `${when}, ${level}` : when),
+  },
+  empty: {
+    unshared: "No zone is shared with you. Ask an administrator to share one, or the whole area.",
+    unsharedAdmin: "No zone is shared with you. Administrators see none by themselves either: make a zone below, or share the whole area with yourself.",
+    noPlace: "No wearer tells a place yet. A device sends `location` after it connects; the gateway keeps the cell of some 0.7 km² and forgets the coordinates. The first levels come after two hours or so of data.",
+    starting: "The first five minutes have not ended yet. A zone is told some minutes after each five minutes of the clock; this page shows it by itself.",
+  },
+  summary: (n, level) => `${n} ${level}`,
+  alert: (name) => `Zone ${name}`,
+  onMap: "Show on the map",
+  admin: {
+    title: "Make and share zones", makeTitle: "Make a zone", name: "Name", geojson: "Outline as GeoJSON (Polygon, MultiPolygon or Feature)", pick: "Or choose cells on the map", picking: (n) => `${n} cells chosen. Press here when done.`,
+    pickHelp: "Switches the map to the whole area; a click takes a cell in or out.", make: "Make the zone", made: (name) => `Made: ${name}. Share it with somebody below.`, notJson: "The outline is not JSON. Paste it whole.", needOutline: "Paste an outline, or choose cells.",
+    shareTitle: "Share a zone", zone: "Zone", person: "Person's user id", mine: "Share with me", scopes: "They may", scope: { status: "see how it stands", alerts: "get its alerts", act: "answer its alerts" },
+    share: "Share", shared: (zone) => `Shared: ${zone}.`, needScope: "Choose what they may do.",
   },
 };
 

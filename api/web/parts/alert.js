@@ -2,8 +2,8 @@
 import { h } from "../vendor/preact.js";
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";
-import { answer, isOpen, now, wearers } from "../store/data.js";
-import { T, age, clock, evidenceRows } from "../text.js";
+import { answer, isOpen, mayAnswer, now, subjectName, wearers } from "../store/data.js";
+import { T, ZONES, age, clock, evidenceRows } from "../text.js";
 import { Marks, Priority } from "./badge.js";
 
 const html = htm.bind(h);
@@ -24,7 +24,8 @@ export function AlertCard({ alert, details = false }) {
   const zone = wearer?.timezone;
   const onset = Date.parse(alert.onset);
   const fresh = now.value - Date.parse(alert.raised ?? alert.onset) < 5000;
-  const mayAct = wearer?.scopes?.includes("act") ?? false;
+  const mayAct = mayAnswer(alert.subject);
+  const name = subjectName(alert.subject);
   const card = useRef(null);
   useSeen(card, alert, mayAct);
   const act = async (name, body) => {
@@ -44,9 +45,9 @@ export function AlertCard({ alert, details = false }) {
     act("resolve", { outcome: form.get("outcome"), note: form.get("note") || undefined });
   };
   const answered = alert.response === "acknowledged" || alert.response === "resolved";
-  return html`<article ref=${card} class="card alert ${alert.priority} ${fresh ? "fresh" : ""}" data-alert=${alert.alert_id} data-kind=${alert.kind} tabindex="0" aria-label=${`${T.priority[alert.priority]} ${alert.title} ${wearer?.name ?? ""}`}>
+  return html`<article ref=${card} class="card alert ${alert.priority} ${fresh ? "fresh" : ""}" data-alert=${alert.alert_id} data-kind=${alert.kind} tabindex="0" aria-label=${`${T.priority[alert.priority]} ${alert.title} ${name}`}>
     <div class="row between centre">
-      <div class="row centre"><${Priority} level=${alert.priority} /><h3>${wearer ? html`<a href="/app/wearers/${alert.subject.wearer}">${wearer.name}</a>` : alert.subject.zone ?? ""}</h3></div>
+      <div class="row centre"><${Priority} level=${alert.priority} /><h3><${SubjectLink} subject=${alert.subject} /></h3></div>
       <span class="quiet small" title=${new Date(onset).toLocaleString()}>${age(onset, now.value, zone)}</span>
     </div>
     <div class="row centre"><b>${alert.title}</b><${Marks} injected=${alert.evidence.injected} origin=${alert.evidence.origin} /></div>
@@ -62,7 +63,7 @@ export function AlertCard({ alert, details = false }) {
     <p role="status" class=${said ? "small" : "unseen"}>${said}</p>
     <dialog ref=${dialog} aria-label=${T.act.resolve}>
       <form onSubmit=${resolve}>
-        <p>${T.resolveHelp(alert.title, wearer?.name ?? "")}</p>
+        <p>${T.resolveHelp(alert.title, name)}</p>
         <label for="outcome-${alert.alert_id}">${T.act.outcome}</label>
         <select id="outcome-${alert.alert_id}" name="outcome" required><option value="">${T.outcomeChoose}</option>${Object.entries(T.outcome).map(([key, words]) => html`<option value=${key}>${words}</option>`)}</select>
         <label for="note-${alert.alert_id}">${T.act.note}</label>
@@ -71,6 +72,12 @@ export function AlertCard({ alert, details = false }) {
       </form>
     </dialog>
   </article>`;
+}
+
+/** Whom or where an alert is about, with the way to the page of it; a zone's is the map. */
+function SubjectLink({ subject }) {
+  const known = subject.zone === undefined ? wearers.value.has(subject.wearer) && `/app/wearers/${subject.wearer}` : `/app/zones/${subject.zone}`;
+  return known ? html`<a href=${known} title=${subject.zone === undefined ? undefined : ZONES.onMap}>${subjectName(subject)}</a>` : subjectName(subject);
 }
 
 /** Tell everyone that this carer has seen the alert: a hand or a key on the card, never a page that lies open. */

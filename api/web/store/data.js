@@ -1,8 +1,9 @@
 // What the pages show: wearers, newest values, alerts. Fed by one snapshot and then by the live socket.
 import { computed, signal } from "../vendor/signals.js";
-import { CARD_VITALS, T, VITALS } from "../text.js";
+import { CARD_VITALS, T, VITALS, ZONES } from "../text.js";
 import { api } from "./http.js";
 import { subscribe } from "./live.js";
+import { loadZones, mayAct as mayActInZone, zoneName, zones } from "./zones.js";
 
 /** Ticks once a second so that every age on the screen is true. */
 export const now = signal(Date.now());
@@ -86,11 +87,23 @@ const listeners = new Set();
 /** @param {(alert: any, isNew: boolean) => void} listener @returns {() => void} */
 export function onAlert(listener) { listeners.add(listener); return () => listeners.delete(listener); }
 
+/** Whom or where an alert is about, in words. */
+export function subjectName({ wearer, zone }) {
+  if (zone !== undefined) return ZONES.alert(zoneName(zone));
+  return wearers.value.get(wearer)?.name ?? T.someone;
+}
+
+/** May the viewer answer alerts of this wearer or zone? */
+export function mayAnswer({ wearer, zone }) {
+  return zone === undefined ? wearers.value.get(wearer)?.scopes?.includes("act") ?? false : mayActInZone(zone);
+}
+
 /** Take one alert in; an (id, revision) that is known changes nothing. */
 export function takeAlert(alert, announce) {
   const before = alerts.value.get(alert.alert_id);
   if (before && before.revision >= alert.revision) return;
   alerts.value = new Map(alerts.value).set(alert.alert_id, alert);
+  if (alert.subject.zone !== undefined && !zones.value.has(alert.subject.zone)) loadZones();
   if (announce) for (const listener of listeners) listener(alert, !before);
 }
 

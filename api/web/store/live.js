@@ -9,6 +9,8 @@ export const heardAt = signal(0);
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 15_000;
 const ASK_AGAIN_MS = 10_000;
+/** Topics that go on from the last cursor; the others are told anew. */
+const RESUMED = new Set(["alerts", "zones"]);
 
 /** @type {Map<number, {topic: string, filter: object, cursor: string | null, onSnapshot: Function, onUpdate: Function, onError: Function}>} */
 const subscriptions = new Map();
@@ -54,8 +56,7 @@ export function subscribe(topic, filter, { onSnapshot, onUpdate, onError = () =>
 
 function ask(id) {
   const { topic, filter, cursor } = subscriptions.get(id);
-  // Only alerts resume by cursor; the others are told anew.
-  const since = topic === "alerts" && cursor ? { since: cursor } : {};
+  const since = RESUMED.has(topic) && cursor ? { since: cursor } : {};
   socket.send(JSON.stringify({ type: "subscribe", id, topic, ...filter, ...since }));
 }
 

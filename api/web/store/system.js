@@ -1,10 +1,19 @@
 // Whether every part of the system is well, as the server sees it: what is late or lost must be seen by whoever relies on it.
 import { signal } from "../vendor/signals.js";
+import { api } from "./http.js";
 
 const ASK_MS = 15_000;
 
 /** @type {import("../vendor/signals.js").Signal<{name: string, state: string, detail: string | null}[]>} the parts that are not well */
 export const trouble = signal([]);
+
+/** What the server says of itself, null until it was asked. */
+export const service = signal(null);
+
+/** Ask the server what it is, once. */
+export async function describe() {
+  service.value ??= await api("/").catch(() => null); // asked again by the next page that needs it
+}
 
 async function look() {
   let found;

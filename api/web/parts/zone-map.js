@@ -1,0 +1,145 @@
+// The map: outlines of named zones or cells of the whole area, a graticule, a scale; tiles only where a setting names a server.
+import { h } from "../vendor/preact.js";
+import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import htm from "../vendor/htm.js";
+import { AREA } from "../store/zones.js";
+import { ZONES } from "../text.js";
+import { graticule } from "./graticule.js";
+import { Shapes } from "./zone-shapes.js";
+
+const html = htm.bind(h);
+const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+const WORLD = [[-60, -170], [75, 170]];
+const MAP = { attributionControl: false, zoomControl: false, zoomSnap: 0.5, maxZoom: 16, minZoom: 1, worldCopyJump: false };
+
+/**
+ * @param {object} props
+ * @param {"zones" | "area"} props.view
+ * @param {{key: string, group: string, feature: any, level: string, old: boolean, words: string, name: string}[]} props.shapes in the order of drawing
+ * @param {any[]} props.outlines features drawn as lines alone
+ * @param {string | null} props.chosen key of a shape
+ * @param {Set<string>} props.picked keys that stand out
+ * @param {(key: string) => void} props.onOpen
+ * @param {{url: string, attribution: string} | null} props.tiles
+ */
+export function ZoneMap({ view, shapes, outlines, chosen, picked, onOpen, tiles }) {
+  const place = useRef(null);
+  const drawn = useRef(null);
+  const open = useRef(onOpen);
+  open.current = onOpen;
+  const [state, setState] = useState("loading");
+  useEffect(() => {
+    let gone = false;
+    // Only this page needs it; nobody else waits for it.
+    import("../vendor/leaflet.js").then(({ default: L }) => {
+      if (gone) return;
+      drawn.current = new Drawing(L, place.current, tiles, (key) => open.current(key));
+      setState("ready");
+    }, () => { if (!gone) setState("failed"); });
+    return () => { gone = true; drawn.current?.end(); drawn.current = null; };
+  }, []);
+  useEffect(() => { drawn.current?.show({ view, shapes, outlines, chosen, picked }); });
+  return html`<div class="map-frame">
+    <div class="map" ref=${place} role="group" aria-label=${ZONES.map.label} data-map=${state} data-shapes=${shapes.length}></div>
+    ${state === "ready" && html`<div class="map-buttons">
+      <button aria-label=${ZONES.map.zoomIn} title=${ZONES.map.zoomIn} onClick=${() => drawn.current.map.zoomIn(1)}>+</button>
+      <button aria-label=${ZONES.map.zoomOut} title=${ZONES.map.zoomOut} onClick=${() => drawn.current.map.zoomOut(1)}>−</button>
+      <button aria-label=${ZONES.map.whole} title=${ZONES.map.whole} onClick=${() => drawn.current.fit()}><svg width="16" height="16" aria-hidden="true"><path d="M1 5V1h4M11 1h4v4M15 11v4h-4M5 15H1v-4" fill="none" stroke="currentColor" stroke-width="2" /></svg></button>
+    </div>`}
+    ${state === "ready" && !shapes.length && !outlines.length && html`<p class="map-note quiet">${ZONES.map.none}</p>`}
+    ${state === "failed" && html`<p class="map-note" role="alert">${ZONES.map.failed}</p>`}
+  </div>`;
+}
+
+/** What Leaflet holds; draws anew only what changed. */
+class Drawing {
+  constructor(L, place, tiles, open) {
+    this.L = L;
+    const calm = STILL.matches;
+    this.map = L.map(place, { ...MAP, zoomAnimation: !calm, fadeAnimation: !calm, markerZoomAnimation: !calm, inertia: !calm });
+    this.map.fitBounds(WORLD);
+    if (tiles) L.tileLayer(tiles.url, { maxZoom: 19, alt: "", referrerPolicy: "origin" }).addTo(this.map);
+    this.lines = graticule(L, this.map);
+    this.lines.layer.addTo(this.map);
+    L.control.scale({ imperial: false, position: "bottomright", maxWidth: 120 }).addTo(this.map);
+    this.shapes = new Shapes(this.map, open);
+    this.under = L.featureGroup().addTo(this.map);
+    this.group = L.featureGroup().addTo(this.map);
+    this.names = L.layerGroup().addTo(this.map);
+    this.halo = L.layerGroup().addTo(this.map);
+    this.signature = "";
+    this.fitted = "";
+    this.resize = new ResizeObserver(() => this.map.invalidateSize({ animate: false }));
+    this.resize.observe(place);
+    this.lines.draw();
+  }
+
+  show({ view, shapes, outlines, chosen, picked }) {
+    const signature = [view, ...shapes.map((one) => `${one.key} ${one.feature.properties.version ?? ""}`), ...outlines.map((one) => one.properties.zone_id + one.properties.version)].join("|");
+    if (signature !== this.signature) {
+      this.signature = signature;
+      this.#draw(shapes, outlines);
+    }
+    for (const one of shapes) this.shapes.label(one.key, one);
+    this.shapes.mark((key) => key === chosen || picked.has(key));
+    this.#names(view, shapes);
+    this.#halo([chosen, ...picked]);
+    const extent = view + (shapes.length > 0);
+    if (extent !== this.fitted && this.fit()) this.fitted = extent;
+  }
+
+  #draw(shapes, outlines) {
+    const focused = this.shapes.known.size && document.activeElement?.dataset?.shape;
+    this.group.clearLayers();
+    this.under.clearLayers();
+    this.shapes.clear();
+    this.layers = new Map();
+    for (const feature of outlines) this.under.addLayer(this.L.geoJSON(feature, { interactive: false, style: { className: "zone-outline", fill: false, weight: 2 } }));
+    for (const one of shapes) {
+      const layer = this.L.geoJSON(one.feature, { style: { className: `zone-shape ${one.group}`, weight: one.group === AREA ? 1 : 2.5 } }).getLayers()[0];
+      this.group.addLayer(layer);
+      this.layers.set(one.key, layer);
+      this.shapes.add(one.key, layer);
+    }
+    if (focused) this.shapes.known.get(focused)?.element.focus({ preventScroll: true });
+  }
+
+  /** Names lie over their zones; level in words where it is not usual. */
+  #names(view, shapes) {
+    const wanted = view === "area" ? [] : shapes;
+    const signature = wanted.map((one) => one.words).join("|");
+    if (signature === this.named) return;
+    this.named = signature;
+    this.names.clearLayers();
+    for (const one of wanted) {
+      const element = document.createElement("span");
+      element.textContent = one.name;
+      const centre = this.layers.get(one.key).getBounds().getCenter();
+      this.names.addLayer(this.L.tooltip(centre, { permanent: true, direction: "center", className: "zone-name", interactive: false, content: element }));
+    }
+  }
+
+  #halo(keys) {
+    const signature = `${this.signature} ${keys.join(" ")}`;
+    if (signature === this.haloed) return;
+    this.haloed = signature;
+    this.halo.clearLayers();
+    for (const key of keys) {
+      const layer = this.layers?.get(key);
+      if (layer) this.halo.addLayer(this.L.polygon(layer.getLatLngs(), { interactive: false, fill: false, weight: 4, className: "zone-halo" }));
+    }
+  }
+
+  /** Show everything that is drawn; false while nothing is. */
+  fit() {
+    const bounds = this.group.getBounds();
+    if (!bounds.isValid()) return false;
+    this.map.fitBounds(bounds, { padding: [24, 24], maxZoom: 14, animate: false });
+    return true;
+  }
+
+  end() {
+    this.resize.disconnect();
+    this.map.remove();
+  }
+}

@@ -1,0 +1,123 @@
+// Zones that the viewer may see: their names, their outlines, how they stand now, and how they stood.
+import { computed, signal } from "../vendor/signals.js";
+import { T, ZONES } from "../text.js";
+import { ApiError, all, api } from "./http.js";
+import { subscribe } from "./live.js";
+
+export const AREA = "area";
+export const BIN_MS = 300_000;
+/** Worst first. */
+export const LEVELS = ["critical", "warning", "elevated", "too_few_wearers", "usual"];
+/** A bin of five minutes is told some minutes after its end; after three times its length nothing of it is news. */
+const STALE_MS = 900_000;
+const MOST_ZONES = 1_000;
+
+/** zone_id -> definition as `GET /community/zones` tells it */
+export const zones = signal(new Map());
+/** zone_id -> newest status */
+export const statuses = signal(new Map());
+/** zone_id -> GeoJSON feature, or a collection of them for the area */
+export const outlines = signal(new Map());
+export const zonesLoaded = signal(false);
+export const zonesProblem = signal("");
+
+/** Zones and how they stand now, worst first, the whole area ahead of its equals. */
+export const standing = computed(() => [...zones.value.values()].map((zone) => ({ zone, status: statuses.value.get(zone.zone_id) ?? null })).sort(worstFirst));
+
+function worstFirst(a, b) {
+  return rank(a.status) - rank(b.status) || (b.zone.zone_id === AREA) - (a.zone.zone_id === AREA) || a.zone.name.localeCompare(b.zone.name);
+}
+const rank = (status) => (status ? LEVELS.indexOf(status.level) : LEVELS.length);
+
+/** End of the newest five minutes that a status knows of (ms). */
+export const knownUntil = (status) => Date.parse(status.last_updated);
+export const isOld = (status, nowMs) => nowMs - knownUntil(status) > STALE_MS;
+/** Did its first five minutes come to an end? */
+export const hasBegun = (status) => status !== null && status.state !== "starting";
+export const mayAct = (zoneId) => zones.value.get(zoneId)?.scopes?.includes("act") ?? false;
+/** Is its status shared with the viewer? An administrator sees definitions as well. */
+export const isShared = (zone) => zone.scopes?.includes("status") ?? true;
+export const zoneName = (id) => zones.value.get(id)?.name ?? (id === AREA ? ZONES.area : id);
+
+let loading = null;
+/** Load names and definitions; several askers share one request. */
+export function loadZones() {
+  loading ??= load().finally(() => { loading = null; });
+  return loading;
+}
+
+async function load() {
+  try {
+    const { items } = await all("/community/zones", new URLSearchParams({ limit: "500" }), MOST_ZONES);
+    zones.value = new Map(items.map((zone) => [zone.zone_id, zone]));
+    statuses.value = new Map([...statuses.value].filter(([id]) => zones.value.has(id)));
+    zonesProblem.value = "";
+  } catch (error) {
+    zonesProblem.value = T.failed(error.message);
+  }
+  zonesLoaded.value = true;
+}
+
+/** Take one status in; an older one never replaces a newer one. */
+function take(status) {
+  const before = statuses.value.get(status.zone_id);
+  if (before && knownUntil(before) > knownUntil(status)) return;
+  statuses.value = new Map(statuses.value).set(status.zone_id, status);
+  if (!zones.value.has(status.zone_id)) loadZones();
+}
+
+/** Follow how the zones stand until the returned function is called. */
+export function followZones() {
+  loadZones();
+  const again = setInterval(loadZones, 60_000);
+  const end = subscribe("zones", {}, {
+    onSnapshot: (data, reset) => {
+      if (reset) statuses.value = new Map();
+      data.forEach(take);
+    },
+    onUpdate: (data) => [data].flat().forEach(take),
+    onError: (error) => { zonesProblem.value = T.failed(error.detail || error.code); },
+  });
+  return () => { clearInterval(again); end(); };
+}
+
+const drawn = new Map();
+/** Load the outline of a zone, once for each version and, of the area, whenever cells are told that it lacks. */
+export async function loadOutline(zone, status) {
+  const { zone_id: id, version } = zone;
+  const lacking = id === AREA && (status?.cells ?? []).some((cell) => !drawn.get(id)?.cells?.has(cell.cell));
+  const asked = id === AREA && status ? knownUntil(status) : 0;
+  const before = drawn.get(id);
+  if (before && before.version === version && (!lacking || before.asked >= asked)) return;
+  drawn.set(id, { version, asked, cells: before?.cells });
+  try {
+    const shape = await api(`/community/zones/${id}`);
+    if (id === AREA) drawn.get(id).cells = new Set(shape.features.map((feature) => feature.properties.cell));
+    outlines.value = new Map(outlines.value).set(id, shape);
+  } catch (error) {
+    drawn.delete(id);
+    // Nothing is known of a partition before the first status.
+    if (!(error instanceof ApiError && error.status === 404)) zonesProblem.value = T.failed(error.message);
+  }
+}
+
+/** Forget an outline, so that it is loaded anew. */
+export function forgetOutline(id) { drawn.delete(id); }
+
+/**
+ * How a zone stood at a moment: what was told last of it in the quarter of an hour before; null where nothing was.
+ * @param {string} id
+ * @param {number} atMs
+ */
+export async function statusAt(id, atMs) {
+  const query = new URLSearchParams({ from: new Date(atMs - STALE_MS).toISOString(), to: new Date(atMs + 1).toISOString(), limit: "1" });
+  const { items } = await api(`/community/zones/${id}/history?${query}`);
+  return items[0] ?? null;
+}
+
+/** Every status of a zone between two moments, oldest first. */
+export async function statusesBetween(id, fromMs, toMs) {
+  const query = new URLSearchParams({ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), limit: "500" });
+  const { items } = await all(`/community/zones/${id}/history`, query, 1_000);
+  return items.reverse();
+}
