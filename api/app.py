@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import WebSocketRoute
 
 from api.attempts import Attempts
+from api.body_limit import WHOLE_WITHIN_S as _WITHIN_S
 from api.body_limit import Allowance, BodyLimit
 from api.callers import COOKIE, PUBLIC_PATHS, Ports, authenticate
 from api.docs_page import DOCS_HEADERS, docs_page
@@ -17,12 +18,19 @@ from api.hardening import SafeHeaders
 from api.judging import Judging
 from api.live.socket import serve_live
 from api.pages import WebPages
-from api.routes import alerts, people, pulsenet, series, service, session, video
+from api.routes import alerts, people, pulsenet, series, service, session, video, zones
 from api.shapes import ErrorShape
 from api.uploads import MOST_BODY_BYTES, WHOLE_WITHIN_S
 
 MAX_BODY_BYTES: Final = 65_536
 _OF_VIDEOS: Final = Allowance(most_bytes=MOST_BODY_BYTES, within_s=WHOLE_WITHIN_S)
+_OF_ZONES: Final = Allowance(most_bytes=zones.MOST_BODY_BYTES, within_s=_WITHIN_S)
+_MORE: Final = {
+    video.PATH: _OF_VIDEOS,
+    video.ALIAS: _OF_VIDEOS,
+    zones.PATH: _OF_ZONES,
+    f"{zones.PATH}/*": _OF_ZONES,
+}
 
 _WEB: Final = Path(__file__).parent / "web"
 _SUMMARY: Final = """Vitals in, scores and alerts out. Pulsera is not a medical device and gives no diagnosis.
@@ -61,10 +69,10 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> Application:
     app.state.ports = ports
     app.state.attempts = Attempts(lambda: ports.clock().timestamp())
     app.state.judging = Judging()
-    app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES, more=dict.fromkeys((video.PATH, video.ALIAS), _OF_VIDEOS))
+    app.add_middleware(BodyLimit, most_bytes=MAX_BODY_BYTES, more=_MORE)
     app.add_middleware(SafeHeaders)
     add_handlers(app)
-    for routes in (service, session, people, series, alerts, pulsenet, video):
+    for routes in (service, session, people, series, alerts, zones, pulsenet, video):
         app.include_router(routes.router)
     app.router.routes.append(WebSocketRoute("/live", serve_live))
     app.add_route("/docs", _docs, include_in_schema=False)

@@ -26,7 +26,10 @@ class Allowance:
 
 
 class BodyLimit:
-    """ASGI middleware: a declared length is believed, an undeclared one is counted; some paths may take more."""
+    """ASGI middleware: a declared length is believed, an undeclared one is counted.
+
+    Some paths may take more; `/things/*` stands for every path of one part more than `/things`.
+    """
 
     def __init__(self, app: ASGIApp, *, most_bytes: int, more: Mapping[str, Allowance] | None = None) -> None:
         self._app = app
@@ -39,7 +42,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         usual = Allowance(most_bytes=self._most_bytes, within_s=WHOLE_WITHIN_S)
-        allowed = self._more.get(scope["path"], usual)
+        path: str = scope["path"]
+        allowed = self._more.get(path) or self._more.get(f"{path.rpartition('/')[0]}/*", usual)
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > allowed.most_bytes:
             # The rest of the body is not worth reading, so the connection ends here.

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -14,14 +14,18 @@ from api.jobs import JobDesk
 from api.live.entries import Decoding
 from api.live.hub import Hub
 from api.ports import Access, Audit, Clock, Commands, LogReader, Meter, Metrics, People, Probes, Reads, SignIn, Videos
-from api.records import AuditEntry, Caller, Scope
+from api.records import AuditEntry, Caller, Scope, ZoneScope
+from api.zone_ports import Zones
 from schemas.alerts import Alert
+from schemas.episodes import Subject
 from schemas.errors import ForbiddenError, UnauthenticatedError, UnknownSubjectError
 
 COOKIE: Final = "pulsera_session"
 PUBLIC_PATHS: Final = frozenset({"/", "/health", "/ready", "/metrics", "/sign-in", "/docs", "/openapi.json"})
 """Everything else that is not the web application's own files needs a token."""
 
+NO_ZONE: Final = "There is no such zone, or none that you may see."
+_NO_ALERT: Final = "There is no such alert, or none that you may see."
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -33,6 +37,7 @@ class Ports:
     people: People
     sign_in: SignIn
     reads: Reads
+    zones: Zones
     commands: Commands
     audit: Audit
     probes: Probes
@@ -155,6 +160,20 @@ def check_scope(ports: Ports, caller: Caller, wearer: UUID, scope: Scope) -> Non
         raise ForbiddenError(f"Your grant for this wearer lacks the scope {scope}.")
 
 
+def check_zone_scope(ports: Ports, caller: Caller, zone: str, scope: ZoneScope) -> None:
+    """Return only if the caller holds the scope for the community zone; administrators need a grant as well.
+
+    Raises:
+        UnknownSubjectError: There is no grant at all, so the caller may not know whether there is such a zone.
+        ForbiddenError: The grant lacks the scope.
+    """
+    held = ports.access.zone_scopes(caller.user_id, zone)
+    if not held:
+        raise UnknownSubjectError(NO_ZONE)
+    if scope not in held:
+        raise ForbiddenError(f"Your grant for this zone lacks the scope {scope}.")
+
+
 def granted(scope: Scope) -> Callable[..., Awaitable[UUID]]:
     """Return the dependency that gives a route its wearer once the caller's grant is checked and noted."""
 
@@ -171,7 +190,7 @@ def granted(scope: Scope) -> Callable[..., Awaitable[UUID]]:
     return wearer_of
 
 
-def granted_alert(scope: Scope) -> Callable[..., Awaitable[Alert]]:
+def granted_alert(scope: Literal["alerts", "act"]) -> Callable[..., Awaitable[Alert]]:
     """Return the dependency that gives a route its alert once the caller's grant is checked and noted."""
 
     async def alert_of(
@@ -181,14 +200,24 @@ def granted_alert(scope: Scope) -> Callable[..., Awaitable[Alert]]:
         alert_id: Annotated[UUID, Path(description="The alert.")],
     ) -> Alert:
         found = await ports.reads.alert(alert_id)
-        wearer = found.subject.wearer if found is not None else None
-        if found is None or wearer is None or not ports.access.scopes(caller.user_id, wearer):
-            raise UnknownSubjectError("There is no such alert, or none that you may see.")
+        if found is None:
+            raise UnknownSubjectError(_NO_ALERT)
+        held, of = _held(ports, caller, found.subject)
+        if not held:
+            raise UnknownSubjectError(_NO_ALERT)
         # Whoever answers an alert is shown it.
         for needed in ("alerts", scope):
-            check_scope(ports, caller, wearer, needed)
+            if needed not in held:
+                raise ForbiddenError(f"Your grant for this {of} lacks the scope {needed}.")
         action = "alert" if request.method == "GET" else request.url.path.rsplit("/", 1)[-1]
-        note(ports, caller, f"{request.method} {action}", f"wearer:{wearer}")
+        note(ports, caller, f"{request.method} {action}", found.subject.key)
         return found
 
     return alert_of
+
+
+def _held(ports: Ports, caller: Caller, subject: Subject) -> tuple[frozenset[str], str]:
+    """Return the caller's scopes for whom an alert is about, and what that is."""
+    if subject.wearer is not None:
+        return ports.access.scopes(caller.user_id, subject.wearer), "wearer"
+    return ports.access.zone_scopes(caller.user_id, subject.zone or ""), "zone"

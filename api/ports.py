@@ -54,6 +54,14 @@ class Access(Protocol):
         """Return the wearers for which a user holds a scope now."""
         ...
 
+    def zone_scopes(self, user_id: UUID, zone: str) -> frozenset[str]:
+        """Return what a user may know and do of a community zone now; empty without a grant."""
+        ...
+
+    def zones(self, user_id: UUID, scope: str) -> frozenset[str]:
+        """Return the community zones for which a user holds a scope now."""
+        ...
+
     def device(self, number: int) -> UUID | None:
         """Return the id of a device by its number."""
         ...
@@ -183,8 +191,10 @@ class Reads(Protocol):
         """Return the newest score of each wearer."""
         ...
 
-    async def episodes_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Episode], Positions]:
-        """Return the open episodes of the wearers."""
+    async def episodes_now(
+        self, wearers: Collection[UUID], zones: Collection[str] = ()
+    ) -> tuple[Sequence[Episode], Positions]:
+        """Return the open episodes of the wearers and of the zones."""
         ...
 
     async def positions(self, family: str, topic: str) -> Positions:

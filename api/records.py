@@ -7,10 +7,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 from schemas.alerts import Alert
+from schemas.zones import ZoneStatus
 
 Role = Literal["admin", "carer"]
 Scope = Literal["readings", "scores", "alerts", "act"]
 SCOPES: tuple[Scope, ...] = ("readings", "scores", "alerts", "act")
+ZoneScope = Literal["status", "alerts", "act"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +161,33 @@ class AlertQuery:
     """Which alerts are asked for, newest first; `after` is (raised, alert_id) of the previous page's last."""
 
     wearers: Collection[UUID]
+    zones: Collection[str] = ()
     condition: str | None = None
     responses: Collection[str] | None = None
     limit: int = 100
     after: tuple[datetime, UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """A named zone as its newest version defines it; the whole area has version 0 and no cells.
+
+    Attributes:
+        cells: H3 cells of resolution 8, ascending.
+    """
+
+    zone_id: str
+    name: str
+    version: int
+    cells: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneNow:
+    """A zone and how it stood last, None before its first closed bin."""
+
+    zone: Zone
+    status: ZoneStatus | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,9 @@ def _zone(name: str) -> str:
     return name
 
 
-class _Body(BaseModel):
+class StorableBody(BaseModel):
+    """The body of a request: what the database cannot hold is refused."""
+
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     @model_validator(mode="before")
@@ -68,7 +70,7 @@ def _refuse_unstorable(part: Any) -> None:
         raise ValueError("A whole number must fit 64 bits.")
 
 
-class NewWearer(_Body):
+class NewWearer(StorableBody):
     """A person who will wear devices."""
 
     name: Name
@@ -76,13 +78,13 @@ class NewWearer(_Body):
     profile: Annotated[dict[str, Any], Field(max_length=64)] = Field(default_factory=dict)
 
 
-class NewDevice(_Body):
+class NewDevice(StorableBody):
     """A device that a wearer will wear."""
 
     model: Annotated[str, Field(min_length=1, max_length=200, examples=["watch-7"])]
 
 
-class NewUser(_Body):
+class NewUser(StorableBody):
     """A user who will look after wearers."""
 
     name: Name
@@ -90,7 +92,7 @@ class NewUser(_Body):
     role: Literal["admin", "carer"] = "carer"
 
 
-class NewGrant(_Body):
+class NewGrant(StorableBody):
     """What a carer may see and do, exactly; `act` needs `alerts` beside it; `expires` ends it."""
 
     scopes: Annotated[
@@ -100,20 +102,20 @@ class NewGrant(_Body):
     expires: Moment | None = None
 
 
-class SignInBody(_Body):
+class SignInBody(StorableBody):
     """Either a one-time code or a token."""
 
     code: Annotated[str | None, Field(max_length=200)] = None
     token: Annotated[str | None, Field(max_length=200)] = None
 
 
-class AcknowledgeBody(_Body):
+class AcknowledgeBody(StorableBody):
     """Somebody has taken the alert on."""
 
     note: Note = None
 
 
-class ResolveBody(_Body):
+class ResolveBody(StorableBody):
     """What it turned out to be."""
 
     outcome: Annotated[str, Field(min_length=1, max_length=200, examples=["false_alarm"])]

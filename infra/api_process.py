@@ -122,6 +122,7 @@ async def api_process(
             people=store.people,
             sign_in=store.sessions,
             reads=store.reads,
+            zones=store.zones,
             commands=CommandDesk(CommandLog(publisher), store),
             audit=store.audit,
             probes=_probes(client, store, reader, lags=lags, urls=components, data_dir=data_dir, hub=hub),

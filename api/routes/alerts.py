@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import Response
 
 from api import views
-from api.callers import CallerHere, PortsHere, check_scope, granted_alert, note
+from api.callers import CallerHere, PortsHere, check_scope, check_zone_scope, granted_alert, note
 from api.commanding import carry_out, command_id, make_command
 from api.cursors import open_page, page_cursor
 from api.errors import RefusedError, answer
@@ -18,7 +18,9 @@ from api.paging import answer_page
 from api.records import AlertQuery, Caller
 from api.shapes import AcknowledgeBody, AlertShape, AlertsShape, ErrorShape, PendingShape, ResolveBody
 from schemas.alerts import Alert, CommandKind
+from schemas.episodes import Subject
 from schemas.errors import DatabaseAwayError
+from schemas.zones import ZONE_ID
 
 router = APIRouter(tags=["alerts"])
 
@@ -52,29 +54,52 @@ async def _selection(
     return _STATUS[status] if status else (None, None)
 
 
-@router.get("/alerts", response_model=AlertsShape)
-async def alerts(
+async def _subjects(
     caller: CallerHere,
     ports: PortsHere,
-    selection: Annotated[tuple[str | None, tuple[str, ...] | None], Depends(_selection)],
     wearer: Annotated[UUID | None, Query(description="Only this wearer's.")] = None,
+    zone: Annotated[
+        str | None, Query(description="Only this community zone's; `area` is the whole area.", pattern=ZONE_ID)
+    ] = None,
+) -> tuple[frozenset[UUID], frozenset[str]]:
+    """Return the wearers and zones that are asked for and that the caller may see, and note who asks."""
+    if wearer is not None and zone is not None:
+        raise RefusedError(422, "invalid", "zone: Ask for a wearer or for a zone, not for both.", field="zone")
+    access, asked = ports.access, None
+    if wearer is not None:
+        check_scope(ports, caller, wearer, "alerts")
+        asked = Subject(wearer=wearer)
+        found = frozenset({wearer}), frozenset[str]()
+    elif zone is not None:
+        check_zone_scope(ports, caller, zone, "alerts")
+        asked = Subject(zone=zone)
+        found = frozenset[UUID](), frozenset({zone})
+    else:
+        found = access.wearers(caller.user_id, "alerts"), access.zones(caller.user_id, "alerts")
+    note(ports, caller, "GET alerts", asked.key if asked else None)
+    return found
+
+
+@router.get("/alerts", response_model=AlertsShape)
+async def alerts(
+    ports: PortsHere,
+    selection: Annotated[tuple[str | None, tuple[str, ...] | None], Depends(_selection)],
+    subjects: Annotated[tuple[frozenset[UUID], frozenset[str]], Depends(_subjects)],
     limit: Annotated[int, Query(ge=1, le=500, description="Items of a page.")] = 100,
     cursor: Annotated[str | None, Query(max_length=400, description="From the previous page.")] = None,
 ) -> Response:
-    """List alerts of the wearers whose alerts the caller may see, newest first."""
-    if wearer is not None:
-        check_scope(ports, caller, wearer, "alerts")
-    visible = ports.access.wearers(caller.user_id, "alerts") if wearer is None else frozenset({wearer})
+    """List alerts of the wearers and community zones whose alerts the caller may see, newest first."""
+    wearers, zones = subjects
     after = open_page("alerts", cursor, datetime, UUID)
     condition, responses = selection
     query = AlertQuery(
-        wearers=visible,
+        wearers=wearers,
+        zones=zones,
         condition=condition,
         responses=responses,
         limit=limit,
         after=None if after is None else (after[0], after[1]),
     )
-    note(ports, caller, "GET alerts", f"wearer:{wearer}" if wearer else None)
     found = await ports.reads.alerts(query)
     last = found[-1] if len(found) == limit else None
     following = page_cursor("alerts", from_ms(last.raised_ms), last.alert_id) if last else None

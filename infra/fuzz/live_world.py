@@ -16,15 +16,19 @@ from api.live.hub import Hub
 from api.live.recent import FOLLOWED
 from api.ports import Commands, LogRecord, Metrics, People, Probes, Reads, SignIn, Videos
 from api.records import SCOPES, AlertQuery, AuditEntry, Caller, Latest, Position, Positions, Score
+from api.zone_ports import Zones
 from infra.fuzz.valid import NOW_MS
 from schemas.alerts import Alert
 from schemas.episodes import Episode
 from schemas.topics import PARTITIONS
+from schemas.zones import ZoneStatus
 
 _SPACE: Final = UUID("1c0bb1c6-4a0e-4c3f-8a8e-0e9b1d6f2a11")
 WEARERS: Final = [uuid5(_SPACE, f"wearer {number}") for number in range(4)]
 """The first three are shared with the caller, the last is not."""
 CALLER: Final = Caller(user_id=uuid5(_SPACE, "user"), name="Ben", role="carer", token_sha256=b"hash")
+ZONE: Final = "old-town"
+"""The one zone that is shared with the caller."""
 _END: Final = 50
 
 
@@ -48,6 +52,15 @@ class MemoryAccess:
         """Return what is shared."""
         del scope
         return frozenset(WEARERS[:3]) if user_id == CALLER.user_id else frozenset()
+
+    def zone_scopes(self, user_id: UUID, zone: str) -> frozenset[str]:
+        """Return all scopes for the one zone that is shared."""
+        shared = user_id == CALLER.user_id and zone == ZONE
+        return frozenset({"status", "alerts", "act"}) if shared else frozenset()
+
+    def zones(self, user_id: UUID, scope: str) -> frozenset[str]:
+        """Return what is shared."""
+        return frozenset({ZONE} if scope in self.zone_scopes(user_id, ZONE) else ())
 
     def device(self, number: int) -> UUID | None:
         """Return that no device is known."""
@@ -76,9 +89,20 @@ class MemoryReads:
         del wearers
         return [], _positions()
 
-    async def episodes_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Episode], Positions]:
+    async def episodes_now(
+        self, wearers: Collection[UUID], zones: Collection[str] = ()
+    ) -> tuple[Sequence[Episode], Positions]:
         """Return none, at the end of the log."""
-        del wearers
+        del wearers, zones
+        return [], _positions()
+
+
+class MemoryZones:
+    """No zone was judged yet."""
+
+    async def stood(self, only: Collection[str]) -> tuple[Sequence[ZoneStatus], Positions]:
+        """Return none, at the end of the log."""
+        del only
         return [], _positions()
 
 
@@ -135,6 +159,7 @@ def live_ports() -> Ports:
         people=cast(People, nothing),
         sign_in=cast(SignIn, nothing),
         reads=cast(Reads, MemoryReads()),
+        zones=cast(Zones, MemoryZones()),
         commands=cast(Commands, nothing),
         audit=tally,
         probes=cast(Probes, nothing),

@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -24,6 +24,7 @@ _VERSION: Final = "SELECT version FROM access_version"
 _USERS: Final = "SELECT user_id, name, role FROM users WHERE disabled_at IS NULL"
 _TOKENS: Final = "SELECT token_sha256, user_id, expires_at FROM user_tokens WHERE revoked_at IS NULL"
 _GRANTS: Final = "SELECT wearer_id, user_id, scopes, expires_at FROM grants"
+_ZONE_GRANTS: Final = "SELECT zone_id, user_id, scopes, expires_at FROM zone_grants"
 _DEVICES: Final = "SELECT device_number, device_id FROM devices"
 
 
@@ -50,11 +51,12 @@ class _Known:
     users: dict[UUID, _User] = field(default_factory=dict)
     tokens: dict[bytes, tuple[UUID, datetime | None]] = field(default_factory=dict)
     grants: dict[UUID, dict[UUID, _Grant]] = field(default_factory=dict)
+    zone_grants: dict[UUID, dict[str, _Grant]] = field(default_factory=dict)
     devices: dict[int, UUID] = field(default_factory=dict)
 
 
 class AccessList:
-    """Tokens, users, grants and device numbers; the API's `Access`."""
+    """Tokens, users, grants for wearers and for zones, and device numbers; the API's `Access`."""
 
     def __init__(self, pool: asyncpg.Pool, clock: Callable[[], datetime]) -> None:
         self._pool = pool
@@ -97,6 +99,18 @@ class AccessList:
             wearer for wearer, grant in grants.items() if scope in grant.scopes and self._lasts(grant.expires_at)
         )
 
+    def zone_scopes(self, user_id: UUID, zone: str) -> frozenset[str]:
+        """Return what a user may know and do of a community zone now."""
+        grant = self._known.zone_grants.get(user_id, {}).get(zone)
+        return grant.scopes if grant is not None and self._lasts(grant.expires_at) else frozenset()
+
+    def zones(self, user_id: UUID, scope: str) -> frozenset[str]:
+        """Return the community zones for which a user holds a scope now."""
+        grants = self._known.zone_grants.get(user_id, {})
+        return frozenset(
+            zone for zone, grant in grants.items() if scope in grant.scopes and self._lasts(grant.expires_at)
+        )
+
     def device(self, number: int) -> UUID | None:
         """Return the id of a device by its number."""
         return self._known.devices.get(number)
@@ -136,17 +150,24 @@ class AccessList:
             users = await connection.fetch(_USERS)
             tokens = await connection.fetch(_TOKENS)
             grants = await connection.fetch(_GRANTS)
+            zone_grants = await connection.fetch(_ZONE_GRANTS)
             devices = await connection.fetch(_DEVICES)
-        held: dict[UUID, dict[UUID, _Grant]] = {}
-        for wearer, user, scopes, expires_at in grants:
-            held.setdefault(user, {})[wearer] = _Grant(scopes=frozenset(scopes), expires_at=expires_at)
         return _Known(
             version=version,
             users={user_id: _User(name=name, role=role) for user_id, name, role in users},
             tokens={bytes(hashed): (user_id, expires_at) for hashed, user_id, expires_at in tokens},
-            grants=held,
+            grants=_by_user(grants),
+            zone_grants=_by_user(zone_grants),
             devices=dict(map(tuple, devices)),
         )
 
     def _lasts(self, expires_at: datetime | None) -> bool:
         return expires_at is None or self._clock() < expires_at
+
+
+def _by_user(rows: Sequence[asyncpg.Record]) -> dict[UUID, dict[Any, _Grant]]:
+    """Return grants by user and by what each is for."""
+    held: dict[UUID, dict[Any, _Grant]] = {}
+    for subject, user, scopes, expires_at in rows:
+        held.setdefault(user, {})[subject] = _Grant(scopes=frozenset(scopes), expires_at=expires_at)
+    return held

@@ -17,6 +17,7 @@ from infra.timescale.figures import DatabaseFigures
 from infra.timescale.people import PeopleTable, SessionTable, ensure_admin
 from infra.timescale.pool import database_errors, open_pool
 from infra.timescale.reads import StoredData
+from infra.timescale.zones import ZoneTable
 
 _SIGN_IN_S = 3600
 
@@ -34,6 +35,7 @@ class ApiStore:
     people: PeopleTable
     sessions: SessionTable
     reads: StoredData
+    zones: ZoneTable
     figures: DatabaseFigures
 
     async def check(self) -> None:
@@ -68,6 +70,7 @@ async def open_api_store(dsn: str, *, size: int, clock: Callable[[], datetime]) 
             people=PeopleTable(pool),
             sessions=SessionTable(pool, clock),
             reads=StoredData(pool, access.device, clock),
+            zones=ZoneTable(pool),
             figures=DatabaseFigures(pool),
         )
     finally:

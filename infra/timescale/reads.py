@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from infra.timescale.points import points_query, read_point
 from infra.timescale.pool import database_errors
 from infra.timescale.variant import Variant, read_variant
 from schemas.alerts import Alert
-from schemas.episodes import Episode
+from schemas.episodes import Episode, Subject
 from schemas.scores import RATES
 from schemas.topics import EPISODES, READINGS, SCORES
 from schemas.vitals import NAMES
@@ -94,11 +95,15 @@ WHERE wearer_id = ANY($1::uuid[]) AND ($2::text IS NULL OR condition = $2)
     AND ($4::timestamptz IS NULL OR raised < $4 OR (raised = $4 AND alert_id > $5))
 ORDER BY raised DESC, alert_id LIMIT $6
 """
+_ZONE_ALERTS: Final = _ALERTS.replace("wearer_id = ANY($1::uuid[])", "wearer_id IS NULL AND subject = ANY($1::text[])")
+_ZONE_EPISODES_NOW: Final = _EPISODES_NOW.replace(
+    "wearer_id = ANY($1::uuid[])", "wearer_id IS NULL AND subject = ANY($1::text[])"
+)
 _POSITIONS: Final = "SELECT partition, next_offset, clock_ms FROM processor_state WHERE family = $1 AND topic = $2"
 
 _T = TypeVar("_T")
 _Connection = asyncpg.pool.PoolConnectionProxy
-_Asking = Callable[[_Connection, Sequence[UUID]], Awaitable[Sequence[asyncpg.Record]]]
+_Asking = Callable[[_Connection], Awaitable[Sequence[asyncpg.Record]]]
 _alert = msgspec.json.Decoder(Alert).decode
 _episode = msgspec.json.Decoder(Episode).decode
 
@@ -167,10 +172,16 @@ class StoredData:
     async def alerts(self, query: AlertQuery) -> Sequence[Alert]:
         """Return alerts, newest first."""
         responses = None if query.responses is None else list(query.responses)
-        after = query.after or (None, None)
+        wanted = (query.condition, responses, *(query.after or (None, None)), query.limit)
         with database_errors():
-            rows = await self._pool.fetch(_ALERTS, list(query.wearers), query.condition, responses, *after, query.limit)
-        return [_alert(row["state"]) for row in rows]
+            # Two statements: each finds the index that holds its subjects in order of time.
+            rows = await self._pool.fetch(_ALERTS, list(query.wearers), *wanted) if query.wearers else []
+            if query.zones:
+                rows = rows + await self._pool.fetch(_ZONE_ALERTS, _zone_keys(query.zones), *wanted)
+        found = [_alert(row["state"]) for row in rows]
+        if query.wearers and query.zones:
+            found.sort(key=lambda one: (-one.raised_ms, one.alert_id))
+        return found[: query.limit]
 
     async def alert(self, alert: UUID) -> Alert | None:
         """Return one alert."""
@@ -180,19 +191,26 @@ class StoredData:
 
     async def readings_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Latest], Positions]:
         """Return what was measured last by each wearer, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(_ask_latest, wearers, READINGS.name)
+        rows, positions = await self._snapshot(partial(_ask_latest, wearers=list(wearers)), READINGS.name)
         if len(rows) <= _ON_LOOP_ROWS:
             return self._latest(rows), positions
         return await asyncio.to_thread(self._latest, rows), positions
 
     async def scores_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Score], Positions]:
         """Return the newest score of each wearer, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(self._ask_scores, wearers, SCORES.name)
+        rows, positions = await self._snapshot(partial(self._ask_scores, wearers=list(wearers)), SCORES.name)
         return await _made(rows, _score), positions
 
-    async def episodes_now(self, wearers: Collection[UUID]) -> tuple[Sequence[Episode], Positions]:
-        """Return the open episodes of the wearers, and storage's offsets at that moment."""
-        rows, positions = await self._snapshot(_asking(_EPISODES_NOW), wearers, EPISODES.name)
+    async def episodes_now(
+        self, wearers: Collection[UUID], zones: Collection[str] = ()
+    ) -> tuple[Sequence[Episode], Positions]:
+        """Return the open episodes of the wearers and of the zones, and storage's offsets at that moment."""
+
+        async def ask(connection: _Connection) -> Sequence[asyncpg.Record]:
+            rows: list[asyncpg.Record] = await connection.fetch(_EPISODES_NOW, list(wearers)) if wearers else []
+            return rows + await connection.fetch(_ZONE_EPISODES_NOW, _zone_keys(zones)) if zones else rows
+
+        rows, positions = await self._snapshot(ask, EPISODES.name)
         return [_episode(row["state"]) for row in rows], positions
 
     async def positions(self, family: str, topic: str) -> Positions:
@@ -200,17 +218,14 @@ class StoredData:
         with database_errors():
             return _positions(await self._pool.fetch(_POSITIONS, family, topic))
 
-    async def _snapshot(
-        self, ask: _Asking, wearers: Collection[UUID], topic: str
-    ) -> tuple[Sequence[asyncpg.Record], Positions]:
+    async def _snapshot(self, ask: _Asking, topic: str) -> tuple[Sequence[asyncpg.Record], Positions]:
         with database_errors():
             async with (
                 self._pool.acquire() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
-                rows = await ask(connection, list(wearers))
-                places = await connection.fetch(_POSITIONS, _FAMILY, topic)
-        return rows, _positions(places)
+                rows = await ask(connection)
+                return rows, await stored_positions(connection, topic)
 
     async def _ask_scores(self, connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
         """Return wearers' newest scores: of the newest days, of others from however long ago."""
@@ -245,6 +260,11 @@ class StoredData:
         )
 
 
+async def stored_positions(connection: _Connection, topic: str) -> Positions:
+    """Return storage's offsets of a topic, in the caller's transaction."""
+    return _positions(await connection.fetch(_POSITIONS, _FAMILY, topic))
+
+
 async def _ask_latest(connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
     """Return the readings that hold wearers' newest values, newest first, from the days that are known to hold them."""
     asked: dict[date, set[UUID]] = {}
@@ -263,12 +283,8 @@ async def _ask_latest(connection: _Connection, wearers: Sequence[UUID]) -> Seque
     return rows
 
 
-def _asking(query: str) -> _Asking:
-    async def ask(connection: _Connection, wearers: Sequence[UUID]) -> Sequence[asyncpg.Record]:
-        rows: Sequence[asyncpg.Record] = await connection.fetch(query, wearers)
-        return rows
-
-    return ask
+def _zone_keys(zones: Collection[str]) -> list[str]:
+    return [Subject(zone=zone).key for zone in sorted(zones)]
 
 
 async def _made(rows: Sequence[asyncpg.Record], make: Callable[[asyncpg.Record], _T]) -> list[_T]:
