@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from api.door import DeviceDoor
 from api.errors import SAFE_HEADERS
+from api.tiles import MapTiles
 
 PAGE_HEADERS: Final = {
     **SAFE_HEADERS,
@@ -25,17 +26,18 @@ _NOT_FOUND: Final = 404
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
 
 
-def page_policy(host: str, door: DeviceDoor | None = None) -> str:
+def page_policy(host: str, door: DeviceDoor | None = None, tiles: MapTiles | None = None) -> str:
     """Return what a page may load and where it may send: this server alone, by the name that the browser knows it by.
 
     Not every browser takes 'self' for the WebSocket of the same server, so that is named. So is the gateway's, to which
-    the camera page sends.
+    the camera page sends, and the server of map pictures where the operator named one.
     """
+    pictures = f" {tiles.source}" if tiles is not None else ""
     sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     if door is not None and (sources := door.sources(host)):
         sockets += f" {sources}"
     return (
-        f"default-src 'self'; connect-src 'self'{sockets}; img-src 'self' data: blob:; object-src 'none'; "
+        f"default-src 'self'; connect-src 'self'{sockets}; img-src 'self' data: blob:{pictures}; object-src 'none'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
@@ -43,9 +45,10 @@ def page_policy(host: str, door: DeviceDoor | None = None) -> str:
 class WebPages(StaticFiles):
     """Serves a folder; a path that is no file and has no suffix is a page of the application itself."""
 
-    def __init__(self, folder: Path, door: DeviceDoor | None = None) -> None:
+    def __init__(self, folder: Path, door: DeviceDoor | None = None, tiles: MapTiles | None = None) -> None:
         super().__init__(directory=folder, html=True, check_dir=False)
         self._door = door
+        self._tiles = tiles
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return the file, or index.html where the application decides what the path means."""
@@ -56,5 +59,7 @@ class WebPages(StaticFiles):
                 raise
             response = await super().get_response("index.html", scope)
         response.headers.update(PAGE_HEADERS)
-        response.headers["Content-Security-Policy"] = page_policy(Headers(scope=scope).get("host", ""), self._door)
+        response.headers["Content-Security-Policy"] = page_policy(
+            Headers(scope=scope).get("host", ""), self._door, self._tiles
+        )
         return response

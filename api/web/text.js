@@ -199,13 +199,13 @@ export const ZONES = {
   coverage: { too_few: "too few (under 11)", thin: "thin (11 to 49)", fair: "fair (50 to 199)", good: "good (200 or more)" },
   smallest: (share) => (share == null ? "none: it is blind, whatever happens" : `${Math.round(share * 100)} % of its wearers flagged at once`),
   past: {
-    title: "Look back", label: "Moment shown", live: "Now", range: { 3: "3 h", 24: "24 h", 168: "7 d" }, rangeLabel: "How far back", earlier: "5 minutes earlier", later: "5 minutes later",
+    title: "Look back", label: "Moment shown", live: "Now", range: { 3: "3 h", 24: "24 h", 72: "3 d" }, rangeLabel: "How far back", earlier: "5 minutes earlier", later: "5 minutes later",
     back: "Back to live", banner: (when) => `You see the past: ${when}.`, strip: (name) => `Level of ${name}`, loading: "Loading the past", nothing: "Nothing was told of any zone at that time.", said: (when, level) => (level ? `${when}, ${level}` : when),
   },
   empty: {
     unshared: "No zone is shared with you. Ask an administrator to share one, or the whole area.",
     unsharedAdmin: "No zone is shared with you. Administrators see none by themselves either: make a zone below, or share the whole area with yourself.",
-    noPlace: "No wearer tells a place yet. A device sends `location` after it connects; the gateway keeps the cell of some 0.7 km² and forgets the coordinates. The first levels come after two hours or so of data.",
+    noPlace: "No wearer tells a place yet. A device sends `location` after it connects; the gateway keeps the cell of some 0.7 km² and forgets the coordinates. What it makes of them shows here by itself.",
     starting: "The first five minutes have not ended yet. A zone is told some minutes after each five minutes of the clock; this page shows it by itself.",
   },
   summary: (n, level) => `${n} ${level}`,

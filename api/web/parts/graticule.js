@@ -4,6 +4,9 @@ import { ZONES } from "../text.js";
 const STEPS = [45, 30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
 /** Least distance of two lines. */
 const APART_PX = 90;
+/** The buttons' corner, and the height of a line of labels. */
+const TAKEN_PX = 110;
+const LINE_PX = 44;
 const LABEL = { size: [0, 0], pane: "graticule", interactive: false, keyboard: false };
 
 /** Return a layer that draws itself anew whenever the map has moved. */
@@ -18,11 +21,12 @@ export function graticule(L, map) {
     const perDegree = { x: size.x / Math.max(1e-9, bounds.getEast() - bounds.getWest()), y: size.y / Math.max(1e-9, bounds.getNorth() - bounds.getSouth()) };
     for (const at of rounds(bounds.getWest(), bounds.getEast(), perDegree.x)) {
       line(L, group, [[bounds.getSouth(), at.value], [bounds.getNorth(), at.value]]);
-      label(L, group, map.containerPointToLatLng([map.latLngToContainerPoint([0, at.value]).x, size.y]), "meridian", ZONES.longitude(at.value, at.decimals));
+      const x = map.latLngToContainerPoint([0, at.value]).x;
+      if (x < size.x - TAKEN_PX) label(L, group, map.containerPointToLatLng([x, 0]), "meridian", ZONES.longitude(at.value, at.decimals));
     }
     for (const at of rounds(bounds.getSouth(), bounds.getNorth(), perDegree.y)) {
       line(L, group, [[at.value, bounds.getWest()], [at.value, bounds.getEast()]]);
-      label(L, group, L.latLng(at.value, bounds.getWest()), "parallel", ZONES.latitude(at.value, at.decimals));
+      if (map.latLngToContainerPoint([at.value, 0]).y > LINE_PX) label(L, group, L.latLng(at.value, bounds.getWest()), "parallel", ZONES.latitude(at.value, at.decimals));
     }
   };
   map.on("moveend resize", draw);

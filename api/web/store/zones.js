@@ -11,6 +11,9 @@ export const LEVELS = ["critical", "warning", "elevated", "too_few_wearers", "us
 /** A bin of five minutes is told some minutes after its end; after three times its length nothing of it is news. */
 const STALE_MS = 900_000;
 const MOST_ZONES = 1_000;
+/** What a page of history holds: a day. */
+const PAGE = "288";
+const MOST_HISTORY = 1_000;
 
 /** zone_id -> definition as `GET /community/zones` tells it */
 export const zones = signal(new Map());
@@ -29,14 +32,14 @@ function worstFirst(a, b) {
 }
 const rank = (status) => (status ? LEVELS.indexOf(status.level) : LEVELS.length);
 
-/** End of the newest five minutes that a status knows of (ms). */
-export const knownUntil = (status) => Date.parse(status.last_updated);
+/** End of the newest five minutes that a status knows of (ms); it tells their start. */
+export const knownUntil = (status) => Date.parse(status.last_updated) + BIN_MS;
 export const isOld = (status, nowMs) => nowMs - knownUntil(status) > STALE_MS;
 /** Did its first five minutes come to an end? */
 export const hasBegun = (status) => status !== null && status.state !== "starting";
-export const mayAct = (zoneId) => zones.value.get(zoneId)?.scopes?.includes("act") ?? false;
+export const mayAct = (zoneId) => zones.value.get(zoneId)?.scopes.includes("act") ?? false;
 /** Is its status shared with the viewer? An administrator sees definitions as well. */
-export const isShared = (zone) => zone.scopes?.includes("status") ?? true;
+export const isShared = (zone) => zone.scopes.includes("status");
 export const zoneName = (id) => zones.value.get(id)?.name ?? (id === AREA ? ZONES.area : id);
 
 let loading = null;
@@ -61,7 +64,7 @@ async function load() {
 /** Take one status in; an older one never replaces a newer one. */
 function take(status) {
   const before = statuses.value.get(status.zone_id);
-  if (before && knownUntil(before) > knownUntil(status)) return;
+  if (before && (knownUntil(before) > knownUntil(status) || before.revision > status.revision)) return;
   statuses.value = new Map(statuses.value).set(status.zone_id, status);
   if (!zones.value.has(status.zone_id)) loadZones();
 }
@@ -117,7 +120,7 @@ export async function statusAt(id, atMs) {
 
 /** Every status of a zone between two moments, oldest first. */
 export async function statusesBetween(id, fromMs, toMs) {
-  const query = new URLSearchParams({ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), limit: "500" });
-  const { items } = await all(`/community/zones/${id}/history`, query, 1_000);
+  const query = new URLSearchParams({ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), limit: PAGE });
+  const { items } = await all(`/community/zones/${id}/history`, query, MOST_HISTORY);
   return items.reverse();
 }
