@@ -1,17 +1,21 @@
 """Frames of readings for tests of the vitals family: one dictionary a reading, one record a call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 import pyarrow as pa
 
 from schemas import episodes, frame, scores
+from schemas.episodes import Episode
 from schemas.frame import FRAME_SCHEMA
 from schemas.topics import EPISODES, READINGS, SCORES
 from schemas.vitals import NAMES, stream_id
+from stream_processors.families.vitals import VitalsFamily
 from stream_processors.ports import PartitionState, Record, Step
 
+Given = dict[str, Any] | None
+"""What is measured of a second; None where nothing is."""
 T0_MS: Final = 1_795_000_000_000
 """A whole bin in November 2026."""
 _SPACE: Final = UUID("2b1f3f0e-0b52-4a1c-9f54-7a4d2f6f3c11")
@@ -51,8 +55,8 @@ def batch(readings: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(list(readings), schema=FRAME_SCHEMA)
 
 
-class Log:
-    """A partition's log for tests: numbers the records and hands them to a state.
+class LoggedState:
+    """A state with the log of its partition: numbers the records and hands them to the state.
 
     Attributes:
         episodes: Every change, in order.
@@ -105,3 +109,31 @@ class Log:
         """Append a heartbeat a second."""
         for second in range(seconds):
             self.append(start_ms + second * 1000)
+
+
+def fresh() -> LoggedState:
+    """Return the log of a new partition."""
+    return LoggedState(VitalsFamily().open(0, None))
+
+
+def live(log: LoggedState, seconds: int, given: Callable[[int], Given], *, start: int = 0, **fixed: Any) -> None:
+    """Append one reading a second, 50 ms after it was measured; None is a second without."""
+    for second in range(start, start + seconds):
+        at = T0_MS + second * 1000
+        columns = given(second)
+        log.append(at + 50, [] if columns is None else [reading(at, **fixed, **columns)])
+
+
+def still(rate: float) -> dict[str, Any]:
+    """Return a person who sits, with this heart rate."""
+    return {"heart_rate": rate, "motion": 0.01, "steps": 0.0}
+
+
+def beating(rate: float) -> Callable[[int], Given]:
+    """Return a sitting person whose heart rate varies by 3 around this."""
+    return lambda second: still(rate + (-3, 1, 2, 0, -1, 3, -2)[second % 7])
+
+
+def physiological(log: LoggedState) -> list[Episode]:
+    """Return the changes that are about the body."""
+    return [change for change in log.episodes if change.type == "physiological"]

@@ -20,7 +20,7 @@ from stream_processors.hosts.stateful import StatefulRunner
 from stream_processors.ports import Emission, Record, SavedState, Step
 from tests.conformance.families import HUGE, Counting, CountingFamily, KeepingFamily
 from tests.conformance.worlds import World, memory_world, until
-from tests.vitals_frames import T0_MS, Log, batch, reading
+from tests.vitals_frames import T0_MS, LoggedState, batch, reading
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ async def test_one_senseless_reading_costs_its_neighbours_nothing(world: World) 
     await runner.handle([record])
     await runner.stop()
     state = VitalsFamily().open(0, unpack((await saved_vitals(world)).blob or b""))
-    log = Log(state)
+    log = LoggedState(state)
     log.idle(T0_MS, 20)
     assert len(log.rows) == 8
     (letter,) = [decode(one.value) for one in log_of(world).slice(Place(DEAD.name, 0), 0)]

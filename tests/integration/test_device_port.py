@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from ingest import socket as device_socket
 from ingest.admission import Limits
 from schemas.device_protocol import SUBPROTOCOL_MSGPACK
-from tests.integration.test_gateway import Log, Tokens, close_code, dial, gateway, greet, hear_ack, message
+from tests.served_gateway import MemoryLog, Tokens, close_code, dial, gateway, greet, hear_ack, message
 
 HANDSHAKE = (
     "GET /devices/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
@@ -55,14 +55,14 @@ def body_code(answer: bytes) -> tuple[int, str]:
 )  # fmt: skip
 async def test_what_is_no_handshake_is_refused_as_json(asked: str, answered: tuple[int, str]) -> None:
     """Every refusal before the upgrade is an HTTP answer with the error body of all of Pulsera."""
-    async with gateway(Tokens("a"), Log()) as served:
+    async with gateway(Tokens("a"), MemoryLog()) as served:
         assert body_code(await answer_to(served.port, asked.encode())) == answered
 
 
 async def test_a_handshake_that_never_ends_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a request is dropped without an answer when its time is over."""
     monkeypatch.setattr(device_socket, "HANDSHAKE_S", 0.2)
-    async with gateway(Tokens("a"), Log()) as served:
+    async with gateway(Tokens("a"), MemoryLog()) as served:
         assert await answer_to(served.port, b"GET /devices/stream HTTP/1.1\r\n") == b""
 
 
@@ -81,7 +81,7 @@ async def test_a_handshake_that_never_ends_is_dropped(monkeypatch: pytest.Monkey
 )
 async def test_broken_frames_close_with_their_code(frames: bytes, code: int) -> None:
     """Frames sent together with the handshake are heard, and what breaks a rule is closed by its code."""
-    async with gateway(Tokens("a"), Log()) as served:
+    async with gateway(Tokens("a"), MemoryLog()) as served:
         answer = await answer_to(served.port, HANDSHAKE.encode() + frames)
     head, _, said = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 ")
@@ -91,7 +91,7 @@ async def test_broken_frames_close_with_their_code(frames: bytes, code: int) -> 
 
 async def test_tiny_parts_are_charged_for() -> None:
     """A device that cuts its messages into thousands of parts is throttled as if each were a message."""
-    async with gateway(Tokens("a"), Log(), limits=Limits(messages_per_s=50, burst_s=1)) as served:
+    async with gateway(Tokens("a"), MemoryLog(), limits=Limits(messages_per_s=50, burst_s=1)) as served:
         async with dial(served.port, "a") as socket:
             await greet(socket)
             text = message(1)
@@ -106,7 +106,7 @@ async def test_tiny_parts_are_charged_for() -> None:
 
 async def test_half_open_connections_leave_room_for_devices() -> None:
     """Five hundred connections that ask for nothing do not keep a device out."""
-    async with gateway(Tokens("a"), Log()) as served:
+    async with gateway(Tokens("a"), MemoryLog()) as served:
         idle = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(500)]
         async with served.device() as socket:
             await socket.send(message(1))
@@ -117,7 +117,7 @@ async def test_half_open_connections_leave_room_for_devices() -> None:
 
 async def test_too_many_connections_are_turned_away() -> None:
     """Above the bound the answer is 503 at once, and who is in stays in."""
-    async with gateway(Tokens("a", "b"), Log(), connections_most=1) as served, served.device("a") as socket:
+    async with gateway(Tokens("a", "b"), MemoryLog(), connections_most=1) as served, served.device("a") as socket:
         assert body_code(await answer_to(served.port, b"")) == (503, "full")
         await socket.send(message(1))
         await hear_ack(socket, 1)
@@ -132,7 +132,7 @@ async def ask_until_unheard(writer: asyncio.StreamWriter, frame: bytes) -> None:
 
 async def test_whoever_reads_no_answers_is_read_no_more() -> None:
     """A device that asks on and on and never reads its answers is no longer read; others are served meanwhile."""
-    async with gateway(Tokens("a", "b"), Log(), limits=Limits(messages_per_s=10**9)) as served:
+    async with gateway(Tokens("a", "b"), MemoryLog(), limits=Limits(messages_per_s=10**9)) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(HANDSHAKE.encode())
         await reader.readuntil(b"\r\n\r\n")
@@ -149,7 +149,7 @@ async def test_msgpack_is_spoken_where_it_is_agreed_on() -> None:
     """Binary messages are answered in binary; text is refused there, and the first of ours that is offered counts."""
     headers = {"Authorization": "Bearer a"}
     names: Any = ["other", SUBPROTOCOL_MSGPACK, "pulsera.device.v1+json"]
-    log = Log()
+    log = MemoryLog()
     async with gateway(Tokens("a"), log) as served:
         address = f"ws://127.0.0.1:{served.port}/devices/stream"
         async with connect(address, additional_headers=headers, subprotocols=names) as socket:

@@ -23,7 +23,7 @@ from stream_processors.operators.care import Moment, Tracked
 from stream_processors.operators.merge import merge_readings
 from stream_processors.ports import CareBook
 from tests.device_sessions import NOW_MS, admitted, greeted
-from tests.vitals_frames import Log
+from tests.vitals_frames import LoggedState
 
 FIRST_S: Final = DEMO_INJECTION.start_s - 40
 LAST_S: Final = DEMO_INJECTION.start_s + 200
@@ -84,9 +84,9 @@ def records(arrivals: Sequence[Arrival]) -> list[tuple[int, bytes]]:
     return made
 
 
-def play(made: Sequence[tuple[int, bytes]], *, cut: int | None = None) -> Log:
+def play(made: Sequence[tuple[int, bytes]], *, cut: int | None = None) -> LoggedState:
     """Hand the frames to the vitals family, restored from its own snapshot before record `cut`; let all bins close."""
-    log = Log(FAMILY.open(0, None))
+    log = LoggedState(FAMILY.open(0, None))
     for number, (append_ms, value) in enumerate(made):
         if number == cut:
             log.state = FAMILY.open(0, log.state.snapshot())
@@ -101,13 +101,13 @@ def rows_of(made: Sequence[tuple[int, bytes]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "seq"} for row in merged.to_pylist()]
 
 
-def scores_of(log: Log) -> dict[Any, dict[str, Any]]:
+def scores_of(log: LoggedState) -> dict[Any, dict[str, Any]]:
     """Return the scores by bin, without the count of arrivals, in which a repeat counts."""
     assert sum(row["late"] for row in log.rows) == 0
     return {row["bin"]: {name: value for name, value in row.items() if name != "backfill"} for row in log.rows}
 
 
-def alerts_of(log: Log) -> dict[UUID, tuple[Any, ...]]:
+def alerts_of(log: LoggedState) -> dict[UUID, tuple[Any, ...]]:
     """Return what care makes of the episodes: of each alert what no order of arrival may change."""
     known: dict[UUID, Tracked] = {}
     moment = Moment(now_ms=NOW_MS, generation=1)
@@ -120,13 +120,13 @@ def alerts_of(log: Log) -> dict[UUID, tuple[Any, ...]]:
     }
 
 
-def episodes_of(log: Log) -> dict[UUID, tuple[Any, ...]]:
+def episodes_of(log: LoggedState) -> dict[UUID, tuple[Any, ...]]:
     """Return what each episode came to."""
     return {one.episode_id: (one.condition, one.onset_ms, one.tier, one.type, one.phase) for one in log.episodes}
 
 
 @cache
-def straight() -> tuple[list[dict[str, Any]], Log]:
+def straight() -> tuple[list[dict[str, Any]], LoggedState]:
     """Return the rows and the log of the recording as it was."""
     made = records(in_order())
     return rows_of(made), play(made)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream_processors.families.vitals import VitalsFamily, VitalsState
-from tests.vitals_frames import T0_MS, Log, reading
+from tests.vitals_frames import T0_MS, LoggedState, reading
 
 FAMILY = VitalsFamily()
 SECONDS = 150
@@ -41,9 +41,9 @@ def people(seed: int) -> list[Slice]:
     return slices
 
 
-def run(state: VitalsState, slices: Sequence[Slice], *, delay_ms: int = 2_100) -> Log:
+def run(state: VitalsState, slices: Sequence[Slice], *, delay_ms: int = 2_100) -> LoggedState:
     """Hand the slices to the state and let all bins close."""
-    log = Log(state)
+    log = LoggedState(state)
     for at, rows in slices:
         log.append(at + delay_ms, rows)
     log.idle(slices[-1][0] + delay_ms + 1_000, 20)
@@ -51,19 +51,19 @@ def run(state: VitalsState, slices: Sequence[Slice], *, delay_ms: int = 2_100) -
 
 
 @cache
-def straight_run(seed: int) -> Log:
+def straight_run(seed: int) -> LoggedState:
     """Return the run of one record a second in order, which tests only look at."""
     return run(FAMILY.open(0, None), people(seed))
 
 
-def judged(log: Log, *, but: tuple[str, ...] = ()) -> dict[Any, Any]:
+def judged(log: LoggedState, *, but: tuple[str, ...] = ()) -> dict[Any, Any]:
     """Return the rows of scores by wearer and bin, without the columns named."""
     rows = {(row["wearer"], row["bin"]): {k: v for k, v in row.items() if k not in but} for row in log.rows}
     assert len(rows) == len(log.rows), "a bin was scored twice"
     return rows
 
 
-def stories(log: Log) -> dict[Any, Any]:
+def stories(log: LoggedState) -> dict[Any, Any]:
     """Return of each episode what no order of arrival may change."""
     return {
         change.episode_id: (change.condition, change.onset_ms, change.tier, change.type)
@@ -113,7 +113,7 @@ def test_a_snapshot_anywhere_changes_no_byte(seed: int, cut: int) -> None:
     """A state restored at any record goes on with the same bytes, to the same snapshot."""
     slices = people(seed)
     whole = straight_run(seed)
-    first = Log(FAMILY.open(0, None))
+    first = LoggedState(FAMILY.open(0, None))
     for at, rows in slices[:cut]:
         first.append(at + 2_100, rows)
     blob = first.state.snapshot()
@@ -141,7 +141,7 @@ def test_the_same_log_gives_the_same_bytes(seed: int) -> None:
 def test_watermarks_and_frontiers_never_go_back(times: list[tuple[int, str]]) -> None:
     """Whatever times the readings carry, no watermark moves back or beyond the clock, and no closed bin opens."""
     state = FAMILY.open(0, None)
-    log = Log(state)
+    log = LoggedState(state)
     lateness = state._lateness
     marks, frontier = np.full(3, -(2**62)), -(2**62)
     for number, (shift_ms, source) in enumerate(times):
@@ -158,7 +158,7 @@ def test_watermarks_and_frontiers_never_go_back(times: list[tuple[int, str]]) ->
 @given(times=st.lists(st.tuples(st.integers(-40_000, 0), st.sampled_from(["watch", "phone"])), min_size=1, max_size=80))
 def test_every_reading_is_scored_once_or_counted_late(times: list[tuple[int, str]]) -> None:
     """Distinct readings are in the end either in exactly one scored bin or counted as late."""
-    log = Log(FAMILY.open(0, None))
+    log = LoggedState(FAMILY.open(0, None))
     sent = set()
     for number, (shift_ms, source) in enumerate(times):
         clock = T0_MS + number * 500

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.scores import BIN_MS
 from stream_processors.families.vitals import VitalsFamily
-from tests.vitals_frames import T0_MS, Log, reading, wearer_id
+from tests.vitals_frames import T0_MS, LoggedState, reading, wearer_id
 
 LATENESS_MS: Final = 2_000
 LIVE_MS: Final = 10_000
@@ -80,7 +80,7 @@ records: Final = st.lists(
 @given(log=records)
 def test_bins_close_at_the_record_that_the_design_names(log: list[tuple[int, list[Arrival]]]) -> None:
     """For any log, each record closes exactly the bins, with exactly the readings, that the worded rule closes."""
-    actual = Log(VitalsFamily().open(0, None))
+    actual = LoggedState(VitalsFamily().open(0, None))
     expected: defaultdict[int, Worded] = defaultdict(Worded)
     clock_ms, observed_ms = T0_MS, 0
     actual.append(clock_ms)

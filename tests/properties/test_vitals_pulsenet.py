@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream_processors.families.vitals import VitalsFamily, VitalsState
 from tests.made_model import detector
-from tests.vitals_frames import T0_MS, Log, reading
+from tests.vitals_frames import T0_MS, LoggedState, reading
 
 FAMILY: Final = VitalsFamily(detector)
 KNOWN_S: Final = 1_020
@@ -50,9 +50,9 @@ def people() -> list[Slice]:
 
 def run(
     state: VitalsState, slices: Sequence[Slice], *, again: Callable[[VitalsState], VitalsState] | None = None
-) -> Log:
+) -> LoggedState:
     """Hand the slices to the state, made anew after each where told, and let all bins and minutes close."""
-    log = Log(state)
+    log = LoggedState(state)
     for at, rows in slices:
         log.append(at + DELAY_MS, rows)
         if again is not None:
@@ -64,7 +64,7 @@ def run(
 @cache
 def known() -> bytes:
     """Return the state after the time in which everybody is as usual."""
-    log = Log(FAMILY.open(0, None))
+    log = LoggedState(FAMILY.open(0, None))
     for at, rows in people()[: KNOWN_S // 5]:
         log.append(at + DELAY_MS, rows)
     return log.state.snapshot()
@@ -76,19 +76,19 @@ def rest_of() -> list[Slice]:
 
 
 @cache
-def straight_run() -> Log:
+def straight_run() -> LoggedState:
     """Return the run of one record a second in order, which tests only look at."""
     return run(FAMILY.open(0, known()), rest_of())
 
 
-def judged(log: Log) -> dict[Any, Any]:
+def judged(log: LoggedState) -> dict[Any, Any]:
     """Return the rows of scores by wearer and bin."""
     rows = {(row["wearer"], row["bin"]): row for row in log.rows}
     assert len(rows) == len(log.rows), "a bin was scored twice"
     return rows
 
 
-def stories(log: Log) -> dict[Any, Any]:
+def stories(log: LoggedState) -> dict[Any, Any]:
     """Return of each episode what no order of arrival may change."""
     return {
         change.episode_id: (change.condition, change.onset_ms, change.tier, change.end_reason)

@@ -1,134 +1,23 @@
 """The hub without I/O: who is told what, in which order, and what ends it."""
 
-import json
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 from api.errors import RefusedError
-from api.live.entries import Decoding, FrameEntry
-from api.live.hub import MOST_SOCKETS_OF_A_USER, MOST_SUBSCRIPTIONS, Client, Hub, Subscription
-from api.live.outbox import COALESCE_FROM, MOST_QUEUED, Outbox
-from api.records import Caller, Position
+from api.live.entries import FrameEntry
+from api.live.hub import Hub
+from api.records import Position
 from schemas import frame
 from schemas.live_protocol import Subscribe
-from schemas.topics import ALERTS, READINGS, partition_of
+from schemas.topics import READINGS, partition_of
 from stream_processors.ports import Record
 from tests import made_frames
 from tests.care_events import WEARER, episode
+from tests.live_clients import ADA, PARTITION, Counts, Grants, follow, join, rates, reading, sent
 from tests.made_alerts import alert_record
 from tests.made_frames import NOW_MS
-
-USER = UUID(int=7)
-ADA = made_frames.wearer(1)
-PARTITION = partition_of(ADA)
-
-
-class Grants:
-    """Grants that a test changes."""
-
-    def __init__(self) -> None:
-        self.held: dict[UUID, set[str]] = {}
-        self.good = True
-
-    def holds(self, token_sha256: bytes) -> bool:
-        """Return whether the token is good."""
-        return self.good and token_sha256 == b"hash"
-
-    def scopes(self, user_id: UUID, wearer: UUID) -> frozenset[str]:
-        """Return what is held for a wearer."""
-        return frozenset(self.held.get(wearer, ())) if user_id == USER else frozenset()
-
-    def wearers(self, user_id: UUID, scope: str) -> frozenset[UUID]:
-        """Return the wearers with the scope."""
-        return frozenset(wearer for wearer in self.held if scope in self.scopes(user_id, wearer))
-
-
-class Counts:
-    """A meter that remembers its counters."""
-
-    def __init__(self) -> None:
-        self.counted: dict[str, int] = {}
-
-    def observe(self, name: str, seconds: npt.NDArray[np.float64] | float) -> None:
-        """Remember nothing."""
-
-    def count(self, name: str, amount: int = 1, **_labels: str) -> None:
-        """Add up."""
-        self.counted[name] = self.counted.get(name, 0) + amount
-
-    def gauge(self, name: str, value: float, **_labels: str) -> None:
-        """Keep the newest."""
-        self.counted[name] = int(value)
-
-
-@pytest.fixture
-def grants() -> Grants:
-    """Grants with every scope for Ada."""
-    made = Grants()
-    made.held[ADA] = {"readings", "scores", "alerts"}
-    return made
-
-
-@pytest.fixture
-def counts() -> Counts:
-    """The meter."""
-    return Counts()
-
-
-@pytest.fixture
-def hub(grants: Grants, counts: Counts) -> Hub:
-    """A hub whose log begins at 0 everywhere."""
-    made = Hub(grants=grants, decoding=Decoding(lambda _: None), meter=counts)
-    for topic in (READINGS.name, ALERTS.name):
-        for partition in range(12):
-            made.begin(topic, partition, 0)
-    return made
-
-
-def join(hub: Hub) -> tuple[Client, list[Subscription]]:
-    """Return a client of the hub, and the subscriptions that were asked to begin anew."""
-    again: list[Subscription] = []
-    caller = Caller(user_id=USER, name="Ben", role="carer", token_sha256=b"hash")
-    client = Client(caller=caller, outbox=Outbox(lambda _: None), again=again.append)
-    hub.join(client)
-    return client, again
-
-
-def reading(offset: int, *, wearer: int = 1, at_s: int = 0, append_ms: int = NOW_MS, **vitals: Any) -> Record:
-    """Return a record of one reading on the wearer's partition."""
-    made = made_frames.readings({"wearer": wearer, "time": (NOW_MS + at_s * 1000) * 1000, **vitals})
-    return Record(
-        topic=READINGS.name,
-        partition=partition_of(made_frames.wearer(wearer)),
-        offset=offset,
-        append_ms=append_ms,
-        key=None,
-        value=frame.encode(made.batch),
-    )
-
-
-def sent(client: Client) -> list[dict[str, Any]]:
-    """Return what waits for the client, in the order in which it is sent."""
-    return [json.loads(outgoing.message) for outgoing in client.outbox.take(1 << 30)]
-
-
-def follow(hub: Hub, client: Client, number: int = 1, topic: Any = "readings", **wanted: Any) -> Subscription:
-    """Subscribe with an empty snapshot that ends where the hub stands."""
-    subscription = hub.open(client, Subscribe(id=number, topic=topic, **wanted))
-    at = hub.recent.positions(subscription.topic)
-    hub.snapshot(subscription, [], at=at)
-    hub.start(subscription, at)
-    return subscription
-
-
-def rates(messages: Sequence[dict[str, Any]]) -> list[Any]:
-    """Return the heart rates that updates tell."""
-    return [message["data"]["heart_rate"] for message in messages if message["type"] == "update"]
 
 
 def test_the_snapshot_goes_first_and_the_buffer_follows_it_in_order(hub: Hub) -> None:
@@ -204,67 +93,6 @@ def test_a_grant_without_the_scope_is_refused(hub: Hub, grants: Grants) -> None:
     assert refused.value.code == "forbidden"
 
 
-def test_a_slow_client_gets_the_newest_measured_reading(hub: Hub, counts: Counts) -> None:
-    """Waiting readings of a stream give way to the newest by event time, and those that went are counted."""
-    client, _ = join(hub)
-    follow(hub, client)
-    sent(client)
-    for number in range(COALESCE_FROM + 1):
-        at_s = 1_000 if number == 5 else number
-        hub.take(reading(number, at_s=at_s, heart_rate=float(60 + number)))
-    assert rates(sent(client)) == [65.0]
-    hub.recheck()
-    assert counts.counted["coalesced_total"] == COALESCE_FROM
-
-
-def test_many_wearers_on_a_slow_socket_keep_the_newest_of_each(hub: Hub, grants: Grants) -> None:
-    """However long nobody reads, not more than two updates a wearer wait, and the newest of each is there."""
-    wearers = [number for number in range(1, 400) if partition_of(made_frames.wearer(number)) == PARTITION][:20]
-    for number in wearers:
-        grants.held[made_frames.wearer(number)] = {"readings"}
-    client, _ = join(hub)
-    follow(hub, client)
-    sent(client)
-    for offset in range(30):
-        rows = [{"wearer": number, "time": (NOW_MS + offset * 1000) * 1000, "heart_rate": 60.0 + offset}
-                for number in wearers]  # fmt: skip
-        value = frame.encode(made_frames.readings(*rows).batch)
-        hub.take(Record(topic=READINGS.name, partition=PARTITION, offset=offset, append_ms=NOW_MS, key=None,
-                        value=value))  # fmt: skip
-    waiting = sent(client)
-    assert len(waiting) <= max(COALESCE_FROM, 2 * len(wearers))
-    assert rates(waiting)[-len(wearers) :] == [89.0] * len(wearers)
-
-
-def test_what_waited_when_a_socket_closed_is_counted(hub: Hub, counts: Counts, grants: Grants) -> None:
-    """Updates that a closed or a lost socket was never told are dropped by number, not silently."""
-    grants.held[WEARER] = {"alerts"}
-    client, _ = join(hub)
-    follow(hub, client, topic="alerts")
-    sent(client)
-    for number in range(MOST_QUEUED + 3):
-        hub.take(alert_record(number, revision=number + 1))
-    hub.leave(client)
-    assert counts.counted["dropped_total"] == MOST_QUEUED + 3
-    assert counts.counted["live_closed_total"] == 1
-    other, _ = join(hub)
-    follow(hub, other)
-    hub.take(reading(0, heart_rate=60.0))
-    hub.leave(other)
-    assert counts.counted["dropped_total"] == MOST_QUEUED + 4
-
-
-def test_what_was_sent_is_counted(hub: Hub, counts: Counts) -> None:
-    """Every update handed to a socket counts, snapshots do not."""
-    client, _ = join(hub)
-    follow(hub, client)
-    hub.take(reading(0, heart_rate=60.0))
-    hub.take(reading(1, at_s=1, heart_rate=61.0))
-    hub.delivery.sent(client.outbox.take(1 << 20), now_ms=NOW_MS)
-    hub.recheck()
-    assert counts.counted["delivered_total"] == 2
-
-
 def test_a_frame_without_a_followed_wearer_is_not_decoded(hub: Hub, grants: Grants) -> None:
     """Whether few or many are followed, a frame of others stays bytes."""
     everybody = [made_frames.wearer(number) for number in range(1, 600)]
@@ -281,32 +109,6 @@ def test_a_frame_without_a_followed_wearer_is_not_decoded(hub: Hub, grants: Gran
         newest = hub.recent.of(READINGS.name, PARTITION).newest
         assert isinstance(newest, FrameEntry)
         assert newest._frame is None
-
-
-def test_alerts_are_never_dropped_but_close_a_client_that_is_too_slow(hub: Hub, grants: Grants) -> None:
-    """The update after the last that may wait closes the socket with 4413."""
-    grants.held[WEARER] = {"alerts"}
-    client, _ = join(hub)
-    follow(hub, client, topic="alerts")
-    sent(client)
-    for number in range(MOST_QUEUED):
-        hub.take(alert_record(number, revision=number + 1))
-    assert client.outbox.closing is None
-    hub.take(alert_record(MOST_QUEUED, revision=MOST_QUEUED + 1))
-    assert client.outbox.closing is not None
-    assert client.outbox.closing[0] == 4413
-
-
-def test_alerts_go_before_readings_that_wait(hub: Hub, grants: Grants) -> None:
-    """An alert overtakes readings that a slow client has not taken."""
-    grants.held[WEARER] = {"alerts"}
-    client, _ = join(hub)
-    follow(hub, client, 1)
-    follow(hub, client, 2, "alerts")
-    sent(client)
-    hub.take(reading(0, heart_rate=60.0))
-    hub.take(alert_record(0))
-    assert [message["id"] for message in sent(client)] == [2, 1]
 
 
 def test_a_lost_grant_ends_the_subscription_and_what_waits_for_it(hub: Hub, grants: Grants) -> None:
@@ -337,25 +139,6 @@ def test_a_lost_wearer_leaves_the_others(hub: Hub, grants: Grants) -> None:
     hub.take(reading(0, wearer=2, heart_rate=90.0))
     hub.take(reading(0 if partition_of(bea) != PARTITION else 1, heart_rate=60.0))
     assert rates(sent(client)) == [60.0]
-
-
-def test_a_lost_wearer_is_taken_out_of_what_waits(hub: Hub, grants: Grants) -> None:
-    """Updates that a slow client has not taken may be about whom it may no longer see: they go, a snapshot follows."""
-    mine = next(number for number in range(2, 99) if partition_of(made_frames.wearer(number)) == PARTITION)
-    lost = made_frames.wearer(mine)
-    grants.held[lost] = {"readings"}
-    client, again = join(hub)
-    subscription = follow(hub, client)
-    sent(client)
-    hub.take(reading(0, wearer=mine, heart_rate=90.0))
-    del grants.held[lost]
-    hub.recheck()
-    assert [message.get("code") for message in sent(client)] == ["grant_withdrawn"]
-    assert again == [subscription]
-    hub.snapshot(subscription, [(ADA, b"{}"), (lost, b'{"lost":1}')], at={PARTITION: 0}, reset=True)
-    hub.start(subscription, {PARTITION: 0})
-    (snapshot,) = sent(client)
-    assert snapshot["data"] == [{}]
 
 
 def test_a_new_grant_asks_for_a_new_snapshot(hub: Hub, grants: Grants) -> None:
@@ -406,19 +189,6 @@ def test_a_client_that_left_is_told_nothing(hub: Hub, counts: Counts) -> None:
     hub.take(reading(0, heart_rate=60.0))
     assert sent(client) == []
     assert counts.counted["live_clients"] == 0
-
-
-def test_sockets_and_subscriptions_have_a_limit(hub: Hub) -> None:
-    """One more than allowed is refused."""
-    client, _ = join(hub)
-    for number in range(MOST_SUBSCRIPTIONS):
-        follow(hub, client, number)
-    with pytest.raises(RefusedError, match="subscriptions"):
-        follow(hub, client, MOST_SUBSCRIPTIONS)
-    for _ in range(MOST_SOCKETS_OF_A_USER - 1):
-        join(hub)
-    with pytest.raises(RefusedError, match="live sockets"):
-        join(hub)
 
 
 def test_a_draining_hub_closes_everybody_and_lets_nobody_in(hub: Hub) -> None:

@@ -10,7 +10,7 @@ from inference.pulsenet.calibration import REFRACTORY_MIN
 from schemas.episodes import Episode
 from stream_processors.families.vitals import VitalsFamily
 from tests.made_model import detector
-from tests.vitals_frames import T0_MS, Log, reading
+from tests.vitals_frames import T0_MS, LoggedState, reading
 
 KNOWN_MIN: Final = 60
 AGAIN_MIN: Final = 30
@@ -26,7 +26,7 @@ def told(
     Till `walks_from` somebody who rests, then who walks; a reading every `every_s` for `minutes`.
     """
     random = np.random.default_rng(3)
-    log = Log(VitalsFamily(detector).open(0, None))
+    log = LoggedState(VitalsFamily(detector).open(0, None))
     for second in [*range(0, KNOWN_MIN * 60, 60), *range(KNOWN_MIN * 60, (KNOWN_MIN + minutes) * 60, every_s)]:
         at = T0_MS + second * 1000
         minute = second / 60 - KNOWN_MIN

@@ -8,7 +8,7 @@ import pytest
 
 from stream_processors.families.vitals import VitalsFamily
 from tests.made_model import detector
-from tests.vitals_frames import T0_MS, Log, reading, wearer_id
+from tests.vitals_frames import T0_MS, LoggedState, reading, wearer_id
 
 EVERY_S: Final = 20
 KNOWN_S: Final = 4 * 3_600
@@ -116,7 +116,7 @@ PEOPLE: Final = {**{name: person for name, (person, _) in MUST_ALARM.items()}, *
 def opened() -> dict[str, list[str]]:
     """Return the conditions of the body that were opened, by person."""
     random = np.random.default_rng(11)
-    log = Log(VitalsFamily(detector).open(0, None))
+    log = LoggedState(VitalsFamily(detector).open(0, None))
     for second in [*range(0, KNOWN_S, 60), *range(KNOWN_S, END_S, EVERY_S)]:
         at = T0_MS + second * 1000
         rows = []

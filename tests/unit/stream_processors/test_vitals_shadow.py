@@ -14,7 +14,7 @@ from stream_processors.operators.tally import ALERTING, SHADOW
 from stream_processors.ports import Roles
 from tests.made_model import model
 from tests.made_models import MADE, OTHER, RESTING, MadeModels
-from tests.vitals_frames import T0_MS, Log, reading
+from tests.vitals_frames import T0_MS, LoggedState, reading
 
 CALM_MIN, HIGH_MIN, AFTER_MIN = 25, 14, 12
 EVERY_S = 40
@@ -37,9 +37,9 @@ def minutes() -> Iterator[tuple[int, list[dict[str, Any]]]]:
 RECORDS = list(minutes())
 
 
-def run(state: VitalsState, records: list[tuple[int, list[dict[str, Any]]]]) -> Log:
+def run(state: VitalsState, records: list[tuple[int, list[dict[str, Any]]]]) -> LoggedState:
     """Return the log after these records."""
-    log = Log(state)
+    log = LoggedState(state)
     for append_ms, readings in records:
         log.append(append_ms, readings)
     return log

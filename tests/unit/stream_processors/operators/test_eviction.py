@@ -9,7 +9,7 @@ from stream_processors.families import vitals
 from stream_processors.families.vitals import VitalsFamily
 from stream_processors.ports import PartitionState
 from tests.made_model import detector
-from tests.vitals_frames import T0_MS, Log, reading, wearer_id
+from tests.vitals_frames import T0_MS, LoggedState, reading, wearer_id
 
 FAMILY = VitalsFamily()
 MODEL = VitalsFamily(detector)
@@ -20,7 +20,7 @@ SILENT_S = 700
 END_S = 60 + SILENT_S + 240
 
 
-def story(log: Log, *, seconds: range) -> Log:
+def story(log: LoggedState, *, seconds: range) -> LoggedState:
     """Append two seconds after two: all are heard for a minute, `STAY` always, `NEW` at last, with racing hearts."""
     for second in seconds:
         late = second >= 60 + SILENT_S
@@ -33,9 +33,9 @@ def story(log: Log, *, seconds: range) -> Log:
 
 
 @cache
-def whole_run(family: VitalsFamily) -> Log:
+def whole_run(family: VitalsFamily) -> LoggedState:
     """Return the whole story of a family that forgets early, which tests only look at."""
-    return story(Log(family.open(0, None)), seconds=range(0, END_S, 2))
+    return story(LoggedState(family.open(0, None)), seconds=range(0, END_S, 2))
 
 
 def known(state: PartitionState) -> set[bytes]:
@@ -43,7 +43,7 @@ def known(state: PartitionState) -> set[bytes]:
     return set(state._roster.ids)  # type: ignore[attr-defined]
 
 
-def rows_of(log: Log, wearers: range) -> list[dict[str, Any]]:
+def rows_of(log: LoggedState, wearers: range) -> list[dict[str, Any]]:
     """Return the rows of some wearers."""
     ids = {wearer_id(one).bytes for one in wearers}
     return [row for row in log.rows if row["wearer"] in ids]
@@ -76,7 +76,7 @@ def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(
     monkeypatch: pytest.MonkeyPatch, family: VitalsFamily
 ) -> None:
     """Scores and episodes of those who stay are the same, whether others were forgotten or not."""
-    whole = story(Log(family.open(0, None)), seconds=range(0, END_S, 2))
+    whole = story(LoggedState(family.open(0, None)), seconds=range(0, END_S, 2))
     hasten(monkeypatch)
     less = whole_run(family)
     assert len(known(less.state)) < len(known(whole.state))
@@ -96,8 +96,8 @@ def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(
 def test_a_restart_forgets_at_the_same_record(cut: int, family: VitalsFamily) -> None:
     """A state that is saved before or after somebody was forgotten goes on to the same bytes."""
     whole = whole_run(family)
-    before = story(Log(family.open(0, None)), seconds=range(0, cut, 2))
-    after = story(Log(family.open(0, before.state.snapshot())), seconds=range(cut, END_S, 2))
+    before = story(LoggedState(family.open(0, None)), seconds=range(0, cut, 2))
+    after = story(LoggedState(family.open(0, before.state.snapshot())), seconds=range(cut, END_S, 2))
     assert after.state.snapshot() == whole.state.snapshot()
     assert [*before.emissions, *after.emissions] == whole.emissions
 
@@ -105,7 +105,7 @@ def test_a_restart_forgets_at_the_same_record(cut: int, family: VitalsFamily) ->
 @pytest.mark.usefixtures("early")
 def test_who_returns_is_new() -> None:
     """A forgotten wearer who is heard again gets bins and scores like anybody who is heard for the first time."""
-    log = story(Log(FAMILY.open(0, None)), seconds=range(0, END_S, 2))
+    log = story(LoggedState(FAMILY.open(0, None)), seconds=range(0, END_S, 2))
     count = len(rows_of(log, GONE))
     at = T0_MS + END_S * 1_000
     for second in range(0, 20, 2):

@@ -1,12 +1,12 @@
 """Watermarks and the closing of bins, where the general property is unlikely to reach."""
 
 from stream_processors.families.vitals import VitalsFamily
-from tests.vitals_frames import T0_MS, Log, reading
+from tests.vitals_frames import T0_MS, LoggedState, reading
 
 
-def behind_everybody() -> Log:
+def behind_everybody() -> LoggedState:
     """Return a log where a source 11 s behind went on for 5 s after both live streams had died."""
-    log = Log(VitalsFamily().open(0, None))
+    log = LoggedState(VitalsFamily().open(0, None))
     at = T0_MS + 100_000
     log.append(at, [reading(at, heart_rate=70.0), reading(at - 9_000, source="phone", heart_rate=71.0)])
     for second in range(1, 16):
@@ -35,7 +35,7 @@ def test_without_a_live_stream_later_bins_wait_for_earlier_ones() -> None:
 
 def test_a_reading_from_the_future_moves_no_watermark_beyond_the_clock() -> None:
     """A device that runs ahead cannot close bins before their time."""
-    log = Log(VitalsFamily().open(0, None))
+    log = LoggedState(VitalsFamily().open(0, None))
     log.append(T0_MS, [reading(T0_MS - 1_000, heart_rate=70.0), reading(T0_MS + 60_000, heart_rate=90.0)])
     assert log.rows == []
     log.append(T0_MS + 4_000, [reading(T0_MS + 3_900, heart_rate=70.0)])
