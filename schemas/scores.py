@@ -45,6 +45,7 @@ SCORE_SCHEMA: Final = pa.schema(
         *[pa.field(f"z_{name}", pa.float32()) for name in NAMES],
         *[pa.field(f"expected_{name}", pa.float32()) for name in NAMES],
         *[pa.field(name, pa.float32()) for name in RATES[1:]],
+        pa.field("utc_offset_min", pa.int16()),
     ],
     metadata={b"kind": _KIND, b"registry_version": str(REGISTRY_VERSION).encode(), b"clock_ms": b"0"},
 )
@@ -53,7 +54,8 @@ SCORE_SCHEMA: Final = pa.schema(
 `received` the newest gateway receipt among them; `value_*` the binned observation, `expected_*` and `z_*` what the
 model expected of it and how far off it was. `late` and `backfill` count the wearer's readings since its last row.
 `tier0_rate` is the share of bins that the flag `tier0` is calibrated to; `promised_rate` the most alerts a day that
-this wearer is promised, `realised_rate` those that there were over `rate_days` days; null where there is none."""
+this wearer is promised, `realised_rate` those that there were over `rate_days` days; null where there is none.
+`utc_offset_min` is local time minus UTC of the newest reading in the bin, null where its device did not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Readings, scores and episodes in the database: one transaction with the offsets, repeats change nothing.
+"""Readings, scores, episodes and zones in the database: one transaction with the offsets, repeats change nothing.
 
 Rows arrive by COPY in a table that only this session sees and that every commit empties; one INSERT a table merges
 them. Losing the newest commits in a crash of the server would lose rows and offsets together, and the log still has
@@ -20,10 +20,12 @@ from infra.timescale.partitions import Partitions
 from infra.timescale.pool import database_errors
 from infra.timescale.state import move_offsets
 from infra.timescale.variant import read_variant
+from schemas import zones
 from schemas.episodes import Episode
 from schemas.errors import DatabaseAwayError
 from schemas.frame import FRAME_SCHEMA, Frame
 from schemas.scores import SCORE_SCHEMA
+from schemas.zones import ZoneStatus
 from stream_processors.families.storage import SeriesBatch
 from stream_processors.operators.merge import MARKS
 from stream_processors.ports import OffsetMove
@@ -33,16 +35,24 @@ _ON_LOOP_ROWS: Final = 2_000
 """Building the stream of more rows would hold the loop for over 5 ms, so it happens in a thread."""
 _PIECE_BYTES: Final = 262_144
 
-_NOT_STORED: Final = frozenset({"device_number", "boot", "seq"})
-"""Columns of the wire alone: the stream id holds the device, and a connection's count means nothing later."""
-
 
 class SeriesTable:
     """One table that frames are merged into, and its statements; names come from our schemas, never from input."""
 
-    def __init__(self, name: str, schema: pa.Schema, *, key: tuple[str, ...], merge: Callable[[pa.Field], str]) -> None:
-        """`key` names columns of the frame; `merge` gives the value of a column on conflict, from `old` and `new`."""
-        fields = [field for field in schema if field.name not in _NOT_STORED]
+    def __init__(
+        self,
+        name: str,
+        schema: pa.Schema,
+        *,
+        key: tuple[str, ...],
+        merge: Callable[[pa.Field], str],
+        wire: tuple[str, ...],
+    ) -> None:
+        """`key` names columns of the frame; `merge` gives the value of a column on conflict, from `old` and `new`.
+
+        `wire` are columns of the wire alone, which nobody looks for later.
+        """
+        fields = [field for field in schema if field.name not in wire]
         rest = [field for field in fields if field.name not in key]
         self.name = name
         self.time_column = key[1]
@@ -83,8 +93,16 @@ def _last_value(field: pa.Field) -> str:
     return f"excluded.{field.name}"
 
 
-READINGS: Final = SeriesTable("readings", FRAME_SCHEMA, key=("wearer", "time", "stream_id"), merge=_first_value)
-SCORES: Final = SeriesTable("scores", SCORE_SCHEMA, key=("wearer", "bin"), merge=_last_value)
+READINGS: Final = SeriesTable(
+    "readings",
+    FRAME_SCHEMA,
+    key=("wearer", "time", "stream_id"),
+    merge=_first_value,
+    wire=("device_number", "boot", "seq"),
+)
+"""The stream id holds the device, and a connection's count means nothing later."""
+SCORES: Final = SeriesTable("scores", SCORE_SCHEMA, key=("wearer", "bin"), merge=_last_value, wire=("utc_offset_min",))
+"""The readings of a bin tell the offset from UTC."""
 
 _BEGIN: Final = f"""
 SELECT set_config('synchronous_commit', 'off', true),
@@ -95,6 +113,13 @@ SELECT set_config('synchronous_commit', 'off', true),
 """The second one lets late readings into compressed days, however many: with its limit a fleet that comes back after a
 week would be refused for ever. Without TimescaleDB it is a name that nobody reads. The rest says which tables this
 session has already."""
+_UPSERT_ZONE: Final = """
+INSERT INTO zone_status AS old (zone_id, bin, revision, body)
+VALUES ($1, to_timestamp($2::float8 / 1000), $3, $4::text::jsonb)
+ON CONFLICT (zone_id, bin) DO UPDATE SET revision = excluded.revision, body = excluded.body
+WHERE excluded.revision > old.revision
+"""
+_DROP_ZONES: Final = "DELETE FROM zone_status WHERE bin < to_timestamp($1::float8 / 1000000)"
 _UPSERT_EPISODE: Final = """
 INSERT INTO episodes AS old (episode_id, writer, revision, subject, wearer_id, condition, type, phase, tier, onset,
     changed, ended, state)
@@ -136,7 +161,7 @@ class TimescaleSeries:
         try:
             with database_errors():
                 async with self._pool.acquire() as connection, connection.transaction():
-                    await self._write(connection, batch.episodes, streams, moves)
+                    await self._write(connection, batch, streams, moves)
                     if news is not None:
                         await tell(connection, news)
         except Exception:
@@ -148,7 +173,7 @@ class TimescaleSeries:
     async def _write(
         self,
         connection: _Connection,
-        episodes: Sequence[Episode],
+        batch: SeriesBatch,
         streams: Sequence[tuple[SeriesTable, tuple[Sequence[str], bytes]]],
         moves: Sequence[OffsetMove],
     ) -> None:
@@ -161,17 +186,21 @@ class TimescaleSeries:
             if session is None or not session[table.name]:
                 await connection.execute(table.create)
             await self._merge_in(connection, table, columns, stream)
-        if episodes:
-            await connection.executemany(_UPSERT_EPISODE, [_episode_row(one) for one in episodes])
+        if batch.episodes:
+            await connection.executemany(_UPSERT_EPISODE, [_episode_row(one) for one in batch.episodes])
+        if batch.zones:
+            await connection.executemany(_UPSERT_ZONE, [_zone_row(one) for one in batch.zones])
 
     async def upkeep(self, *, oldest_us: int, newest_us: int) -> None:
-        """Make the partitions up to `newest_us`, and drop those that ended before `oldest_us`.
+        """Make the partitions up to `newest_us`, and drop what ended before `oldest_us`.
 
         Raises:
             DatabaseAwayError: Try again.
         """
         for table in (READINGS, SCORES):
             await (await self._known_days()).keep(table.name, oldest_us=oldest_us, newest_us=newest_us)
+        with database_errors():
+            await self._pool.execute(_DROP_ZONES, float(oldest_us))
 
     async def _known_days(self) -> Partitions | Chunks:
         if self._days is None:
@@ -206,6 +235,10 @@ async def _stream(table: SeriesTable, rows: Frame) -> tuple[Sequence[str], bytes
 async def _pieces(stream: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(stream), _PIECE_BYTES):
         yield stream[start : start + _PIECE_BYTES]
+
+
+def _zone_row(status: ZoneStatus) -> tuple[object, ...]:
+    return status.zone_id, status.bin_ms, status.revision, zones.encode(status).decode()
 
 
 def _episode_row(episode: Episode) -> tuple[object, ...]:

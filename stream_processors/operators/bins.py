@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.slots import Bools, Floats, Ints
+from schemas.frame import OFFSET_UNKNOWN
 from schemas.scores import BIN_MS
 from schemas.vitals import VITALS
 from stream_processors.operators.gates import HEART_RATE, counts
@@ -45,7 +46,8 @@ class Bins:
         varied: 1 where the heart rates within the bin differ.
         sources: Bit mask of source codes.
         cell: H3 index, 0 for none; `firmware` a code of the roster, -1 for none; `utc_offset_min` local time minus
-            UTC, 0 where unknown: all of the newest reading.
+            UTC, `OFFSET_UNKNOWN` where it was not told: all of the newest reading of the stream that ranks first, of
+            those that tell cell and offset at all.
         doubted: Bit mask of vitals (bit = column) of which some value was not believed.
         length_ms: How long each is.
     """
@@ -128,9 +130,9 @@ def wearer_bins(cells: Bins) -> Bins:
         vague=largest(ranked.vague, starts),
         varied=largest(ranked.varied, starts),
         sources=np.bitwise_or.reduceat(ranked.sources, starts),
-        cell=largest(ranked.cell, starts),
+        cell=_first_told(ranked.cell, starts, unknown=0),
         firmware=ranked.firmware[starts],
-        utc_offset_min=ranked.utc_offset_min[starts],
+        utc_offset_min=_first_told(ranked.utc_offset_min, starts, unknown=OFFSET_UNKNOWN),
         doubted=np.bitwise_or.reduceat(ranked.doubted, starts),
     )
 
@@ -175,10 +177,7 @@ def _merge_identities(facts: Ints, numbers: npt.NDArray[np.float32]) -> tuple[In
     merged = facts[starts]
     merged[:, _LARGEST[0]] = np.maximum.reduceat(facts[:, _LARGEST[0]], starts)
     for name, unknown in (("worn", 0), ("cell", 0), ("firmware", -1)):
-        column = facts[:, FACT[name]]
-        known = np.where(column == unknown, np.nan, np.arange(len(column)))
-        first = _first_known(known[:, None], starts)[:, 0]
-        merged[:, FACT[name]] = np.where(np.isnan(first), unknown, column[np.nan_to_num(first).astype(np.int64)])
+        merged[:, FACT[name]] = _first_told(facts[:, FACT[name]], starts, unknown=unknown)
     merged[:, FACT["injected"]] = np.maximum.reduceat(facts[:, FACT["injected"]], starts)
     return merged, _first_known(numbers, starts)
 
@@ -192,6 +191,14 @@ def _first_known(values: npt.NDArray[Any], starts: Ints) -> npt.NDArray[Any]:
         later = values[starts[rows] + place]
         first[rows] = np.where(np.isnan(first[rows]), later, first[rows])
     return first
+
+
+def _first_told(column: Ints, starts: Ints, *, unknown: int) -> Ints:
+    """Return, for each segment, the first whole number that is not `unknown`, shape (segments,)."""
+    known = np.where(column == unknown, np.nan, np.arange(len(column)))
+    first = _first_known(known[:, None], starts)[:, 0]
+    told: Ints = np.where(np.isnan(first), unknown, column[np.nan_to_num(first).astype(np.int64)])
+    return told
 
 
 def _reduce(facts: Ints, numbers: npt.NDArray[np.float32], starts: Ints) -> Bins:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from inference.pulsenet.series import VITAL_COUNT as MODEL_VITALS
 from inference.pulsenet.steps import Steps
 from inference.slots import NEVER, Bools, Column, Ints, Table
+from schemas.frame import OFFSET_UNKNOWN
 from stream_processors.operators.bins import UNKNOWN_QUALITY, Bins
 from stream_processors.operators.gates import HEART_RATE, MOTION, STEPS
 from stream_processors.operators.readings import VITAL_COUNT
@@ -128,8 +129,9 @@ class Minutes:
 def _joined(before: Ints, bins: Bins, activity: Activity, doubted: Ints, goes_on: Bools) -> Ints:
     """Return the facts of the minutes with one more bin."""
     facts = np.empty((len(bins), len(_FACTS)), dtype=np.int64)
+    offset_min = np.where(bins.utc_offset_min == OFFSET_UNKNOWN, 0, bins.utc_offset_min)
     columns: tuple[npt.ArrayLike, ...] = (
-        bins.stream, bins.utc_offset_min, activity.resting_ms, activity.at_rest, activity.unknown,
+        bins.stream, offset_min, activity.resting_ms, activity.at_rest, activity.unknown,
         bins.injected, bins.origin, bins.worn, bins.vague, activity.moving, bins.received_ms,
         bins.quality, bins.sources, doubted, bins.readings,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from inference.slots import Bools, Ints
 from schemas.errors import ContractError
-from schemas.frame import Frame, decode
+from schemas.frame import OFFSET_UNKNOWN, Frame, decode
 from schemas.vitals import NAMES
 
 VITAL_COUNT: Final = len(NAMES)
@@ -36,7 +36,7 @@ class Readings:
         sent_ms: Time as the device sent it; `received_ms` the gateway's receipt.
         worn: 0 unknown, `NOT_WORN` or `WORN`.
         cell: H3 index, 0 for none.
-        utc_offset_min: Local time minus UTC, 0 where the device did not tell.
+        utc_offset_min: Local time minus UTC, `OFFSET_UNKNOWN` where the device did not tell.
         numbers: Vitals and quality, NaN where unknown, shape (n, VITAL_COUNT + 1), float32.
         beats_ms: Inter-beat intervals, one reading's after the other's; reading k's are
             `beats_ms[beat_starts[k]:beat_starts[k + 1]]`.
@@ -95,7 +95,7 @@ def read(value: bytes, *, append_ms: int) -> Readings | None:
         received_ms=frame.integers("received") // 1000,
         clock_offset_ms=frame.integers("clock_offset_ms"),
         cell=frame.integers("cell"),
-        utc_offset_min=frame.integers("utc_offset_min"),
+        utc_offset_min=_offset_min(frame),
         origin=frame.integers("origin"),
         injected=frame.booleans("injected"),
         backfill=frame.booleans("backfill"),
@@ -114,6 +114,11 @@ def _check(readings: Readings, append_ms: int) -> None:
     # A correction that is kept differs by at most 5 s from the offset that comes with the reading.
     if earliest < _EARLIEST_MS or latest > append_ms + _FUTURE_MS:
         raise ContractError("A reading has a time before the year 2000 or far beyond the log's clock.")
+
+
+def _offset_min(frame: Frame) -> Ints:
+    offset: Ints = np.where(frame.known("utc_offset_min"), frame.integers("utc_offset_min"), OFFSET_UNKNOWN)
+    return offset
 
 
 def _worn(frame: Frame) -> Ints:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from inference.slots import Ints
+from schemas.frame import OFFSET_UNKNOWN
 from schemas.scores import BIN_MS, SCORE_SCHEMA, dictionary_ids
 from schemas.vitals import NAMES
 from stream_processors.operators.bins import Bins
@@ -39,6 +40,7 @@ def batch(waves: list[Wave], ids: list[bytes], firmwares: list[str], *, model: s
     score = _joined([wave.scores.combined for wave in waves])
     worn = _joined([wave.bins.worn for wave in waves])
     cell = _joined([wave.bins.cell for wave in waves]).view(np.uint64)
+    offset = _joined([wave.bins.utc_offset_min for wave in waves])
     firmware = _joined([wave.bins.firmware for wave in waves])
     values = _joined([wave.bins.values for wave in waves]).astype(np.float32)
     columns = [
@@ -67,6 +69,7 @@ def batch(waves: list[Wave], ids: list[bytes], firmwares: list[str], *, model: s
         _numbers([wave.scores.promised_rate for wave in waves]),
         _numbers([wave.scores.realised_rate for wave in waves]),
         _numbers([wave.scores.rate_days for wave in waves]),
+        pa.array(offset.astype(np.int16), mask=offset == OFFSET_UNKNOWN),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SCORE_SCHEMA)
 
