@@ -77,7 +77,7 @@ def create_app(ports: Ports, *, web: Path = _WEB) -> Application:
     app.router.routes.append(WebSocketRoute("/live", serve_live))
     app.add_route("/docs", _docs, include_in_schema=False)
     app.add_route("/app", _to_pages, include_in_schema=False)
-    app.mount("/app", WebPages(web, ports.door), name="web")
+    app.mount("/app", WebPages(web, ports.door, ports.tiles), name="web")
     # Last: FastAPI makes the description anew, and forgets what we added, whenever a route is added.
     app.state.docs = docs_page(_described(app))
     return app

@@ -15,6 +15,7 @@ from api.live.entries import Decoding
 from api.live.hub import Hub
 from api.ports import Access, Audit, Clock, Commands, LogReader, Meter, Metrics, People, Probes, Reads, SignIn, Videos
 from api.records import AuditEntry, Caller, Scope, ZoneScope
+from api.tiles import MapTiles
 from api.zone_ports import Zones
 from schemas.alerts import Alert
 from schemas.episodes import Subject
@@ -54,6 +55,8 @@ class Ports:
     allowed_origins: frozenset[str] = frozenset()
     door: DeviceDoor | None = None
     """Where devices connect to; None where nobody told."""
+    tiles: MapTiles | None = None
+    """Where the map's pictures come from; None: it has none."""
 
 
 def ports_of(connection: HTTPConnection) -> Ports:

@@ -27,6 +27,7 @@ from api.live.recent import FOLLOWED
 from api.live.socket import MOST_MESSAGE_BYTES
 from api.ports import Videos
 from api.records import CommandResult
+from api.tiles import MapTiles
 from infra.disk import embedded_folders, shortage, watch_room
 from infra.download import Download, Rules
 from infra.http_protocol import HEAD_MOST_BYTES, PatientProtocol
@@ -90,6 +91,17 @@ class CommandDesk:
         return await self._store.command_result(command_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """What the pages of this server may reach besides it, None where there is nothing."""
+
+    door: DeviceDoor | None = None
+    tiles: MapTiles | None = None
+
+
+HERE_ALONE: Final = Beyond()
+
+
 @asynccontextmanager
 async def api_process(
     store: ApiStore,
@@ -99,7 +111,7 @@ async def api_process(
     allowed_origins: frozenset[str] = frozenset(),
     data_dir: Path = Path("/"),
     videos: Videos | None = None,
-    door: DeviceDoor | None = None,
+    beyond: Beyond = HERE_ALONE,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[ApiProcess]:
     """Give the application once grants are read and the log is followed; stop everything in order afterwards.
@@ -137,7 +149,8 @@ async def api_process(
             new_id=new_id,
             sleep=asyncio.sleep,
             allowed_origins=allowed_origins,
-            door=door,
+            door=beyond.door,
+            tiles=beyond.tiles,
         )
         from_ms = int(clock().timestamp() - _LOOK_BACK_S) * 1000
         first = (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms))

@@ -80,6 +80,13 @@ class Settings(BaseSettings):
         description="device socket that they, and the camera page of `api`, send to; empty: the running `up`, and for "
         "the page the gateway's port on its own host",
     )
+    map_tiles: str = Field(
+        default="",
+        pattern=r"^$|^https?://[A-Za-z0-9.-]{1,253}(:\d{1,5})?/\S*\{[zxy]\}\S*\{[zxy]\}\S*\{[zxy]\}\S*$",
+        description="address of the pictures below the zones' map, with {z}, {x}, {y}; empty: the browser asks nobody",
+    )
+    map_attribution: str = Field(default="", description="whom those pictures are owed to, shown below the map")
+
     admin_token: SecretStr = Field(
         default=SecretStr(""), description="their right to make wearers; empty: the running `up`"
     )

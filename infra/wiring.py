@@ -112,8 +112,9 @@ async def run_worker(settings: Settings, family: str) -> None:
 async def run_api(settings: Settings) -> None:
     """Serve the HTTP API, the live socket and the pages until SIGTERM or SIGINT, then drain."""
     from api.door import DeviceDoor
+    from api.tiles import MapTiles
     from inference.strain.own import FILE as OWN_STRAIN
-    from infra.api_process import Front, api_process, bind, serve, utc_now
+    from infra.api_process import Beyond, Front, api_process, bind, serve, utc_now
     from infra.download import Download, Rules, parse_hosts
     from infra.enrol import device_socket
     from infra.rppg.analyses import ChildVideos
@@ -124,6 +125,7 @@ async def run_api(settings: Settings) -> None:
     door = DeviceDoor(
         port=settings.gateway_port, url=device_socket(settings.gateway_url) if settings.gateway_url else ""
     )
+    tiles = MapTiles(url=settings.map_tiles, attribution=settings.map_attribution) if settings.map_tiles else None
     download = Download(Rules(hosts=parse_hosts(settings.video_hosts), http=settings.video_http))
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(bind(settings.api_host, settings.api_port))
@@ -142,7 +144,7 @@ async def run_api(settings: Settings) -> None:
                     videos=ChildVideos(
                         download.fetch, folder=settings.upload_dir, own=settings.models_folder / OWN_STRAIN
                     ),
-                    door=door,
+                    beyond=Beyond(door=door, tiles=tiles),
                 )
             ),
             stop,

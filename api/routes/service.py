@@ -30,7 +30,9 @@ async def describe(request: Request, ports: PortsHere) -> Response:
     """Describe the service; a browser is sent to the web application."""
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/app/", status_code=307)
-    return answer(_DESCRIPTION | ({"devices": ports.door.described()} if ports.door else {}))
+    devices = {"devices": ports.door.described()} if ports.door else {}
+    tiles = {"map": ports.tiles.described()} if ports.tiles else {}
+    return answer(_DESCRIPTION | devices | tiles)
 
 
 @router.head("/health", include_in_schema=False)

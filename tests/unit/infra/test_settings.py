@@ -19,7 +19,22 @@ def test_the_environment_sets_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(settings.components["storage"]) == "http://127.0.0.1:1/health"
 
 
-@pytest.mark.parametrize(("variable", "value"), [("PULSERA_API_PORT", "many"), ("PULSERA_COMPONENTS", "{not json")])
+def test_an_address_of_map_pictures_has_a_place_for_each_of_three_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a map server gives as its address is taken as it is; nothing is asked where none is named."""
+    assert load_settings().map_tiles == ""
+    monkeypatch.setenv("PULSERA_MAP_TILES", "https://tiles.example:8443/ground/{z}/{x}/{y}.png?key=1")
+    assert load_settings().map_tiles == "https://tiles.example:8443/ground/{z}/{x}/{y}.png?key=1"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PULSERA_API_PORT", "many"),
+        ("PULSERA_COMPONENTS", "{not json"),
+        ("PULSERA_MAP_TILES", "https://tiles.example/ground.png"),
+        ("PULSERA_MAP_TILES", "https://tiles.example; script-src */{z}/{x}/{y}.png"),
+    ],
+)
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     """What cannot be understood is said in one sentence that names the variable."""
     monkeypatch.setenv(variable, value)
