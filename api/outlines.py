@@ -201,7 +201,8 @@ def _meets(a: Ring, b: Ring, c: Ring, d: Ring) -> npt.NDArray[np.bool_]:
         (turn == 0) & _between(lone, one, other)
         for turn, lone, one, other in ((abc, c, a, b), (abd, d, a, b), (cda, a, c, d), (cdb, b, c, d))
     ]
-    return np.logical_or.reduce([(abc * abd < 0) & (cda * cdb < 0), *touches])
+    found: npt.NDArray[np.bool_] = np.logical_or.reduce([(abc * abd < 0) & (cda * cdb < 0), *touches])
+    return found
 
 
 def _turn(a: Ring, b: Ring, c: Ring) -> npt.NDArray[np.float64]:
@@ -214,7 +215,8 @@ def _turn(a: Ring, b: Ring, c: Ring) -> npt.NDArray[np.float64]:
 
 def _between(point: Ring, one: Ring, other: Ring) -> npt.NDArray[np.bool_]:
     low, high = np.minimum(one, other), np.maximum(one, other)
-    return np.logical_and.reduce((low <= point) & (point <= high), axis=-1)
+    inside: npt.NDArray[np.bool_] = np.logical_and.reduce((low <= point) & (point <= high), axis=-1)
+    return inside
 
 
 def _refusal(sentence: str, field: str = "geojson") -> RefusedError:

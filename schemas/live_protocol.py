@@ -14,11 +14,12 @@ CLOSE_TOO_SLOW: Final = 4413
 CLOSE_DRAINING: Final = 4503
 
 LiveTopic = Literal["readings", "scores", "alerts", "episodes", "zones"]
-"""Scope needed: readings -> `readings`; scores and episodes -> `scores`; alerts -> `alerts`."""
+"""Scope needed for a wearer: readings -> `readings`; scores and episodes -> `scores`; alerts -> `alerts`. For a zone:
+zones -> `status`; alerts and episodes -> `alerts`."""
 
 
 class Subscribe(Struct, tag="subscribe", tag_field="type", frozen=True, kw_only=True):
-    """Ask for a snapshot and then updates. Without a wearer: every wearer that the user has a grant for."""
+    """Ask for a snapshot and then updates. Without wearer and zone: every one that the user has a grant for."""
 
     id: int
     topic: LiveTopic

@@ -28,6 +28,7 @@ class Grants:
 
     def __init__(self) -> None:
         self.held: dict[UUID, set[str]] = {}
+        self.zones_held: dict[str, set[str]] = {}
         self.good = True
 
     def holds(self, token_sha256: bytes) -> bool:
@@ -41,6 +42,14 @@ class Grants:
     def wearers(self, user_id: UUID, scope: str) -> frozenset[UUID]:
         """Return the wearers with the scope."""
         return frozenset(wearer for wearer in self.held if scope in self.scopes(user_id, wearer))
+
+    def zone_scopes(self, user_id: UUID, zone: str) -> frozenset[str]:
+        """Return what is held for a zone."""
+        return frozenset(self.zones_held.get(zone, ())) if user_id == USER else frozenset()
+
+    def zones(self, user_id: UUID, scope: str) -> frozenset[str]:
+        """Return the zones with the scope."""
+        return frozenset(zone for zone in self.zones_held if scope in self.zone_scopes(user_id, zone))
 
 
 class Counts:

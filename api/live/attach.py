@@ -1,21 +1,23 @@
 """Gives a subscription its snapshot and joins it to the updates that follow, without a gap between the two."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
-from api import views
+from api import views, zone_views
 from api.cursors import open_log
 from api.errors import RefusedError
 from api.live.entries import Decoding
 from api.live.hub import Hub, Subscription
+from api.live.subjects import key_of, subject_of, zone_key
 from api.paging import ON_LOOP_MOST
 from api.ports import LogReader, Reads
 from api.records import AlertQuery, Latest, Positions
+from api.zone_ports import Zones
 from schemas.alerts import Alert
 from schemas.errors import BrokerAwayError, PassingError
 
@@ -27,8 +29,16 @@ _ROOM_STEP_S: Final = 0.05
 
 _ENCODER: Final = msgspec.json.Encoder()
 
-Told = Sequence[tuple[UUID, bytes]]
-"""Items of a snapshot: the wearer that each is about, and its JSON."""
+Told = Sequence[tuple[bytes, bytes]]
+"""Items of a snapshot: the key of whom each is about, and its JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """Whom a subscription tells of."""
+
+    wearers: Sequence[UUID]
+    zones: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +47,7 @@ class Sources:
 
     hub: Hub
     reads: Reads
+    zones: Zones
     log: LogReader
     decoding: Decoding
     sleep: Callable[[float], Awaitable[None]]
@@ -66,43 +77,51 @@ async def attach(sources: Sources, subscription: Subscription, *, reset: bool = 
 
 async def _afresh(sources: Sources, subscription: Subscription, *, reset: bool) -> bool:
     """Queue a snapshot and start; return False where grants or the log moved on, so that it must be read anew."""
-    hub, wearers = sources.hub, set(subscription.wearers)
-    ids = [UUID(bytes=raw) for raw in wearers]
+    hub, keys = sources.hub, set(subscription.subjects)
+    followed = _followed(keys)
     behind_s: float | None = None
     if subscription.name == "alerts":
         # Attach first: whatever commits after this has not been published before it.
         at = hub.recent.positions(subscription.topic)
-        told = _alerts(await _open_and_recent(sources.reads, ids))
+        told = _alerts(await _open_and_recent(sources.reads, followed))
         if not hub.recent.covers(subscription.topic, at):
             return False
     else:
-        told, positions = await _stored(sources.reads, subscription, ids)
+        told, positions = await _stored(sources, subscription, followed)
         mine = {number: positions[number] for number in subscription.partitions if number in positions}
         # A partition that storage has never moved in is told from its beginning.
         at = {number: mine[number].next_offset if number in mine else 0 for number in subscription.partitions}
         behind_s = hub.recent.behind_s(subscription.topic, mine)
-    if subscription.wearers - wearers:
+    if subscription.subjects - keys:
         return False
     hub.snapshot(subscription, told, at=at, reset=reset or subscription.since is not None, behind_s=behind_s)
     hub.start(subscription, at)
     return True
 
 
-async def _stored(reads: Reads, subscription: Subscription, ids: Sequence[UUID]) -> tuple[Told, Positions]:
+def _followed(keys: Collection[bytes]) -> _Followed:
+    subjects = [subject_of(key) for key in keys]
+    return _Followed(
+        [one.wearer for one in subjects if one.wearer is not None],
+        [one.zone for one in subjects if one.zone is not None],
+    )
+
+
+async def _stored(sources: Sources, subscription: Subscription, followed: _Followed) -> tuple[Told, Positions]:
+    reads = sources.reads
     if subscription.name == "readings":
-        latest, positions = await reads.readings_now(ids)
+        latest, positions = await reads.readings_now(followed.wearers)
         if len(latest) <= ON_LOOP_MOST:
             return _all_readings(latest), positions
         return await asyncio.to_thread(_all_readings, latest), positions
     if subscription.name == "scores":
-        scores, positions = await reads.scores_now(ids)
-        return [(found.wearer, _ENCODER.encode(views.score(found))) for found in scores], positions
-    episodes, positions = await reads.episodes_now(ids)
-    return [
-        (found.subject.wearer, _ENCODER.encode(views.episode(found)))
-        for found in episodes
-        if found.subject.wearer is not None
-    ], positions
+        scores, positions = await reads.scores_now(followed.wearers)
+        return [(found.wearer.bytes, _ENCODER.encode(views.score(found))) for found in scores], positions
+    if subscription.name == "zones":
+        stood, positions = await sources.zones.stood(followed.zones)
+        return [(zone_key(found.zone_id), _ENCODER.encode(zone_views.status(found))) for found in stood], positions
+    episodes, positions = await reads.episodes_now(followed.wearers, followed.zones)
+    return [(key_of(found.subject), _ENCODER.encode(views.episode(found))) for found in episodes], positions
 
 
 def _all_readings(latest: Sequence[Latest]) -> Told:
@@ -112,12 +131,14 @@ def _all_readings(latest: Sequence[Latest]) -> Told:
 def _readings(found: Latest) -> Told:
     """Return the readings that hold the newest value of some vital, oldest first, for a client to apply in order."""
     distinct = {(one.time, one.stream_id): one for one in (found.reading, *found.vitals.values())}
-    return [(one.wearer, _ENCODER.encode(views.reading(one))) for _, one in sorted(distinct.items())]
+    return [(one.wearer.bytes, _ENCODER.encode(views.reading(one))) for _, one in sorted(distinct.items())]
 
 
-async def _open_and_recent(reads: Reads, ids: Sequence[UUID]) -> Sequence[Alert]:
-    recent = await reads.alerts(AlertQuery(wearers=ids, limit=_RECENT_ALERTS))
-    still_open = await reads.alerts(AlertQuery(wearers=ids, responses=_UNRESOLVED, limit=_OPEN_ALERTS))
+async def _open_and_recent(reads: Reads, of: _Followed) -> Sequence[Alert]:
+    recent = await reads.alerts(AlertQuery(wearers=of.wearers, zones=of.zones, limit=_RECENT_ALERTS))
+    still_open = await reads.alerts(
+        AlertQuery(wearers=of.wearers, zones=of.zones, responses=_UNRESOLVED, limit=_OPEN_ALERTS)
+    )
     newest: dict[UUID, Alert] = {}
     for found in (*recent, *still_open):
         before = newest.get(found.alert_id)
@@ -127,12 +148,12 @@ async def _open_and_recent(reads: Reads, ids: Sequence[UUID]) -> Sequence[Alert]
 
 
 def _alerts(found: Sequence[Alert]) -> Told:
-    return [(one.subject.wearer, _ENCODER.encode(views.alert(one))) for one in found if one.subject.wearer is not None]
+    return [(key_of(one.subject), _ENCODER.encode(views.alert(one))) for one in found]
 
 
 async def _resume(sources: Sources, subscription: Subscription, since: str) -> bool:
     """Queue every change after a cursor and start; return False where the log cannot tell all of them."""
-    if subscription.name not in {"alerts", "episodes"}:
+    if subscription.name not in {"alerts", "episodes", "zones"}:
         return False
     known = open_log(subscription.seal, subscription.name, since)
     if known is None or any(partition not in known for partition in subscription.partitions):
@@ -166,9 +187,11 @@ async def _read_up(sources: Sources, subscription: Subscription, partition: int,
     while not subscription.ended and (recent.first is None or at[partition] < recent.first):
         if recent.first is None:
             raise BrokerAwayError("Kafka has not been reached yet.")
-        async for records in sources.log.read(subscription.topic, partition, at[partition], recent.first):
+        end = recent.first
+        async for records in sources.log.read(subscription.topic, partition, at[partition], end):
             for record in records:
                 at[partition] = record.offset + 1
                 sources.hub.catch_up(subscription, sources.decoding.entry(record), at)
             while subscription.client.outbox.crowded:
                 await sources.sleep(_ROOM_STEP_S)
+        at[partition] = max(at[partition], end)  # a compacted topic may hold nothing just before it

@@ -1,6 +1,6 @@
 """Records of the log as the hub keeps them: raw bytes, decoded once somebody follows a wearer in them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import structlog
 
-from api import views
+from api import views, zone_views
+from api.live.subjects import key_of, zone_key
 from api.moments import from_ms
 from api.ports import LogRecord
 from api.records import Reading, Score
@@ -22,8 +23,9 @@ from schemas.errors import FrameError, PulseraError
 from schemas.frame import Frame, wearers_of
 from schemas.frame import decode as decode_readings
 from schemas.scores import decode as decode_scores
-from schemas.topics import ALERTS, EPISODES, READINGS, SCORES
+from schemas.topics import ALERTS, EPISODES, READINGS, SCORES, ZONES
 from schemas.vitals import NAMES
+from schemas.zones import decode as decode_status
 
 _LOG = structlog.get_logger(__name__)
 _ENCODER: Final = msgspec.json.Encoder()
@@ -35,14 +37,15 @@ Span = Literal["live", "alert"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One thing to tell about a wearer, as the JSON that every follower gets.
+    """One thing to tell about a wearer or a zone, as the JSON that every follower gets.
 
     Attributes:
+        subject: Key of whom it is about.
         newest_key: Changes of one key may give way to a newer one of them; None for what must arrive.
         at_us: Event time, to tell which of a key is newer.
     """
 
-    wearer: bytes
+    subject: bytes
     data: bytes
     received_ms: int
     span: Span | None = None
@@ -59,8 +62,8 @@ class Entry(Protocol):
     broken: bool
     """It could not be read when somebody asked."""
 
-    def changes(self, wearers: AbstractSet[bytes]) -> Sequence[Change]:
-        """Return what the record tells about these wearers, in its order."""
+    def changes(self, subjects: AbstractSet[bytes]) -> Sequence[Change]:
+        """Return what the record tells about those with these keys, in its order."""
         ...
 
     def forget(self) -> None:
@@ -83,21 +86,21 @@ class FrameEntry:
     _frame: Frame | None = None
     _known: dict[bytes, list[Change]] = field(default_factory=dict)
 
-    def changes(self, wearers: AbstractSet[bytes]) -> Sequence[Change]:
+    def changes(self, subjects: AbstractSet[bytes]) -> Sequence[Change]:
         """Return what the record tells about these wearers."""
-        if not self._may_name(wearers):
+        if not self._may_name(subjects):
             return ()
         frame = self._decoded()
         if frame is None or not frame.rows:
             return ()
         ids, index = frame.ids("wearer")
-        present = [raw for raw in ids if raw in wearers]
+        present = [raw for raw in ids if raw in subjects]
         missing = {raw for raw in present if raw not in self._known}
         if missing:
             rows = np.flatnonzero(np.array([raw in missing for raw in ids])[index])
             self._known.update({raw: [] for raw in missing})
             for change in self.convert(frame.batch, rows):
-                self._known[change.wearer].append(change)
+                self._known[change.subject].append(change)
         return [change for raw in dict.fromkeys(present) for change in self._known[raw]]
 
     def forget(self) -> None:
@@ -139,8 +142,8 @@ class EventEntry:
     broken: bool = False
     _known: tuple[Change | None] | None = None
 
-    def changes(self, wearers: AbstractSet[bytes]) -> Sequence[Change]:
-        """Return the change if it is about one of these wearers."""
+    def changes(self, subjects: AbstractSet[bytes]) -> Sequence[Change]:
+        """Return the change if it is about one of these."""
         if self._known is None:
             try:
                 self._known = (self.read(self.value),)
@@ -148,7 +151,7 @@ class EventEntry:
                 _LOG.error("an event cannot be shown live", offset=self.offset, reason=str(error))
                 self.broken, self._known = True, (None,)
         change = self._known[0]
-        return (change,) if change is not None and change.wearer in wearers else ()
+        return (change,) if change is not None and change.subject in subjects else ()
 
     def forget(self) -> None:
         """Keep the bytes alone."""
@@ -167,7 +170,9 @@ class Decoding:
             return FrameEntry(record.offset, record.append_ms, record.value, decode_readings, self._readings)
         if record.topic == SCORES.name:
             return FrameEntry(record.offset, record.append_ms, record.value, _score_frame, _scores)
-        read = {EPISODES.name: _episode, ALERTS.name: _alert}[record.topic]
+        readers: Mapping[str, Callable[[bytes], Change | None]]
+        readers = {EPISODES.name: _episode, ALERTS.name: _alert, ZONES.name: _zone}
+        read = readers[record.topic]
         return EventEntry(record.offset, record.append_ms, record.value, read)
 
     def _readings(self, batch: pa.RecordBatch, places: npt.NDArray[np.int64]) -> list[Change]:
@@ -191,7 +196,7 @@ class Decoding:
             ibi=None if fields.ibi is None else [round(interval, 2) for interval in fields.ibi],
         )
         return Change(
-            wearer=fields.wearer,
+            subject=fields.wearer,
             data=_ENCODER.encode(views.reading(found)),
             received_ms=fields.received // 1000,
             span="live",
@@ -293,7 +298,7 @@ def _score(row: dict[str, object]) -> Change:
         rate_days=_rounded(fields.rate_days),
     )
     return Change(
-        wearer=fields.wearer,
+        subject=fields.wearer,
         data=_ENCODER.encode(views.score(found)),
         received_ms=fields.received // 1000,
         newest_key=(fields.wearer, 0),
@@ -301,25 +306,30 @@ def _score(row: dict[str, object]) -> Change:
     )
 
 
-def _episode(data: bytes) -> Change | None:
+def _episode(data: bytes) -> Change:
     found = decode_episode(data)
-    if found.subject.wearer is None:
-        return None
     body = _ENCODER.encode(views.episode(found))
-    return Change(wearer=found.subject.wearer.bytes, data=body, received_ms=found.decided_received_ms)
+    return Change(subject=key_of(found.subject), data=body, received_ms=found.decided_received_ms)
 
 
-def _alert(data: bytes) -> Change | None:
+def _alert(data: bytes) -> Change:
     found = decode_change(data)
-    if found.subject.wearer is None:
-        return None
     newest = found.events[-1].kind if found.events else "raised"
     return Change(
-        wearer=found.subject.wearer.bytes,
+        subject=key_of(found.subject),
         data=_ENCODER.encode(views.alert(found)),
         received_ms=found.decided_received_ms,
-        span="alert" if newest in {"onset", "raised"} else None,
+        span="alert" if newest in {"onset", "raised"} and found.subject.wearer is not None else None,
     )
+
+
+def _zone(data: bytes) -> Change | None:
+    """Return how a zone stands; a zone that was withdrawn leaves a record without a value, and nobody with a grant."""
+    if not data:
+        return None
+    found = decode_status(data)
+    body = _ENCODER.encode(zone_views.status(found))
+    return Change(subject=zone_key(found.zone_id), data=body, received_ms=found.bin_ms)
 
 
 def _present(row: dict[str, object], prefix: str) -> dict[str, float]:

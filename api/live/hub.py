@@ -3,8 +3,7 @@
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
-from uuid import UUID
+from typing import Final
 
 import msgspec
 import structlog
@@ -15,51 +14,35 @@ from api.live.delivery import Delivery
 from api.live.entries import Change, Decoding, Entry
 from api.live.outbox import Outbox, Outgoing
 from api.live.recent import FOLLOWED, RecentLogs
+from api.live.subjects import KINDS, Grants, key_of, partition_of_key, subject_of, visible
 from api.ports import LogRecord, Meter
-from api.records import Caller, Scope
+from api.records import Caller
+from schemas.episodes import Subject
 from schemas.live_protocol import CLOSE_DRAINING, CLOSE_REVOKED, LiveError, LiveTopic, Subscribe, Unsubscribed
-from schemas.topics import ALERTS, EPISODES, PARTITIONS, READINGS, SCORES, partition_of
+from schemas.topics import BY_NAME, PARTITIONS
 
 MOST_SUBSCRIPTIONS: Final = 256
 MOST_SOCKETS_OF_A_USER: Final = 20
 
-_TOPICS: Final[Mapping[str, tuple[str, Scope]]] = {
-    "readings": (READINGS.name, "readings"),
-    "scores": (SCORES.name, "scores"),
-    "episodes": (EPISODES.name, "scores"),
-    "alerts": (ALERTS.name, "alerts"),
-}
 _LOG = structlog.get_logger(__name__)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-class Grants(Protocol):
-    """What the hub asks of who may see what."""
-
-    def holds(self, token_sha256: bytes) -> bool:
-        """Return whether a token that was good still is."""
-        ...
-
-    def scopes(self, user_id: UUID, wearer: UUID) -> frozenset[str]:
-        """Return what a user may do with a wearer's data now."""
-        ...
-
-    def wearers(self, user_id: UUID, scope: str) -> frozenset[UUID]:
-        """Return the wearers for which a user holds a scope now."""
-        ...
-
-
 @dataclass(eq=False, slots=True, kw_only=True)
 class Subscription:
-    """One subscription of one client; `live` once its snapshot is queued and updates follow."""
+    """One subscription of one client; `live` once its snapshot is queued and updates follow.
+
+    Attributes:
+        asked: The one wearer or zone that it is to; None for all that the caller may see.
+        subjects: Keys of those that it tells of now.
+    """
 
     client: "Client"
     id: int
     name: LiveTopic
     topic: str
-    scope: Scope
-    wearer: UUID | None
-    wearers: set[bytes]
+    asked: Subject | None
+    subjects: set[bytes]
     seal: str
     since: str | None = None
     live: bool = False
@@ -67,8 +50,8 @@ class Subscription:
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions that its wearers can be on."""
-        return list(range(PARTITIONS)) if self.wearer is None else [partition_of(self.wearer)]
+        """The partitions that its subjects can be on."""
+        return list(range(PARTITIONS)) if self.asked is None else [partition_of_key(key_of(self.asked))]
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -104,7 +87,7 @@ class Hub:
         self._grants = grants
         self._decoding = decoding
         self._meter = meter
-        # By topic and partition: a frame of which nobody follows a wearer is never decoded.
+        # By topic, partition and subject: a frame of which nobody follows a wearer is never decoded.
         self._followers: dict[str, list[dict[bytes, set[Subscription]]]] = {
             topic: [{} for _ in range(PARTITIONS)] for topic in FOLLOWED
         }
@@ -126,11 +109,12 @@ class Hub:
             self._tell_anew(topic, partition)
 
     def take(self, record: LogRecord) -> None:
-        """Keep a record and hand it to those who follow a wearer in it."""
+        """Keep a record and hand it to those who follow a subject in it."""
         recent = self.recent.of(record.topic, record.partition)
         if recent.next is not None and record.offset < recent.next:
             return
-        if recent.next is not None and record.offset > recent.next:
+        # A compacted topic leaves out what a later record replaced.
+        if recent.next is not None and record.offset > recent.next and BY_NAME[record.topic].cleanup != "compact":
             self.begin(record.topic, record.partition, record.offset)
         entry = self._decoding.entry(record)
         recent.append(entry)
@@ -177,25 +161,27 @@ class Hub:
         """Take a subscription on; it becomes live with `start`.
 
         Raises:
-            RefusedError: The topic is not offered, the grant is missing, the id is taken, or there are too many.
+            RefusedError: The topic tells nothing of this, the grant is missing, the id is taken, or there are too many.
         """
-        if request.topic not in _TOPICS or request.group is not None or request.zone is not None:
-            raise RefusedError(422, "not_supported", "Zones and groups are not supported yet.")
+        if request.group is not None:
+            raise RefusedError(422, "not_supported", "Groups are not supported yet.")
+        if request.wearer is not None and request.zone is not None:
+            raise RefusedError(422, "bad_message", "Ask for a wearer or for a zone, not for both.")
         if request.id in client.subscriptions:
             raise RefusedError(409, "id_taken", f"The id {request.id} is in use on this socket.")
         if len(client.subscriptions) >= MOST_SUBSCRIPTIONS:
             raise RefusedError(429, "too_many", f"A socket may hold {MOST_SUBSCRIPTIONS} subscriptions.")
-        topic, scope = _TOPICS[request.topic]
-        visible = self._visible(client.caller, request.wearer, scope)
+        one = request.wearer is not None or request.zone is not None
+        asked = Subject(wearer=request.wearer, zone=request.zone) if one else None
+        subjects = visible(self._grants, client.caller, request.topic, asked)
         subscription = Subscription(
             client=client,
             id=request.id,
             name=request.topic,
-            topic=topic,
-            scope=scope,
-            wearer=request.wearer,
-            wearers=visible,
-            seal=seal_of(self.log_id, visible),
+            topic=KINDS[request.topic].topic,
+            asked=asked,
+            subjects=subjects,
+            seal=seal_of(self.log_id, subjects),
             since=request.since,
         )
         client.subscriptions[request.id] = subscription
@@ -216,21 +202,21 @@ class Hub:
     def snapshot(
         self,
         subscription: Subscription,
-        data: Sequence[tuple[UUID, bytes]],
+        data: Sequence[tuple[bytes, bytes]],
         *,
         at: Mapping[int, int],
         reset: bool = False,
         behind_s: float | None = None,
     ) -> None:
-        """Queue the present state; what waited for this subscription is older and goes."""
+        """Queue the present state, items with their subjects' keys; what waited for it is older and goes."""
         if subscription.ended:
             return
         outbox = subscription.client.outbox
         outbox.forget(subscription.id)
-        visible = b",".join(body for wearer, body in data if wearer.bytes in subscription.wearers)
+        told = b",".join(body for key, body in data if key in subscription.subjects)
         marks = (b',"reset":true' if reset else b"") + (b',"behind_s":%.1f' % behind_s if behind_s is not None else b"")
         cursor = log_cursor(subscription.seal, subscription.name, at).encode()
-        message = b'{"type":"snapshot","id":%d,"data":[%b],"cursor":"%b"%b}' % (subscription.id, visible, cursor, marks)
+        message = b'{"type":"snapshot","id":%d,"data":[%b],"cursor":"%b"%b}' % (subscription.id, told, cursor, marks)
         outbox.put(Outgoing(message=message, subscription=subscription.id))
 
     def start(self, subscription: Subscription, at: Mapping[int, int]) -> None:
@@ -244,12 +230,12 @@ class Hub:
                 reached[partition] = entry.offset + 1
                 self.catch_up(subscription, entry, reached)
         subscription.live = True
-        for wearer in subscription.wearers:
-            self._of(subscription.topic, wearer).setdefault(wearer, set()).add(subscription)
+        for key in subscription.subjects:
+            self._of(subscription.topic, key).setdefault(key, set()).add(subscription)
 
     def catch_up(self, subscription: Subscription, entry: Entry, reached: Mapping[int, int]) -> None:
         """Queue what an older record tells; its delay is not that of the live way, so it is not counted."""
-        changes = entry.changes(subscription.wearers)
+        changes = entry.changes(subscription.subjects)
         if changes:
             cursor = log_cursor(subscription.seal, subscription.name, reached).encode()
             for change in changes:
@@ -277,47 +263,37 @@ class Hub:
     def _recheck(self, subscription: Subscription) -> None:
         caller = subscription.client.caller
         try:
-            visible = self._visible(caller, subscription.wearer, subscription.scope)
+            found = visible(self._grants, caller, subscription.name, subscription.asked)
         except RefusedError:
-            visible = set()
-        lost, gained = subscription.wearers - visible, visible - subscription.wearers
+            found = set()
+        lost, gained = subscription.subjects - found, found - subscription.subjects
         took_back = False
         if lost:
             self._unfollow(subscription, lost)
-            self._narrow_or_widen(subscription, subscription.wearers - lost)
-            names = ", ".join(sorted(str(UUID(bytes=raw)) for raw in lost))
+            self._narrow_or_widen(subscription, subscription.subjects - lost)
+            names = ", ".join(sorted(subject_of(key).key.partition(":")[2] for key in lost))
             refusal = RefusedError(403, "grant_withdrawn", f"You may no longer see the {subscription.name} of {names}.")
-            if not visible:
+            if not found:
                 self.close(subscription.client, subscription.id, because=refusal)
                 return
             # What waits for a slow client may be about whom it may no longer see; a snapshot follows where it is live.
             took_back = subscription.live and subscription.client.outbox.forget(subscription.id)
             subscription.client.refuse(subscription.id, refusal)
         if gained or took_back:
-            self._narrow_or_widen(subscription, visible)
+            self._narrow_or_widen(subscription, found)
             self._restart(subscription)
 
-    def _narrow_or_widen(self, subscription: Subscription, wearers: set[bytes]) -> None:
-        subscription.wearers = wearers
-        subscription.seal = seal_of(self.log_id, wearers)
-
-    def _visible(self, caller: Caller, wearer: UUID | None, scope: Scope) -> set[bytes]:
-        if wearer is None:
-            return {found.bytes for found in self._grants.wearers(caller.user_id, scope)}
-        held = self._grants.scopes(caller.user_id, wearer)
-        if not held:
-            raise RefusedError(404, "not_found", "There is no such wearer, or none that you may see.")
-        if scope not in held:
-            raise RefusedError(403, "forbidden", f"Your grant for this wearer lacks the scope {scope}.")
-        return {wearer.bytes}
+    def _narrow_or_widen(self, subscription: Subscription, subjects: set[bytes]) -> None:
+        subscription.subjects = subjects
+        subscription.seal = seal_of(self.log_id, subjects)
 
     def _fan_out(self, entry: Entry, record: LogRecord, followers: Mapping[bytes, Collection[Subscription]]) -> None:
-        """Queue what a record tells; sockets that follow the same people under the same id share the same bytes."""
+        """Queue what a record tells; sockets that follow the same subjects under the same id share the same bytes."""
         cursors: dict[tuple[bool, str], bytes] = {}
         for change in entry.changes(followers.keys()):
             made: dict[tuple[int, bool, str], Outgoing] = {}
-            for subscription in followers[change.wearer]:
-                view = (subscription.wearer is None, subscription.seal)
+            for subscription in followers[change.subject]:
+                view = (subscription.asked is None, subscription.seal)
                 kind = (subscription.id, *view)
                 outgoing = made.get(kind)
                 if outgoing is None:
@@ -328,7 +304,7 @@ class Hub:
                 subscription.client.outbox.put(outgoing)
 
     def _cursor(self, subscription: Subscription, record: LogRecord) -> bytes:
-        whole = subscription.wearer is None
+        whole = subscription.asked is None
         at = self.recent.positions(record.topic) if whole else {record.partition: record.offset + 1}
         return log_cursor(subscription.seal, subscription.name, at).encode()
 
@@ -339,35 +315,35 @@ class Hub:
     def _restart(self, subscription: Subscription) -> None:
         if subscription.live:
             subscription.live = False
-            self._unfollow(subscription, subscription.wearers)
+            self._unfollow(subscription, subscription.subjects)
             subscription.client.again(subscription)
 
-    def _unfollow(self, subscription: Subscription, wearers: Collection[bytes]) -> None:
-        for wearer in wearers:
-            followers = self._of(subscription.topic, wearer)
-            found = followers.get(wearer)
+    def _unfollow(self, subscription: Subscription, keys: Collection[bytes]) -> None:
+        for key in keys:
+            followers = self._of(subscription.topic, key)
+            found = followers.get(key)
             if found is not None:
                 found.discard(subscription)
                 if not found:
-                    del followers[wearer]
+                    del followers[key]
 
-    def _of(self, topic: str, wearer: bytes) -> dict[bytes, set[Subscription]]:
-        return self._followers[topic][partition_of(wearer)]
+    def _of(self, topic: str, key: bytes) -> dict[bytes, set[Subscription]]:
+        return self._followers[topic][partition_of_key(key)]
 
     def _end(self, subscription: Subscription) -> None:
         subscription.ended = True
-        self._unfollow(subscription, subscription.wearers)
+        self._unfollow(subscription, subscription.subjects)
         subscription.client.subscriptions.pop(subscription.id, None)
         subscription.client.outbox.forget(subscription.id)
 
 
-def seal_of(log_id: str, wearers: Collection[bytes]) -> str:
+def seal_of(log_id: str, subjects: Collection[bytes]) -> str:
     """Return what cursors are sealed with: the log and who is followed.
 
     A cursor that was given when others were followed so begins anew: what is open of somebody granted meanwhile lies
     before it and would never be told.
     """
-    return f"{log_id}/{zlib.crc32(b''.join(sorted(wearers))):08x}"
+    return f"{log_id}/{zlib.crc32(b''.join(sorted(subjects))):08x}"
 
 
 def _update(number: int, change: Change, cursor: bytes, *, counted: bool) -> Outgoing:

@@ -6,7 +6,7 @@ from typing import Final
 
 from api.live.entries import Entry
 from api.records import Positions
-from schemas.topics import ALERTS, EPISODES, PARTITIONS, READINGS, SCORES
+from schemas.topics import ALERTS, EPISODES, PARTITIONS, READINGS, SCORES, ZONES
 
 KEEP_MS: Final = 60_000
 _WARM: Final = 64
@@ -18,6 +18,7 @@ FOLLOWED: Final[Mapping[str, int]] = {
     SCORES.name: 24 * _MIB,
     EPISODES.name: 12 * _MIB,
     ALERTS.name: 12 * _MIB,
+    ZONES.name: 12 * _MIB,
 }
 """The topics that the hub follows, and how many bytes of each are kept at most."""
 

@@ -196,7 +196,7 @@ def _handle(session: _Session, text: str) -> None:
     except RefusedError as refusal:
         session.client.refuse(request.id, refusal)
         return
-    subject = f"wearer:{request.wearer}" if request.wearer is not None else None
+    subject = subscription.asked.key if subscription.asked is not None else None
     note(session.ports, session.client.caller, f"live {request.topic}", subject)
     _attach(session, subscription, reset=False)
 
@@ -213,7 +213,14 @@ def _misunderstood(text: str, error: msgspec.ValidationError) -> tuple[int | Non
 
 def _attach(session: _Session, subscription: Subscription, *, reset: bool) -> None:
     ports = session.ports
-    sources = Sources(hub=ports.hub, reads=ports.reads, log=ports.log, decoding=ports.decoding, sleep=ports.sleep)
+    sources = Sources(
+        hub=ports.hub,
+        reads=ports.reads,
+        zones=ports.zones,
+        log=ports.log,
+        decoding=ports.decoding,
+        sleep=ports.sleep,
+    )
     session.tasks.create_task(attach(sources, subscription, reset=reset))
 
 

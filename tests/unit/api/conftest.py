@@ -4,7 +4,7 @@ import pytest
 
 from api.live.entries import Decoding
 from api.live.hub import Hub
-from schemas.topics import ALERTS, READINGS
+from schemas.topics import ALERTS, EPISODES, READINGS, ZONES
 from tests.live_clients import ADA, Counts, Grants
 
 
@@ -26,7 +26,7 @@ def counts() -> Counts:
 def hub(grants: Grants, counts: Counts) -> Hub:
     """A hub whose log begins at 0 everywhere."""
     made = Hub(grants=grants, decoding=Decoding(lambda _: None), meter=counts)
-    for topic in (READINGS.name, ALERTS.name):
+    for topic in (READINGS.name, ALERTS.name, EPISODES.name, ZONES.name):
         for partition in range(12):
             made.begin(topic, partition, 0)
     return made

@@ -28,7 +28,7 @@ def test_the_snapshot_goes_first_and_the_buffer_follows_it_in_order(hub: Hub) ->
     subscription = hub.open(client, Subscribe(id=3, topic="readings", wearer=ADA))
     hub.take(reading(2, heart_rate=62.0))
     assert sent(client) == []
-    hub.snapshot(subscription, [(ADA, b'{"stored":60}')], at={PARTITION: 1})
+    hub.snapshot(subscription, [(ADA.bytes, b'{"stored":60}')], at={PARTITION: 1})
     hub.start(subscription, {PARTITION: 1})
     hub.take(reading(3, heart_rate=63.0))
     messages = sent(client)
@@ -72,12 +72,16 @@ def test_a_frame_that_nobody_follows_is_never_decoded(hub: Hub) -> None:
     ("request_", "code"),
     [
         (Subscribe(id=1, topic="readings", wearer=UUID(int=99)), "not_found"),
-        (Subscribe(id=1, topic="zones"), "not_supported"),
+        (Subscribe(id=1, topic="zones", zone="nowhere"), "not_found"),
+        (Subscribe(id=1, topic="alerts", zone="nowhere"), "not_found"),
+        (Subscribe(id=1, topic="zones", wearer=ADA), "not_supported"),
+        (Subscribe(id=1, topic="readings", zone="nowhere"), "not_supported"),
+        (Subscribe(id=1, topic="alerts", wearer=ADA, zone="nowhere"), "bad_message"),
         (Subscribe(id=1, topic="alerts", group="g"), "not_supported"),
     ],
 )
 def test_what_may_not_be_followed_is_refused_by_name(hub: Hub, request_: Subscribe, code: str) -> None:
-    """A stranger's wearer, zones and groups are refused."""
+    """A stranger's wearer or zone, what a topic does not tell of, and groups are refused."""
     client, _ = join(hub)
     with pytest.raises(RefusedError) as refused:
         hub.open(client, request_)

@@ -115,7 +115,7 @@ def test_a_lost_wearer_is_taken_out_of_what_waits(hub: Hub, grants: Grants) -> N
     hub.recheck()
     assert [message.get("code") for message in sent(client)] == ["grant_withdrawn"]
     assert again == [subscription]
-    hub.snapshot(subscription, [(ADA, b"{}"), (lost, b'{"lost":1}')], at={PARTITION: 0}, reset=True)
+    hub.snapshot(subscription, [(ADA.bytes, b"{}"), (lost.bytes, b'{"lost":1}')], at={PARTITION: 0}, reset=True)
     hub.start(subscription, {PARTITION: 0})
     (snapshot,) = sent(client)
     assert snapshot["data"] == [{}]
