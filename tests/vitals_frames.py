@@ -1,6 +1,7 @@
 """Frames of readings for tests of the vitals family: one dictionary a reading, one record a call."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -21,9 +22,16 @@ T0_MS: Final = 1_795_000_000_000
 _SPACE: Final = UUID("2b1f3f0e-0b52-4a1c-9f54-7a4d2f6f3c11")
 
 
+@cache
 def wearer_id(number: int) -> UUID:
     """Return the id of a made-up wearer."""
     return uuid5(_SPACE, f"wearer {number}")
+
+
+@cache
+def boot_id(number: int) -> bytes:
+    """Return the boot of a device, of which it has one."""
+    return uuid5(_SPACE, f"boot {number}").bytes
 
 
 def reading(
@@ -37,7 +45,7 @@ def reading(
         "wearer": wearer_id(wearer).bytes,
         "stream_id": stream_id(number, source),
         "device_number": number,
-        "boot": uuid5(_SPACE, f"boot {number}").bytes,
+        "boot": boot_id(number),
         "seq": 1,
         "time": time_ms * 1000,
         "received": time_ms * 1000,
@@ -52,7 +60,13 @@ def reading(
 
 def batch(readings: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     """Return the readings as a record batch of the frame's schema."""
-    return pa.RecordBatch.from_pylist(list(readings), schema=FRAME_SCHEMA)
+    columns = [
+        pa.array([row.get(field.name) for row in readings], field.type)
+        if any(field.name in row for row in readings)
+        else pa.nulls(len(readings), field.type)
+        for field in FRAME_SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=FRAME_SCHEMA)
 
 
 class LoggedState:

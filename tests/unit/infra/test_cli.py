@@ -1,8 +1,6 @@
 """The command line: help with an example for every command, errors in one sentence."""
 
-import logging
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,15 +9,6 @@ import typer
 
 from infra import cli
 from schemas.errors import SetupError
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
 
 
 def _commands() -> list[tuple[str, ...]]:
