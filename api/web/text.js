@@ -212,10 +212,10 @@ export const ZONES = {
   alert: (name) => `Zone ${name}`,
   onMap: "Show on the map",
   admin: {
-    title: "Make and share zones", makeTitle: "Make a zone", name: "Name", geojson: "Outline as GeoJSON (Polygon, MultiPolygon or Feature)", pick: "Or choose cells on the map", picking: (n) => `${n} cells chosen. Press here when done.`,
+    title: "Make and share zones", makeTitle: "Make a zone", name: "Name", geojson: "Outline as GeoJSON (Polygon, MultiPolygon or Feature)", pick: "Or choose cells on the map", choose: "Choose cells", picking: (n, going) => (going ? `${n} chosen: done` : `${n} chosen: change`),
     pickHelp: "Switches the map to the whole area; a click takes a cell in or out.", make: "Make the zone", made: (name) => `Made: ${name}. Share it with somebody below.`, notJson: "The outline is not JSON. Paste it whole.", needOutline: "Paste an outline, or choose cells.",
     shareTitle: "Share a zone", zone: "Zone", person: "Person's user id", mine: "Share with me", scopes: "They may", scope: { status: "see how it stands", alerts: "get its alerts", act: "answer its alerts" },
-    share: "Share", shared: (zone) => `Shared: ${zone}.`, needScope: "Choose what they may do.",
+    share: "Share", shared: (zone) => `Shared: ${zone}.`, needScope: "Choose what they may do.", needPerson: "Paste the person's user id, or share with yourself.",
   },
 };
 

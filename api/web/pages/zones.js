@@ -3,6 +3,7 @@ import { h } from "../vendor/preact.js";
 import { useEffect, useState } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";
 import { Legend, Patterns } from "../parts/level.js";
+import { ZoneAdmin } from "../parts/zone-admin.js";
 import { CellCard, ZoneCard } from "../parts/zone-card.js";
 import { CellList, ZoneList } from "../parts/zone-list.js";
 import { ZoneMap } from "../parts/zone-map.js";
@@ -70,6 +71,7 @@ export function ZonesPage({ id }) {
         ${cells.length > 0 && html`<${CellList} cells=${cells} name=${(cell) => places.get(cell) ?? cell} ...${asList} onOpen=${(of) => open("cell", of)} />`}
       </section>
     </div>`}
+    ${session.value.me.role === "admin" && html`<${ZoneAdmin} entries=${live} cells=${outlines.value.get(AREA)?.features ?? []} picked=${picked} onPick=${setPicked} />`}
   </div>`;
 }
 

@@ -11,6 +11,7 @@ export const LEVELS = ["critical", "warning", "elevated", "too_few_wearers", "us
 /** A bin of five minutes is told some minutes after its end; after three times its length nothing of it is news. */
 const STALE_MS = 900_000;
 const MOST_ZONES = 1_000;
+const ASK_MS = 30_000;
 /** What a page of history holds: a day. */
 const PAGE = "288";
 const MOST_HISTORY = 1_000;
@@ -69,10 +70,23 @@ function take(status) {
   if (!zones.value.has(status.zone_id)) loadZones();
 }
 
+/** A zone shared since the socket told of all: nothing comes of it before its next five minutes. */
+async function catchUp() {
+  const lacking = [...zones.value.values()].filter((zone) => isShared(zone) && !statuses.value.has(zone.zone_id));
+  const found = await Promise.all(lacking.map((zone) => api(`/community/zones/${zone.zone_id}/status`).catch(() => null))); // asked again with the next list
+  found.filter(Boolean).forEach(take);
+}
+
+/** Load the list anew, and how those zones stand of which nothing came yet. */
+export async function refreshZones() {
+  await loadZones();
+  await catchUp();
+}
+
 /** Follow how the zones stand until the returned function is called. */
 export function followZones() {
   loadZones();
-  const again = setInterval(loadZones, 60_000);
+  const again = setInterval(refreshZones, ASK_MS);
   const end = subscribe("zones", {}, {
     onSnapshot: (data, reset) => {
       if (reset) statuses.value = new Map();
