@@ -1,25 +1,30 @@
 """Nothing that is shown tells of fewer than eleven wearers, not even by subtraction."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.zones.disclosure import LEAST, disclose, totals
+from inference.zones.disclosure import COUNT_STEPS, FEW, LEAST, coverage, disclose, fewest, totals
+
+ROWS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(0, 3)), min_size=1, max_size=25)
 
 
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(0, 3)), min_size=1, max_size=25))
+@given(ROWS)
 def test_no_shown_count_is_small_and_no_total_gives_one_away(rows: list[tuple[int, int, int]]) -> None:
-    """Shown counts are 0 or at least eleven, so are their complements, and no group hides exactly one member."""
+    """Shown counts are steps from eleven on, complements of 1 to 10 are hidden, no group hides exactly one member."""
     active = np.array([row[0] for row in rows])
     flagged = np.array([min(row[1], row[0]) for row in rows])
     group = np.array([row[2] for row in rows])
     shown = disclose(active, flagged, group)
-    assert not ((shown.active >= 0) & (shown.active < LEAST)).any()
+    for values, column, least in ((active, shown.active, LEAST), (flagged, shown.flagged, FEW)):
+        told = column >= 0
+        assert set(column[told].tolist()) <= set(COUNT_STEPS)
+        assert (column[told] >= least).all()
+        assert (column[told] <= values[told]).all()
     told = shown.flagged >= 0
-    assert not ((shown.flagged[told] > 0) & (shown.flagged[told] < LEAST)).any()
     rest = active[told] - flagged[told]
-    for value in rest[(rest > 0) & (rest < LEAST)].tolist():
-        raise AssertionError(f"the complement {value} is told")
+    assert not ((rest > 0) & (rest < FEW)).any()
     whole = totals(active, flagged, group, shown)
     for number in range(len(whole.active)):
         members = group == number
@@ -31,8 +36,25 @@ def test_no_shown_count_is_small_and_no_total_gives_one_away(rows: list[tuple[in
 
 
 def test_a_total_of_few_is_hidden_and_one_of_many_shown() -> None:
-    """The total of a cell of eight wearers is hidden, that of two cells of twenty is shown; three flags are not."""
-    active, flagged, group = np.array([8, 20, 20]), np.array([0, 1, 2]), np.array([0, 1, 1])
+    """The total of a cell of eight wearers is hidden, that of two cells of thirty is shown; three flags are not."""
+    active, flagged, group = np.array([8, 30, 30]), np.array([0, 1, 2]), np.array([0, 1, 1])
     found = totals(active, flagged, group, disclose(active, flagged, group))
-    assert found.active.tolist() == [-1, 40]
+    assert found.active.tolist() == [-1, 50]
     assert found.flagged.tolist() == [-1, -1]
+
+
+def test_nobody_flagged_looks_like_few_flagged() -> None:
+    """The first who is flagged changes nothing that is shown, and neither does the tenth."""
+    group = np.array([0, 1, 2])
+    for few in (0, 1, 10):
+        assert disclose(np.array([60, 60, 60]), np.array([few, 0, 0]), group).flagged.tolist() == [-1, -1, -1]
+    assert disclose(np.array([60, 60, 60]), np.array([11, 0, 0]), group).flagged.tolist() == [11, -1, -1]
+
+
+@pytest.mark.parametrize(("active", "words", "least"), [(0, "too_few", 0), (21, "too_few", 0), (22, "thin", 22),
+                                                        (49, "thin", 22), (50, "fair", 50), (199, "fair", 50),
+                                                        (200, "good", 200), (9_999, "good", 200)])  # fmt: skip
+def test_coverage_changes_where_the_fewest_do(active: int, words: str, least: int) -> None:
+    """The fewest wearers of a class follow from the class, which no count of the class tells apart."""
+    assert coverage(active) == words
+    assert fewest(active) == least
