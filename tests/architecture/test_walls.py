@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -54,14 +55,15 @@ def libraries(tree: ast.Module) -> set[str]:
     return named
 
 
-def trespasses() -> set[tuple[str, str]]:
+@cache
+def trespasses() -> frozenset[tuple[str, str]]:
     """Return every module that names a library which its room may not know."""
-    return {
+    return frozenset(
         (name, library)
         for name, tree in modules()
         for library in libraries(tree) & KNOWN_TO.keys()
         if not any(name == room or name.startswith(f"{room}.") for room in KNOWN_TO[library])
-    }
+    )
 
 
 def test_import_contracts_hold(capsys: pytest.CaptureFixture[str]) -> None:
