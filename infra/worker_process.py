@@ -17,6 +17,8 @@ from infra.models.installed import Models
 from infra.models.watch import ModelWatch
 from infra.settings import Settings
 from infra.timescale.care import TimescaleCareStore
+from infra.timescale.followed_zones import FollowedZones
+from infra.timescale.lease import TimescaleLeases
 from infra.timescale.migrate import check_log, check_schema_version
 from infra.timescale.pool import Pool, open_pool
 from infra.timescale.series import TimescaleSeries
@@ -30,6 +32,7 @@ from stream_processors.hosts.membership import Membership
 from stream_processors.hosts.retry import Backoff, Patience
 from stream_processors.hosts.runner import Runner, Surroundings
 from stream_processors.hosts.sink import SinkRunner
+from stream_processors.hosts.sole_host import SoleHost
 from stream_processors.hosts.stateful import StatefulRunner
 from stream_processors.ports import Meter
 
@@ -65,6 +68,7 @@ class Means:
 def _vitals(means: Means) -> Runner:
     meter, settings = means.world.meter, means.settings
     detectors = InstalledDetectors(settings.detector, meter, models=Models.of(settings))
+    detectors.roles()  # files are read before the worker has anything else to do
     runner = StatefulRunner(VitalsFamily(models=detectors), means.world)
     watch = ModelWatch(detectors, runner.states, meter)
     means.health.append(lambda: {"detector": watch.told()})
@@ -94,6 +98,14 @@ def _video(means: Means) -> Runner:
     return StatefulRunner(VideoFamily(frames, means.world.meter), means.world)
 
 
+def _zones(means: Means) -> SoleHost:
+    from stream_processors.families.zones import ZonesFamily
+
+    family = ZonesFamily(FollowedZones(means.pool), means.world.meter)
+    leases = TimescaleLeases(means.settings.database_url, name=family.name)
+    return SoleHost(family, means.world, leases, bootstrap=means.settings.kafka_bootstrap)
+
+
 HOSTS: Final[dict[str, Callable[[Runner, Membership, Meter], Host]]] = {"aiokafka": AiokafkaHost, "faust": _faust}
 
 FAMILIES: Final[dict[str, Callable[[Means], Runner]]] = {
@@ -102,12 +114,15 @@ FAMILIES: Final[dict[str, Callable[[Means], Runner]]] = {
     "care": _care,
     "video": _video,
 }
+"""Families of which each process works on some partitions, as a member of a group."""
+SOLE: Final[dict[str, Callable[[Means], SoleHost]]] = {"zones": _zones}
+"""Families of which one process works on all partitions, the others waiting for its lock."""
 
 
 def check_family(name: str) -> None:
     """Raise SetupError where there is no such family."""
-    if name not in FAMILIES:
-        raise SetupError(f"There is no family {name!r}.", next_step=f"Choose one of {', '.join(FAMILIES)}.")
+    if name not in FAMILIES and name not in SOLE:
+        raise SetupError(f"There is no family {name!r}.", next_step=f"Choose one of {', '.join([*FAMILIES, *SOLE])}.")
 
 
 @asynccontextmanager
@@ -152,6 +167,12 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]
         means = Means(
             pool=pool, cluster_id=cluster_id, world=world, settings=settings, stack=stack, health=health
         )  # fmt: skip
+        if family in SOLE:
+            sole = SOLE[family](means)
+            health.append(sole.status)
+            meter.begin(family, sole.topics)
+            yield sole
+            return
         runner = FAMILIES[family](means)
         health.append(runner.status)
         meter.begin(family, runner.topics)

@@ -60,6 +60,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             downwards), averaged over `time_scale_s`, in standard deviations of what is usual, by registry name.
         gap_s: For `no_data`: observed seconds of silence.
         clock_offset_ms: For `clock_offset`.
+        place: For a zone: its name.
+        recurrence_days: For a zone: chance alone gives as much once in so many days, one of RECURRENCE_STEPS.
+        window_min: For a zone: length of the window that tells most.
+        labels: For a zone: what besides illness may lie behind it.
+        coverage: For a zone: how many wearers stand behind it, as a class.
+        region: For the whole area: cells of the shown partition that it is about.
     """
 
     vital: str | None = None
@@ -93,6 +99,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: dict[str, float] | None = None
     gap_s: float | None = None
     clock_offset_ms: int | None = None
+    place: str | None = None
+    recurrence_days: float | None = None
+    window_min: int | None = None
+    labels: list[str] = []
+    coverage: str | None = None
+    region: list[str] = []
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +112,8 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         episode_id: UUIDv5 of (subject, condition, start of its first bin).
-        condition: Vital and side (`heart_rate.high`), or a technical condition (`no_data`, `clock_offset`).
+        condition: Vital and side (`heart_rate.high`), a technical condition (`no_data`, `clock_offset`), or for a zone
+            which test told it (`zone.count`, `zone.shift`).
         tier: 1 notice, 2 alert, 3 clinical floor; only rises while the episode is open. 0 for technical ones.
         writer: Family that wrote this change.
         revision: Rises with every change of this writer.

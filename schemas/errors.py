@@ -12,6 +12,7 @@ PulseraError
 │   ├── DatabaseAwayError
 │   └── DecoderAwayError   a process that decodes pictures ended, took too long or could not be started
 ├── StaleOwnerError        somebody else moved the state on: drop ours and restore
+├── LeaseLostError         another process may be the active one: drop the state and compete again
 ├── DeviceStoppedError     a gateway will take no more from this device until a person has done something
 ├── LogMismatchError       the state belongs to another log: stop, a person decides
 └── AccessError            whoever calls may not see or do this
@@ -99,6 +100,10 @@ class DecoderAwayError(PassingError):
 
 class StaleOwnerError(PulseraError):
     """The saved offset is not the one this owner knows: another owner has moved it on."""
+
+
+class LeaseLostError(PulseraError):
+    """This process no longer holds the lock of the active one, or cannot know that it does."""
 
 
 class DeviceStoppedError(PulseraError):

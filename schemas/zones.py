@@ -12,6 +12,7 @@ from schemas.errors import UNREADABLE, ContractError
 
 AREA: Final = "area"
 """The zone that is always there: everything that is followed, with the fixed partition of cells that is shown."""
+AREA_NAME: Final = "Whole area"
 ZONE_ID: Final = r"^[a-z0-9][a-z0-9-]{0,63}$"
 BIN_MS: Final = 300_000
 

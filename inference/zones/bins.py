@@ -27,7 +27,7 @@ class ClosedBin:
         moving: Not at rest.
         firmware: A number for the firmware, -1 unknown.
         backfill: The bin's data came late; such rows are in no count.
-        offset_min: The wearer's offset from UTC in minutes.
+        offset_min: The wearer's offset from UTC in minutes, `OFFSET_UNKNOWN` where the device did not tell.
     """
 
     start_ms: int

@@ -31,7 +31,8 @@ from infra.settings import Settings
 from infra.tls import own_door_context, server_context
 from schemas.errors import PassingError, SetupError
 
-FAMILIES = ("storage", "vitals", "care", "video")
+GROUPS = ("storage", "vitals", "care", "video")
+FAMILIES = (*GROUPS, "zones")
 _HEALTH_TIMEOUT_S = 2.0
 _MIGRATE_AGAIN_S = 0.5
 # Stages of the ordered stop: those who bring data in first, those who keep it last.
@@ -101,7 +102,7 @@ async def _mend(bootstrap: str, supervisor: Supervisor) -> None:
 
     # A Kafka that is away is told of by the supervisor, in words; the client would repeat it for as long.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    groups = [f"pulsera-{family}" for family in FAMILIES]
+    groups = [f"pulsera-{family}" for family in GROUPS]
     await keep_coordinators(bootstrap, groups, restart=lambda: supervisor.restart("kafka"), say=_say)
 
 

@@ -51,7 +51,7 @@ class KafkaPublisher:
         try:
             for emission in emissions:
                 sent = await producer.send(
-                    emission.topic, value=emission.value, key=emission.key, partition=emission.partition
+                    emission.topic, value=emission.value or None, key=emission.key, partition=emission.partition
                 )
                 futures.append(sent)
         except (KafkaError, OSError) as error:

@@ -20,7 +20,8 @@ class Metric:
 
 
 _GATEWAY: Final = ("gateway",)
-_FAMILIES: Final = ("storage", "vitals", "care", "video")
+_FAMILIES: Final = ("storage", "vitals", "care", "video", "zones")
+_GROUPS: Final = ("storage", "vitals", "care", "video")
 _API: Final = ("api",)
 
 
@@ -41,7 +42,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="live_clients", kind="gauge", help="live sockets open now", by=_API),
     Metric(name="lag_records", kind="gauge",
            help="records appended and not yet handled", labels=("topic",), by=_FAMILIES),
-    Metric(name="coordinator_missing_seconds", kind="gauge", by=_FAMILIES,
+    Metric(name="coordinator_missing_seconds", kind="gauge", by=_GROUPS,
            help="seconds since Kafka's coordinator of the family's group last answered, while a broker did; else 0"),
     Metric(name="messages_total", kind="counter", help="device messages received", labels=("type",), by=_GATEWAY),
     Metric(name="readings_total", kind="counter", help="readings admitted", by=_GATEWAY),
@@ -60,7 +61,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="gap_records_total", kind="counter", help="records that the log had dropped before they were read",
            labels=("topic",), by=(*_FAMILIES, "api")),
     Metric(name="restored_total", kind="counter", help="partition states restored", labels=("topic",),
-           by=("vitals", "video")),
+           by=("vitals", "video", "zones")),
     Metric(name="detector_fallbacks_total", kind="counter",
            help="starts at which the model's weights could not be read: the simple detector stands in", by=("vitals",)),
     Metric(name="detector_info", kind="gauge", labels=("model", "role"), by=("vitals",),
@@ -78,7 +79,11 @@ METRICS: tuple[Metric, ...] = (
            help="times a shadow failed and was turned off"),
     Metric(name="takeovers_total", kind="counter", by=("vitals",),
            help="times another detector came to alert"),
-    Metric(name="saved_bytes_total", kind="counter", help="bytes of state saved", by=("vitals", "video")),
+    Metric(name="saved_bytes_total", kind="counter", help="bytes of state saved", by=("vitals", "video", "zones")),
+    Metric(name="active", kind="gauge", by=("zones",),
+           help="1 for the process that holds the family's lock, 0 for one on standby"),
+    Metric(name="zone_late_total", kind="counter", by=("zones",),
+           help="scored bins that came after their bin of five minutes was closed for their partition"),
     Metric(name="video_messages_total", kind="counter", labels=("fate",), by=("video",),
            help="messages with video: used, used as a new beginning after a gap, late, or repeated"),
     Metric(name="video_streams_expired_total", kind="counter", by=("video",),

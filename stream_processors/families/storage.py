@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas import episodes, frame, scores
+from schemas import episodes, frame, scores, zones
 from schemas.episodes import Episode
 from schemas.errors import ContractError, FrameError
 from schemas.frame import Frame
-from schemas.topics import EPISODES, READINGS, SCORES
-from stream_processors.operators.merge import merge_readings, merge_scores, newest_episodes
+from schemas.topics import EPISODES, READINGS, SCORES, ZONES
+from schemas.zones import ZoneStatus
+from stream_processors.operators.merge import merge_readings, merge_scores, newest_episodes, newest_statuses
 from stream_processors.operators.rows import FrameRows
 from stream_processors.ports import Meter, OffsetMove, Record
 
@@ -24,14 +25,15 @@ _TIME_COLUMN: Final = {READINGS.name: "time", SCORES.name: "bin"}
 _ON_LOOP_ROWS: Final = 2_000
 """A merge of more rows would hold the loop for over 5 ms, so it runs in a thread."""
 
-Item = Frame | Episode
+Item = Frame | Episode | ZoneStatus | None
+"""None for a zone that is no more: what was stored of it stays."""
 _Item = tuple[Record, Item]
-_T = TypeVar("_T", Frame, Episode)
+_T = TypeVar("_T", Frame, Episode, ZoneStatus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesBatch:
-    """What one transaction stores: frames with one row an identity, sorted by primary key, and episodes.
+    """What one transaction stores: frames with one row an identity, sorted by primary key, episodes, zones' statuses.
 
     `readings` has the columns of `schemas.frame.FRAME_SCHEMA`, `scores` those of `schemas.scores.SCORE_SCHEMA`.
     """
@@ -39,6 +41,7 @@ class SeriesBatch:
     readings: Frame
     scores: Frame
     episodes: Sequence[Episode]
+    zones: Sequence[ZoneStatus] = ()
 
 
 class SeriesStore(Protocol):
@@ -64,10 +67,10 @@ class SeriesStore(Protocol):
 
 
 class StorageFamily(FrameRows):
-    """The sink of `readings.v1`, `scores.v1` and `episodes.v1`."""
+    """The sink of `readings.v1`, `scores.v1`, `episodes.v1` and `zones.v1`."""
 
     name = "storage"
-    topics: tuple[str, ...] = (READINGS.name, SCORES.name, EPISODES.name)
+    topics: tuple[str, ...] = (READINGS.name, SCORES.name, EPISODES.name, ZONES.name)
     version = "1"
 
     def __init__(self, store: SeriesStore, meter: Meter, *, clock: Callable[[], float], retention_days: int) -> None:
@@ -91,6 +94,8 @@ class StorageFamily(FrameRows):
             return _checked(scores.decode(record.value).frame, "bin", append_ms=record.append_ms)
         if record.topic == EPISODES.name:
             return episodes.decode(record.value)
+        if record.topic == ZONES.name:
+            return zones.decode(record.value) if record.value else None
         raise ContractError(f"Storage does not read the topic {record.topic}.")
 
     async def write(self, items: Sequence[tuple[Record, Item]], moves: Sequence[OffsetMove]) -> None:
@@ -185,6 +190,7 @@ def _merged(items: Sequence[_Item]) -> SeriesBatch:
         readings=merge_readings(_of(items, READINGS.name, Frame)),
         scores=merge_scores(_of(items, SCORES.name, Frame)),
         episodes=newest_episodes(_of(items, EPISODES.name, Episode)),
+        zones=newest_statuses(_of(items, ZONES.name, ZoneStatus)),
     )
 
 

@@ -19,6 +19,7 @@ import msgspec
 from schemas.alerts import Alert, AlertEvent, Command, EventKind, Priority, alert_id
 from schemas.episodes import EndReason, Episode, Evidence
 from schemas.vitals import BY_NAME
+from stream_processors.operators import zone_words
 
 GENERATION_STEP: Final = 2**22
 """Revisions of one generation. A raised generation counts seconds; until 2094 the product stays below 2^53, which JSON
@@ -99,6 +100,8 @@ def title_of(condition: str, evidence: Evidence) -> str:
         return f"No data from {', '.join(names)}" if names else "No data from any source"
     if condition == "clock_offset":
         return "Device clock is wrong"
+    if condition.startswith("zone."):
+        return zone_words.title(condition, evidence)
     name, _, side = condition.partition(".")
     label = BY_NAME[name].label if name in BY_NAME else name.replace("_", " ")
     words = f"{label} {side}".strip()

@@ -16,6 +16,7 @@ import pyarrow as pa
 from schemas.episodes import Episode
 from schemas.frame import FRAME_SCHEMA, Frame
 from schemas.scores import SCORE_SCHEMA
+from schemas.zones import ZoneStatus
 
 MARKS: Final = ("origin", "injected")
 """Columns where the highest value wins: what is replayed, simulated or injected in any part stays marked."""
@@ -68,6 +69,17 @@ def newest_episodes(episodes: Iterable[Episode]) -> list[Episode]:
         held = newest.get(key)
         if held is None or episode.revision > held.revision:
             newest[key] = episode
+    return [newest[key] for key in sorted(newest)]
+
+
+def newest_statuses(statuses: Iterable[ZoneStatus]) -> list[ZoneStatus]:
+    """Return each (zone, bin) at its highest revision, sorted by both; of equal revisions the first."""
+    newest: dict[tuple[str, int], ZoneStatus] = {}
+    for status in statuses:
+        key = (status.zone_id, status.bin_ms)
+        held = newest.get(key)
+        if held is None or status.revision > held.revision:
+            newest[key] = status
     return [newest[key] for key in sorted(newest)]
 
 

@@ -1,8 +1,9 @@
 """Gathers scored bins of 5 s of all partitions into closed bins of five minutes, one row a wearer, for the zones.
 
 A bin closes when the smallest clock that the writers of all partitions carry is two minutes past its end. What comes
-for a closed bin is counted as late and scored no more. A scored bin counts once however often it comes, and sums are of
-whole numbers: any order and any repetition of the frames before a bin closes give the same closed bin, bit for bit.
+after the clock of its own partition has passed that is counted as late and scored no more, whether others are behind or
+not. A scored bin counts once however often it comes, and sums are of whole numbers: however the partitions' records lie
+between one another, and however often they come, the closed bins are the same, bit for bit.
 """
 
 import zlib
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from inference.zones.bins import ClosedBin
-from schemas.frame import Frame
+from schemas.frame import OFFSET_UNKNOWN, Frame
 from schemas.scores import BIN_MS, ScoreFrame
 
 ZONE_BIN_MS: Final = 300_000
@@ -55,12 +56,12 @@ class ZoneBins:
         self._slots: dict[bytes, int] = {}
         self._heard_ms = Table({"heard_ms": Column("i8", NEVER)})
         self._open: dict[int, _Open] = {}
-        self._closed_ms = NEVER
 
     def take(self, partition: int, scores: ScoreFrame) -> list[ClosedBin]:
         """Take one record of `scores.v1`; return the bins that it closes, in order of time."""
-        self._gather(scores.frame)
-        self.clocks[partition] = max(int(self.clocks[partition]), scores.clock_ms)
+        clock_ms = int(self.clocks[partition])
+        self._gather(scores.frame, clock_ms=clock_ms if clock_ms > NEVER else scores.clock_ms)
+        self.clocks[partition] = max(clock_ms, scores.clock_ms)
         return self._close()
 
     def stalled(self) -> list[int]:
@@ -69,14 +70,14 @@ class ZoneBins:
         behind: list[int] = np.flatnonzero(self.clocks < newest - STALLED_MS).tolist()
         return behind
 
-    def _gather(self, frame: Frame) -> None:
+    def _gather(self, frame: Frame, *, clock_ms: int) -> None:
         cells = frame.integers("cell").view(np.int64)
         rows = np.flatnonzero((cells != 0) & (frame.booleans("worn") | ~frame.known("worn")))
         if len(rows) == 0:
             return
         start_ms = frame.integers("bin")[rows] // 1000
         bin_ms = start_ms // ZONE_BIN_MS * ZONE_BIN_MS
-        late = bin_ms < self._closed_ms
+        late = bin_ms + ZONE_BIN_MS + GRACE_MS <= clock_ms
         self.late += int(late.sum())
         slots = self._placed(frame, rows)
         columns = _columns(frame, rows) | {"cell": cells[rows]}
@@ -117,8 +118,6 @@ class ZoneBins:
     def _close(self) -> list[ClosedBin]:
         clock_ms = int(self.clocks.min())
         due = sorted(one for one in self._open if one + ZONE_BIN_MS + GRACE_MS <= clock_ms)
-        if clock_ms > NEVER:
-            self._closed_ms = max(self._closed_ms, (clock_ms - GRACE_MS) // ZONE_BIN_MS * ZONE_BIN_MS)
         closed = [self._closed(one, self._open.pop(one).table) for one in due]
         if due:
             self._forget(due[-1])
@@ -168,7 +167,7 @@ class ZoneBins:
         """Return the wearers by slot, and the state as arrays."""
         found: dict[str, npt.NDArray[Any]] = {
             "clocks": self.clocks,
-            "scalars": np.array([self.late, self._closed_ms], dtype=np.int64),
+            "scalars": np.array([self.late], dtype=np.int64),
             "heard_ms": self._heard_ms.dump()["heard_ms"],
         }
         for bin_ms, opened in sorted(self._open.items()):
@@ -178,7 +177,7 @@ class ZoneBins:
     def load(self, wearers: list[bytes], state: dict[str, npt.NDArray[Any]]) -> None:
         """Become what `dump` told of."""
         self.clocks = np.array(state["clocks"])
-        self.late, self._closed_ms = (int(one) for one in state["scalars"])
+        self.late = int(state["scalars"][0])
         self._slots = {wearer: slot for slot, wearer in enumerate(wearers)}
         self._heard_ms.load({"heard_ms": state["heard_ms"]})
         for name, column in state.items():
@@ -204,7 +203,7 @@ def _columns(frame: Frame, rows: Ints) -> dict[str, Ints]:
         "moving": (~frame.booleans("at_rest")[rows] & frame.known("at_rest")[rows]).astype(np.int64),
         "late": (2 * frame.integers("backfill")[rows] > frame.integers("readings")[rows]).astype(np.int64),
         "firmware": codes[text[rows]],
-        "offset_min": np.zeros(len(rows), dtype=np.int64),
+        "offset_min": np.where(frame.known("utc_offset_min"), frame.integers("utc_offset_min"), OFFSET_UNKNOWN)[rows],
     }
 
 

@@ -20,7 +20,8 @@ from infra.embedded.postgres import _INSTALL
 from infra.embedded.up import FAMILIES
 from infra.metrics.table import METRICS
 from infra.settings import Settings
-from infra.worker_process import FAMILIES as WORKERS
+from infra.worker_process import FAMILIES as MEMBERS
+from infra.worker_process import SOLE
 from ingest.gateway import GatewaySettings
 from stream_processors.hosts.faust_host import _DRAIN_MOST_S, _LEAVE_MOST_S
 
@@ -38,6 +39,7 @@ RULES: Final = [
 DASHBOARD: Final[dict[str, Any]] = json.loads((ROOT / "infra/grafana/dashboards/pulsera.json").read_text())
 IMAGE_ENVIRONMENT: Final = dict(re.findall(r"(PULSERA_\w+)=(\S+)", DOCKERFILE))
 JOBS: Final = {"gateway", "api", *FAMILIES}
+WORKERS: Final = {*MEMBERS, *SOLE}
 PUBLISHED_BY_PROMETHEUS: Final = {"up", "ALERTS"}
 PUBLISHED_BY_ITS_CLIENT: Final = {
     "process_start_time_seconds",
@@ -158,8 +160,8 @@ def test_the_image_runs_as_nobody_in_particular() -> None:
 def test_every_part_is_there() -> None:
     """Kafka, database, migrate, gateway, each family, API, Prometheus and Grafana."""
     parts = {"kafka", "timescale", "migrate", "gateway", "api", "prometheus", "grafana", *WORKERS}
-    assert set(SERVICES) == parts | {"storage-1", "vitals-1"}
-    assert set(WORKERS) == set(FAMILIES)
+    assert set(SERVICES) == parts | {"storage-1", "vitals-1", "zones-standby"}
+    assert set(FAMILIES) == WORKERS
 
 
 @pytest.mark.parametrize("service", OURS)

@@ -18,7 +18,7 @@ from infra.embedded.data_dir import read_run_file
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]
 
-_PARTS = {"kafka", "postgres", "gateway", "storage", "vitals", "care", "video", "api"}
+_PARTS = {"kafka", "postgres", "gateway", "storage", "vitals", "care", "video", "zones", "api"}
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ async def test_prometheus_sees_every_part(system: RunningSystem, prometheus: htt
     _, _, token = system.new_wearer()
     device = await TestDevice.connect(system.devices_url, token)
     await device.acked(await device.send([reading(now_ms(), heart_rate=70)]))
-    parts = {"gateway", "storage", "vitals", "care", "video", "api"}
+    parts = {"gateway", "storage", "vitals", "care", "video", "zones", "api"}
     await eventually(
         lambda: {one["labels"]["job"] for one in _targets(prometheus) if one["health"] == "up"} == parts, within_s=30
     )

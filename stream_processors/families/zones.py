@@ -1,0 +1,117 @@
+"""The zones family: one state over all partitions of `scores.v1`, statuses and episodes of zones out of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import numpy as np
+
+from schemas import episodes, scores, zones
+from schemas.topics import EPISODES, PARTITIONS, SCORES, ZONES, partition_of
+from stream_processors.operators.zones import FORMAT, Definition, Told, Zones
+from stream_processors.ports import Emission, Meter, PartitionState, Record, Step
+
+_NOTHING: Final = np.empty(0, dtype=np.int64)
+
+
+class ZoneDefinitions(Protocol):
+    """Where named zones are defined."""
+
+    async def named(self) -> Sequence[Definition]:
+        """Return the newest version of every zone that was not withdrawn.
+
+        Raises:
+            PassingError: The database is away.
+        """
+        ...
+
+
+class ZonesState:
+    """The state of the whole topic; a step is one record, of whatever partition."""
+
+    def __init__(self, zones_: Zones, meter: Meter) -> None:
+        self._zones = zones_
+        self._meter = meter
+
+    def step(self, record: Record) -> Step:
+        """Handle one record.
+
+        Raises:
+            ContractError: The record is unreadable; raised before any change of state.
+            RegistryVersionError: It was written with a newer registry than this process knows.
+        """
+        frame = scores.decode(record.value)
+        late = self._zones.bins.late
+        told = self._zones.take(record.partition, frame)
+        if self._zones.bins.late > late:
+            self._meter.count("zone_late_total", self._zones.bins.late - late)
+        return Step(emissions=_emissions(told), received_ms=_NOTHING)
+
+    def snapshot(self) -> bytes:
+        """Return the state as bytes; `open` with them continues exactly where this state stands."""
+        return self._zones.dump()
+
+    def definitions(self) -> dict[str, Definition]:
+        """Return the named zones that are followed."""
+        return dict(self._zones.definitions)
+
+
+class ZonesFamily:
+    """Opens the one state, and takes in definitions where it is saved."""
+
+    name = "zones"
+    topic = SCORES.name
+    version = FORMAT
+
+    def __init__(self, definitions: ZoneDefinitions, meter: Meter) -> None:
+        self._definitions = definitions
+        self._meter = meter
+
+    def open(self, blob: bytes | None) -> ZonesState:
+        """Return the state: fresh, or from a snapshot of the same version.
+
+        Raises:
+            ContractError: The snapshot cannot be read.
+        """
+        found = Zones(PARTITIONS)
+        if blob is not None:
+            found.load(blob)
+        return ZonesState(found, self._meter)
+
+    async def successor(self, state: PartitionState) -> bytes | None:
+        """Return the snapshot of the state with the zones that are defined now, None where they are those it follows.
+
+        Raises:
+            PassingError: The database is away.
+        """
+        wanted = await self._definitions.named()
+        if isinstance(state, ZonesState) and {one.zone_id: one for one in wanted} == state.definitions():
+            return None
+        found = Zones(PARTITIONS)
+        found.load(state.snapshot())
+        found.define(wanted)
+        return found.dump()
+
+
+def _emissions(told: Told) -> list[Emission]:
+    return [
+        *(_status(one.zone_id, zones.encode(one)) for one in told.statuses),
+        *(_status(zone_id, b"") for zone_id in told.gone),
+        *(_episode(one) for one in told.episodes),
+    ]
+
+
+def _status(zone_id: str, value: bytes) -> Emission:
+    return Emission(
+        topic=ZONES.name, partition=partition_of(zone_id.encode()), key=f"zone:{zone_id}".encode(), value=value
+    )
+
+
+def _episode(one: episodes.Episode) -> Emission:
+    time = datetime.fromtimestamp(one.decided_append_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return Emission(
+        topic=EPISODES.name,
+        partition=partition_of((one.subject.zone or "").encode()),
+        key=one.subject.key.encode(),
+        value=episodes.encode(one, time=time),
+    )
