@@ -22,8 +22,11 @@ _BODIES = {
     "/wearers/{wearer_id}/devices": {"model": "watch-7"},
     "/wearers/{wearer_id}/carers/{user_id}": {"scopes": ["readings"]},
     "/alerts/{alert_id}/resolve": {"outcome": "false_alarm"},
+    "/community/zones": {"name": "x", "cells": ["881f8d4c37fffff"]},
+    "/community/zones/{zone_id}": {"name": "x", "cells": ["881f8d4c37fffff"]},
+    "/community/zones/{zone_id}/people/{user_id}": {"scopes": ["status"]},
 }
-_OWN = {"/me", "/wearers", "/alerts", "/sign-out", "/vitals/health"}
+_OWN = {"/me", "/wearers", "/alerts", "/sign-out", "/vitals/health", "/community/zones", "/community/summary"}
 """What anybody with a token may ask: the answer holds only what is theirs."""
 _OF_MODELS = "/pulsenet/"
 """Questions about a model, or about numbers that the caller brings: they tell of nobody."""
@@ -60,15 +63,17 @@ async def test_every_route_but_the_public_ones_needs_a_token(api: RunningApi) ->
     assert walked >= 20
 
 
-async def test_every_route_about_a_wearer_needs_a_grant(api: RunningApi) -> None:
-    """A user without any grant gets 404 or 403 for everything about an existing wearer, and empty lists."""
+async def test_every_route_about_a_wearer_or_a_zone_needs_a_grant(api: RunningApi) -> None:
+    """A user without any grant gets 404 or 403 for everything about an existing wearer or zone, and empty lists."""
     wearer = await api.wearer()
     await api.care(wearer, episode(wearer))
     user, token = await api.carer()
     async with api.client(api.admin) as admin:
         device = (await admin.post(f"/wearers/{wearer}/devices", json={"model": "watch-7"})).json()["device_id"]
         alert = (await admin.get("/alerts")).json()["items"][0]["alert_id"]
+        zone = (await admin.post("/community/zones", json=_BODIES["/community/zones"])).json()["properties"]["zone_id"]
     ids = {
+        "zone_id": zone,
         "wearer_id": str(wearer),
         "alert_id": alert,
         "device_id": device,
@@ -87,6 +92,8 @@ async def test_every_route_about_a_wearer_needs_a_grant(api: RunningApi) -> None
             assert str(wearer) not in answer.text
         assert (await stranger.get("/wearers")).json()["items"] == []
         assert (await stranger.get("/alerts")).json()["items"] == []
+        assert (await stranger.get("/community/zones")).json()["items"] == []
+        assert (await stranger.get("/community/summary")).json()["zones"] == []
 
 
 async def test_an_expired_grant_or_token_is_worth_nothing(api: RunningApi) -> None:

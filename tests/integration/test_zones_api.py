@@ -14,8 +14,11 @@ from infra.api_process import utc_now
 from schemas import zones
 from schemas.alerts import alert_id
 from schemas.episodes import Episode, Evidence, Subject, episode_id
+from schemas.topics import ZONES, partition_of
 from schemas.zones import AREA, BIN_MS, CellStatus, ZoneStatus
-from tests.api_server import RunningApi, episode, running_api
+from stream_processors.ports import Emission
+from tests.api_server import RunningApi, episode, running_api, subscribe, told
+from tests.security.doors import raw
 
 pytestmark = pytest.mark.connected
 
@@ -168,8 +171,9 @@ async def test_sizes_are_limited(api: RunningApi) -> None:
         assert fits.status_code == 201, fits.text
         over = await admin.put("/community/zones/large", json={"name": "Large", "cells": disc})
         assert (over.status_code, over.json()["error"]["details"]["field"]) == (422, "cells")
-        long = await admin.post("/community/zones", content=b'{"name": "' + b"x" * 300_000 + b'"}')
-        assert long.status_code == 413
+        for method, path in (("POST", "/community/zones"), ("PUT", "/community/zones/large")):
+            head = f"{method} {path} HTTP/1.1\r\nHost: here\r\nContent-Length: 262145\r\n\r\n"
+            assert (await raw(api.host, head.encode())).status == 413
         for depth in (200, 100_000):
             nested = b'{"name": "x", "geojson": {"a": ' + b"[" * depth + b"]" * depth + b"}}"
             headers = {"Content-Type": "application/json"}
@@ -406,3 +410,66 @@ async def test_every_write_and_read_of_a_zone_is_in_the_audit(api: RunningApi) -
             await asyncio.sleep(0.05)
     assert [row["action"] for row in rows] == wanted
     assert [row["user_id"] == user for row in rows] == [False, False, True, True, False, False, False]
+
+
+async def publish(api: RunningApi, *statuses: ZoneStatus) -> None:
+    """Append statuses to the log as the zones family does."""
+    await api.publisher.publish(
+        [
+            Emission(
+                topic=ZONES.name,
+                partition=partition_of(one.zone_id.encode()),
+                key=f"zone:{one.zone_id}".encode(),
+                value=zones.encode(one),
+            )
+            for one in statuses
+        ]
+    )
+
+
+async def test_zones_are_told_live_from_what_is_stored_on_and_resume(api: RunningApi) -> None:
+    """The snapshot is the stored status in HTTP's shape, updates follow it, and a cursor brings what came meanwhile."""
+    await define(api)
+    await store(api.pool, status())
+    _, token = await watcher(api, "status")
+    async with api.client(token) as client:
+        stored = (await client.get("/community/zones/old-town/status")).json()
+    async with api.live(token) as socket:
+        snapshot = await subscribe(socket, 1, "zones")
+        assert snapshot["data"] == [stored]
+        assert (await subscribe(socket, 2, "zones", zone="old-town"))["data"] == [stored]
+        assert (await subscribe(socket, 3, "zones", zone="nowhere"))["code"] == "not_found"
+        assert (await subscribe(socket, 4, "zones", zone=AREA))["code"] == "not_found"
+        await publish(api, status("suburb", revision=7), status(revision=2))
+        update = await told(socket, lambda message: message["type"] == "update" and message["id"] == 1)
+        assert update["data"] == stored | {"revision": 2}
+    await publish(api, status(revision=3), status("suburb", revision=8))
+    async with api.live(token) as socket:
+        resumed = await subscribe(socket, 1, "zones", since=update["cursor"])
+        assert (resumed["data"], resumed.get("reset")) == ([], None)
+        missed = await told(socket, lambda message: message["type"] == "update")
+        assert missed["data"]["revision"] == 3
+
+
+async def test_a_withdrawn_or_expired_zone_grant_ends_what_is_open_within_five_seconds(api: RunningApi) -> None:
+    """Status, alerts and episodes of the zone end by name, and nothing of it arrives afterwards."""
+    await define(api)
+    user, token = await watcher(api, "status", "alerts")
+    path = f"/community/zones/old-town/people/{user}"
+    ends: tuple[Any, ...] = (None, {"scopes": ["status", "alerts"], "expires": ""}, "zone")
+    for end in ends:
+        async with api.client(api.admin) as admin, api.live(token) as socket:
+            await admin.put(path, json={"scopes": ["status", "alerts"]})
+            for number, topic in enumerate(("zones", "alerts", "episodes")):
+                assert (await subscribe(socket, number, topic, zone="old-town"))["type"] == "snapshot"
+            if end is None:
+                await admin.delete(path)
+            elif end == "zone":
+                await admin.delete("/community/zones/old-town")
+            else:
+                await admin.put(path, json=end | {"expires": (utc_now() + timedelta(seconds=1)).isoformat()})
+            since = asyncio.get_running_loop().time()
+            ended = {(await told(socket, lambda one: one["type"] == "unsubscribed"))["id"] for _ in range(3)}
+            assert ended == {0, 1, 2}
+            assert asyncio.get_running_loop().time() - since <= 6
+            assert (await subscribe(socket, 9, "zones", zone="old-town"))["code"] == "not_found"
