@@ -28,7 +28,7 @@ TRY_EVERY_S: Final = 1.0
 BATCH: Final = 64
 _POLL_MS: Final = 200
 _FETCH_BYTES: Final = 1_048_576
-_REST_S: Final = 0.05
+_REST_S: Final = 0.5
 """So long records gather between two looks where the last look found few: each costs the same for one or for many."""
 
 
