@@ -18,6 +18,7 @@ from infra.models.commands import train
 from infra.models.evaluate_commands import evaluate
 from infra.models.import_commands import models
 from infra.rppg.commands import bench_rppg, evaluate_rppg, rppg
+from infra.simulate_command import simulate
 from infra.zones.evaluate_commands import zones as evaluate_zones
 from schemas.errors import PulseraError
 
@@ -42,6 +43,7 @@ app.command("rppg")(rppg)
 app.command("fuzz")(fuzz)
 app.command("chaos")(chaos)
 app.command("soak")(soak)
+app.command("simulate")(simulate)
 
 
 def _tell_version(asked: bool) -> None:
@@ -301,37 +303,6 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     asked = Asked(dataset=dataset, form=recorded_as, person=person, speed=speed, present_s=present)
     run_replay(asked, Target(wearer=wearer, url=url, token=token))
-
-
-@app.command()
-def simulate(
-    devices: Annotated[int, typer.Option(help="How many devices, one made wearer each.", min=1)] = 10,
-    rate: Annotated[float, typer.Option(help="Readings a second of each device.")] = 1.0,
-    seconds: Annotated[float | None, typer.Option(help="How long. Default: until Ctrl-C.", min=0)] = None,
-    seed: Annotated[int | None, typer.Option(help="Makes the same people again. Default: a new one, printed.")] = None,
-    faults: Annotated[
-        str,
-        typer.Option(
-            help="What goes wrong: drop, duplicate, reorder (share of readings), late-burst, device-off (of the time), "
-            "clock-skew (of devices); separated by commas, each with a share of its own if wanted: drop=0.1.",
-        ),
-    ] = "",
-    inject: Annotated[
-        str,
-        typer.Option(
-            help="What befalls the first wearer, and after how many minutes, marked as injected: tachycardia@20, "
-            "desaturation_ramp@30, fever_drift@20 ... The model judges a new wearer from minute 16. A wrong name "
-            "prints all of them.",
-        ),
-    ] = "",
-) -> None:
-    """Send made data of many devices, marked as simulated wherever it shows.
-
-    Example: pulsera simulate --devices 50 --rate 1 --seed 7 --faults drop,late-burst=0.2,clock-skew
-    """
-    from infra.device_commands import run_simulate
-
-    run_simulate(devices=devices, rate_hz=rate, seconds=seconds, seed=seed, faults=faults, inject=inject)
 
 
 def main() -> None:

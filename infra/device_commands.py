@@ -19,8 +19,8 @@ from ingest.client.simulator import People, Tally, check_rate, parse_injection, 
 
 DEMO: Final = "demo"
 _DEMO_WEARER: Final = "Demo wearer"
-_SIMULATED_MODEL: Final = "simulated watch"
-_BUFFER_BYTES_EACH: Final = 1_048_576
+SIMULATED_MODEL: Final = "simulated watch"
+BUFFER_BYTES_EACH: Final = 1_048_576
 _PLAIN_EVERY_S: Final = 5.0
 
 
@@ -51,7 +51,7 @@ async def _simulated(
     names = [f"Simulated {number:04d}" for number in range(1, len(faults.skews_ms) + 1)]
     system = find_system(settings)
     async with api_client(system) as http:
-        tokens = await enrol(http, names, model=_SIMULATED_MODEL)
+        tokens = await enrol(http, names, model=SIMULATED_MODEL)
     url = system.gateway_url
     line = ProgressLine()
 
@@ -64,9 +64,9 @@ async def _simulated(
                 DeviceClient(
                     url,
                     token,
-                    model=_SIMULATED_MODEL,
+                    model=SIMULATED_MODEL,
                     origin="simulated",
-                    capacity_bytes=_BUFFER_BYTES_EACH,
+                    capacity_bytes=BUFFER_BYTES_EACH,
                     clock_ms=functools.partial(_skewed_clock_ms, skew_ms),
                 )
             )

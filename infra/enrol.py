@@ -1,7 +1,7 @@
 """Makes wearers and devices for recordings and made people, through the HTTP API like anybody else."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -82,6 +82,20 @@ async def enrol(http: httpx.AsyncClient, names: Sequence[str], *, model: str) ->
         return [(await _enrolled(http, wearers, name, model)).token for name in names]
 
 
+async def make_zones(http: httpx.AsyncClient, zones: Mapping[str, tuple[str, Sequence[int]]]) -> None:
+    """Make the zones, given by id with name and H3 cells, that are not there.
+
+    Raises:
+        SetupError: The API cannot be reached, or refuses.
+    """
+    with _reached(http):
+        there = {one["zone_id"] for one in (await _ask(http, "GET", "/community/zones"))["items"]}
+        for zone_id, (name, cells) in zones.items():
+            if zone_id not in there:
+                body = {"zone_id": zone_id, "name": name, "cells": [f"{cell:x}" for cell in cells]}
+                await _ask(http, "POST", "/community/zones", body)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
     """A device of a wearer, and its token, which the server does not keep."""
@@ -152,7 +166,7 @@ async def _ask(
     http: httpx.AsyncClient,
     method: str,
     path: str,
-    body: dict[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
     *,
     params: dict[str, str] | None = None,
 ) -> dict[str, Any]:

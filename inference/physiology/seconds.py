@@ -3,7 +3,7 @@
 Everybody wears a device that measures everything and never takes it off; losses and silences are the client's to make.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -47,17 +47,29 @@ class Moment:
 class Living:
     """A number of made people; the same seed and the same calls of `step` give the same moments.
 
-    `fault` befalls the first of them `fault_min` minutes after the first step (`onsets.STREAMED` are the names).
+    `fault` befalls the first of them `fault_min` minutes after the first step (`onsets.STREAMED` are the names). With a
+    `utc_offset_min` they all live by that clock, else each by a zone of their own.
 
     Raises:
         ValueError: There is no such fault.
     """
 
-    def __init__(self, count: int, *, seed: int, fault: str | None = None, fault_min: float = 0.0) -> None:
+    def __init__(
+        self,
+        count: int,
+        *,
+        seed: int,
+        fault: str | None = None,
+        fault_min: float = 0.0,
+        utc_offset_min: int | None = None,
+    ) -> None:
         draw = self._draw = np.random.default_rng(seed)
         # How many beats a step has depends on the vitals: drawn from one source, a fault would change everybody.
         self._beat_draw = np.random.default_rng([seed, 1])
-        self._people = draw_people(count, draw)
+        people = draw_people(count, draw)
+        if utc_offset_min is not None:
+            people = replace(people, utc_offset_min=np.full(count, utc_offset_min, dtype=np.int64))
+        self._people = people
         self._body = Body(self._people, draw)
         self._onset = None if fault is None else onset(self._people, fault, begins_min=fault_min)
         self._injected: Bools = np.zeros(count, dtype=bool)
