@@ -83,7 +83,7 @@ function App() {
 
 onAlert((alert, isNew) => {
   if (!isNew) return;
-  const who = subjectName(alert.subject);
+  const who = subjectName(alert.subject, alert.evidence);
   const place = document.getElementById(alert.priority === "high" ? "announce-high" : "announce");
   place.textContent = `${T.priority[alert.priority]}: ${who}. ${alert.title}. ${alert.reason}`;
 });

@@ -48,7 +48,7 @@ export const T = {
   act: { acknowledge: "I am on it", resolve: "Resolve", cancel: "Cancel", why: "Evidence", hide: "Hide evidence", note: "Note (optional)", outcome: "What was it?" },
   resolveHelp: (title, who) => `This closes the alert “${title}” for ${who} for everyone. It does not change what is measured.`,
   kind: { sudden: "suddenly", gradual: "gradually" },
-  rule: { floor: "a clinical limit, which alarms whatever is usual for the wearer", baseline: "the model: too far from what was expected of this wearer" },
+  rule: { floor: "a clinical limit, which alarms whatever is usual for the wearer", baseline: "the model: too far from what was expected of this wearer", "zone.count": "more wearers flagged than chance gives", "zone.shift": "everybody further off their usual than chance gives" },
   twoNights: "two nights running",
   rates: (score) => `Its notices are promised at most ${Math.round(score.promised_rate * 100) / 100} a day${score.realised_rate == null ? "" : `, so far ${Math.round(score.realised_rate * 100) / 100} a day over ${Math.round(score.rate_days ?? 0)} days`}; what passes a clinical limit always alarms.`,
   unjudged: "It says nothing of the present minutes: too little is known yet, or the wearer moves. The clinical limits watch meanwhile.",
@@ -157,9 +157,9 @@ export const ZONES = {
   level: { usual: "Usual", elevated: "Elevated", warning: "Warning", critical: "Critical", too_few_wearers: "Too few wearers", none: "Not known", old: "Out of date" },
   levelHelp: {
     usual: "No more than chance gives often. That is not the same as safe.",
-    elevated: "Chance alone gives this about once a month.",
-    warning: "Chance alone gives this about once a quarter.",
-    critical: "Chance alone gives this about once a year. An alert is open.",
+    elevated: "Chance alone gives this at most once a month.",
+    warning: "Chance alone gives this at most once a quarter.",
+    critical: "Chance alone gives this at most once a year.",
     too_few_wearers: "Too few wearers report here to see an event. Nothing is known, neither good nor bad.",
     none: "Nothing is told of this zone.",
   },
@@ -196,6 +196,7 @@ export const ZONES = {
     activity: "exertion: many move more than is usual", firmware: "one firmware or device model behind most of it",
     backfill: "a burst of late data", clock_change: "a change of the clocks",
   },
+  recurrence: { 1: "about once a day", 7: "about once a week", 30: "about once a month", 91: "about once a quarter", 365: "about once a year", 3650: "less than once in ten years" },
   coverage: { too_few: "too few (under 11)", thin: "thin (11 to 49)", fair: "fair (50 to 199)", good: "good (200 or more)" },
   smallest: (share) => (share == null ? "none: it is blind, whatever happens" : `${Math.round(share * 100)} % of its wearers flagged at once`),
   past: {
@@ -219,11 +220,21 @@ export const ZONES = {
   },
 };
 
+/** What an alert of a zone rests on, in the words of the zones page. */
+const ZONE_EVIDENCE = {
+  recurrence_days: (days) => ZONES.recurrence[days] ?? `once in ${days} days`,
+  window_min: ZONES.card.minutes,
+  labels: (labels) => labels.map((label) => ZONES.label[label] ?? label).join("; "),
+  coverage: (value) => ZONES.coverage[value] ?? value,
+  region: (cells) => String(cells.length),
+};
+
 const EVIDENCE = [
   ["observed", "Observed"], ["extreme", "Furthest"], ["expected", "Expected"], ["baseline", "Own resting value"], ["threshold", "Limit"], ["z", "Standard deviations off"],
   ["rule", "Decided by"], ["time_scale_s", "Averaged over"], ["kind", "Came"], ["duration_s", "Lasted"], ["context", "Context"],
   ["data_quality", "Data quality"], ["quality_note", "About the quality"], ["sources", "Measured by"], ["bins", "Bins that agree"],
   ["baseline_age_s", "Rest behind the usual value"], ["gap_s", "Silence"], ["clock_offset_ms", "Clock offset"], ["promised_rate", "Notices promised at most"], ["realised_rate", "Notices so far"], ["rate_days", "Counted over"],
+  ["recurrence_days", "By chance alone"], ["window_min", "Window"], ["labels", "Likely cause"], ["coverage", "Wearers behind it"], ["region", "Cells concerned"],
   ["model", "Model"], ["expected_by", "Expected by"], ["origin", "Origin"],
 ];
 
@@ -242,6 +253,7 @@ export function evidenceRows(evidence) {
     else if (["observed", "extreme", "baseline"].includes(key)) text = `${number(value)} ${unit}`;
     else if (key === "threshold") text = `${number(value)} ${evidence.threshold_unit === "z" ? "standard deviations" : unit}`;
     else if (key === "rule") text = T.rule[value] ?? String(value);
+    else if (key in ZONE_EVIDENCE) text = ZONE_EVIDENCE[key](value);
     else if (key.endsWith("_rate")) text = `${Math.round(value * 100) / 100} a day`;
     else if (key === "rate_days") text = `${number(value)} days`;
     else if (key === "kind") text = T.kind[value] ?? String(value);

@@ -25,7 +25,7 @@ export function AlertCard({ alert, details = false }) {
   const onset = Date.parse(alert.onset);
   const fresh = now.value - Date.parse(alert.raised ?? alert.onset) < 5000;
   const mayAct = mayAnswer(alert.subject);
-  const name = subjectName(alert.subject);
+  const name = subjectName(alert.subject, alert.evidence);
   const card = useRef(null);
   useSeen(card, alert, mayAct);
   const act = async (name, body) => {
@@ -47,7 +47,7 @@ export function AlertCard({ alert, details = false }) {
   const answered = alert.response === "acknowledged" || alert.response === "resolved";
   return html`<article ref=${card} class="card alert ${alert.priority} ${fresh ? "fresh" : ""}" data-alert=${alert.alert_id} data-kind=${alert.kind} tabindex="0" aria-label=${`${T.priority[alert.priority]} ${alert.title} ${name}`}>
     <div class="row between centre">
-      <div class="row centre"><${Priority} level=${alert.priority} /><h3><${SubjectLink} subject=${alert.subject} /></h3></div>
+      <div class="row centre"><${Priority} level=${alert.priority} /><h3><${SubjectLink} subject=${alert.subject} name=${name} /></h3></div>
       <span class="quiet small" title=${new Date(onset).toLocaleString()}>${age(onset, now.value, zone)}</span>
     </div>
     <div class="row centre"><b>${alert.title}</b><${Marks} injected=${alert.evidence.injected} origin=${alert.evidence.origin} /></div>
@@ -75,9 +75,9 @@ export function AlertCard({ alert, details = false }) {
 }
 
 /** Whom or where an alert is about, with the way to the page of it; a zone's is the map. */
-function SubjectLink({ subject }) {
+function SubjectLink({ subject, name }) {
   const known = subject.zone === undefined ? wearers.value.has(subject.wearer) && `/app/wearers/${subject.wearer}` : `/app/zones/${subject.zone}`;
-  return known ? html`<a href=${known} title=${subject.zone === undefined ? undefined : ZONES.onMap}>${subjectName(subject)}</a>` : subjectName(subject);
+  return known ? html`<a href=${known} title=${subject.zone === undefined ? undefined : ZONES.onMap}>${name}</a>` : name;
 }
 
 /** Tell everyone that this carer has seen the alert: a hand or a key on the card, never a page that lies open. */

@@ -1,36 +1,23 @@
 // One vital over time: measured line, injected part, expected band, episodes shaded, alerts marked, gaps open.
 import { h } from "../vendor/preact.js";
-import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { useRef, useState } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";
 import uPlot from "../vendor/uplot.js";
 import { VITALS, clock } from "../text.js";
+import { usePlot } from "./plot.js";
 
 const html = htm.bind(h);
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export function Chart({ name, history, alerts, timezone, nowMs }) {
-  const place = useRef(null);
-  const plot = useRef(null);
   const seen = useRef({ series: null, alerts });
   const [line, setLine] = useState("");
   const vital = VITALS[name];
   const series = history.series(name);
   seen.current = { series, alerts, history };
-  useEffect(() => {
-    const chart = new uPlot(options(name, place.current.clientWidth, timezone, seen, setLine), series.columns, place.current);
-    plot.current = chart;
-    const resize = new ResizeObserver(() => { if (place.current?.clientWidth) chart.setSize({ width: place.current.clientWidth, height: 200 }); });
-    resize.observe(place.current);
-    return () => { resize.disconnect(); chart.destroy(); };
-  }, []);
-  useEffect(() => {
-    const chart = plot.current;
-    if (!chart) return;
-    chart.batch(() => {
-      chart.setData(series.columns, false);
-      chart.setScale("x", { min: (nowMs - history.rangeS * 1000) / 1000, max: nowMs / 1000 });
-      chart.setScale("y", yRange(vital, series.columns));
-    });
+  const place = usePlot((width) => options(name, width, timezone, seen, setLine), series.columns, (chart) => {
+    chart.setScale("x", { min: (nowMs - history.rangeS * 1000) / 1000, max: nowMs / 1000 });
+    chart.setScale("y", yRange(vital, series.columns));
   });
   const last = series.columns[1].findLast((value) => value != null) ?? series.columns[2].findLast((value) => value != null);
   return html`<section class="card chart" data-chart=${name} data-points=${series.readings.filter(Boolean).length}>

@@ -1,11 +1,12 @@
 // The score over time: how far all vitals together are from what is expected, beside the threshold; what was not judged is left open.
 import { h } from "../vendor/preact.js";
-import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { useRef, useState } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";
 import uPlot from "../vendor/uplot.js";
 import { unjudged } from "../store/history.js";
 import { T, clock, span } from "../text.js";
 import { axisStyle, clockSeconds, css, shadeEpisodes } from "./chart.js";
+import { usePlot } from "./plot.js";
 
 const html = htm.bind(h);
 const HEIGHT = 130;
@@ -14,27 +15,13 @@ const THRESHOLD = 1;
 const TOP = 1.6;
 
 export function ScoreChart({ history, timezone, nowMs }) {
-  const place = useRef(null);
-  const plot = useRef(null);
   const seen = useRef(null);
   const [line, setLine] = useState("");
   const series = history.scoreSeries();
   seen.current = { series, history };
-  useEffect(() => {
-    const chart = new uPlot(options(place.current.clientWidth, timezone, seen, setLine), series.columns, place.current);
-    plot.current = chart;
-    const resize = new ResizeObserver(() => { if (place.current?.clientWidth) chart.setSize({ width: place.current.clientWidth, height: HEIGHT }); });
-    resize.observe(place.current);
-    return () => { resize.disconnect(); chart.destroy(); };
-  }, []);
-  useEffect(() => {
-    const chart = plot.current;
-    if (!chart) return;
-    chart.batch(() => {
-      chart.setData(series.columns, false);
-      chart.setScale("x", { min: (nowMs - history.rangeS * 1000) / 1000, max: nowMs / 1000 });
-      chart.setScale("y", { min: 0, max: series.columns[1].reduce((most, value) => Math.max(most, value ?? 0), TOP) });
-    });
+  const place = usePlot((width) => options(width, timezone, seen, setLine), series.columns, (chart) => {
+    chart.setScale("x", { min: (nowMs - history.rangeS * 1000) / 1000, max: nowMs / 1000 });
+    chart.setScale("y", { min: 0, max: series.columns[1].reduce((most, value) => Math.max(most, value ?? 0), TOP) });
   });
   const newest = series.scores.findLast(Boolean);
   const open = openTimes(series.scores);

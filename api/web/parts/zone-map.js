@@ -10,7 +10,7 @@ import { Shapes } from "./zone-shapes.js";
 const html = htm.bind(h);
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const WORLD = [[-60, -170], [75, 170]];
-const MAP = { attributionControl: false, zoomControl: false, zoomSnap: 0.5, maxZoom: 16, minZoom: 1, worldCopyJump: false };
+const MAP = { attributionControl: false, zoomControl: false, zoomSnap: 0.5, scrollWheelZoom: false, maxZoom: 16, minZoom: 1, worldCopyJump: false };
 
 /**
  * @param {object} props
@@ -42,8 +42,8 @@ export function ZoneMap({ view, shapes, outlines, chosen, picked, onOpen, tiles 
   return html`<div class="map-frame">
     <div class="map" ref=${place} role="group" aria-label=${ZONES.map.label} data-map=${state} data-shapes=${shapes.length}></div>
     ${state === "ready" && html`<div class="map-buttons">
-      <button aria-label=${ZONES.map.zoomIn} title=${ZONES.map.zoomIn} onClick=${() => drawn.current.map.zoomIn(1)}>+</button>
-      <button aria-label=${ZONES.map.zoomOut} title=${ZONES.map.zoomOut} onClick=${() => drawn.current.map.zoomOut(1)}>−</button>
+      <button aria-label=${ZONES.map.zoomIn} title=${ZONES.map.zoomIn} onClick=${() => drawn.current.zoom(1)}>+</button>
+      <button aria-label=${ZONES.map.zoomOut} title=${ZONES.map.zoomOut} onClick=${() => drawn.current.zoom(-1)}>−</button>
       <button aria-label=${ZONES.map.whole} title=${ZONES.map.whole} onClick=${() => drawn.current.fit()}><svg width="16" height="16" aria-hidden="true"><path d="M1 5V1h4M11 1h4v4M15 11v4h-4M5 15H1v-4" fill="none" stroke="currentColor" stroke-width="2" /></svg></button>
     </div>`}
     ${state === "ready" && !shapes.length && !outlines.length && html`<p class="map-note quiet">${ZONES.map.none}</p>`}
@@ -63,12 +63,14 @@ class Drawing {
     this.lines.layer.addTo(this.map);
     L.control.scale({ imperial: false, position: "bottomright", maxWidth: 120 }).addTo(this.map);
     this.shapes = new Shapes(this.map, open);
-    this.under = L.featureGroup().addTo(this.map);
     this.group = L.featureGroup().addTo(this.map);
+    this.over = L.featureGroup().addTo(this.map);
     this.names = L.layerGroup().addTo(this.map);
     this.halo = L.layerGroup().addTo(this.map);
     this.signature = "";
-    this.fitted = "";
+    this.extent = "";
+    this.moved = false;
+    this.map.on("dragstart", () => { this.moved = true; });
     this.resize = new ResizeObserver(() => this.map.invalidateSize({ animate: false }));
     this.resize.observe(place);
     this.lines.draw();
@@ -84,23 +86,27 @@ class Drawing {
     this.shapes.mark((key) => key === chosen || picked.has(key));
     this.#names(view, shapes);
     this.#halo([chosen, ...picked]);
-    const extent = view + (shapes.length > 0);
-    if (extent !== this.fitted && this.fit()) this.fitted = extent;
+    // Outlines come one by one; who has moved the map keeps what they look at.
+    const extent = `${view} ${shapes.length}`;
+    if (extent !== this.extent) {
+      if (!this.moved || !extent.startsWith(`${this.extent.split(" ")[0]} `)) this.fit();
+      this.extent = extent;
+    }
   }
 
   #draw(shapes, outlines) {
     const focused = this.shapes.known.size && document.activeElement?.dataset?.shape;
     this.group.clearLayers();
-    this.under.clearLayers();
+    this.over.clearLayers();
     this.shapes.clear();
     this.layers = new Map();
-    for (const feature of outlines) this.under.addLayer(this.L.geoJSON(feature, { interactive: false, style: { className: "zone-outline", fill: false, weight: 2 } }));
     for (const one of shapes) {
       const layer = this.L.geoJSON(one.feature, { style: { className: `zone-shape ${one.group}`, weight: one.group === AREA ? 1 : 2.5 } }).getLayers()[0];
       this.group.addLayer(layer);
       this.layers.set(one.key, layer);
       this.shapes.add(one.key, layer);
     }
+    for (const feature of outlines) this.over.addLayer(this.L.geoJSON(feature, { interactive: false, style: { className: "zone-outline", fill: false, weight: 2 } }));
     if (focused) this.shapes.known.get(focused)?.element.focus({ preventScroll: true });
   }
 
@@ -130,12 +136,17 @@ class Drawing {
     }
   }
 
-  /** Show everything that is drawn; false while nothing is. */
+  zoom(by) {
+    this.moved = true;
+    this.map.zoomIn(by);
+  }
+
+  /** Show everything that is drawn. */
   fit() {
     const bounds = this.group.getBounds();
-    if (!bounds.isValid()) return false;
+    if (!bounds.isValid()) return;
+    this.moved = false;
     this.map.fitBounds(bounds, { padding: [24, 24], maxZoom: 14, animate: false });
-    return true;
   }
 
   end() {

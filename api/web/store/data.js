@@ -88,8 +88,8 @@ const listeners = new Set();
 export function onAlert(listener) { listeners.add(listener); return () => listeners.delete(listener); }
 
 /** Whom or where an alert is about, in words. */
-export function subjectName({ wearer, zone }) {
-  if (zone !== undefined) return ZONES.alert(zoneName(zone));
+export function subjectName({ wearer, zone }, evidence = {}) {
+  if (zone !== undefined) return ZONES.alert(zones.value.get(zone)?.name ?? evidence.place ?? zoneName(zone));
   return wearers.value.get(wearer)?.name ?? T.someone;
 }
 
