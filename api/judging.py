@@ -2,8 +2,9 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from api.errors import RefusedError, TooOftenError
 from inference.pulsenet.calibration import Calibration, Population
@@ -14,19 +15,31 @@ from inference.pulsenet.window import Answer, Window, judge
 from schemas.errors import ContractError
 
 WAITING_MOST: Final = 8
-"""A window takes some 50 ms of a core that the live sockets need, too."""
+"""A window takes some 90 ms of a core that the live sockets need, too."""
 
 _FOLDERS: Final = re.compile(r"(?<!\S)(?:[A-Za-z]:)?[/\\](?:[^\s/\\]*[/\\])*")
 
 Model = tuple[Predictor, Population]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the shipped weights are: their kind, how many numbers were learned (None: not told), and from what."""
+    """What the shipped weights and thresholds are, and what they were made from.
 
+    Attributes:
+        name: As in scores.
+        kind: network or ridge.
+        parameters: How many numbers were learned.
+        source: What the thresholds were made from, and `wearer_days`, how many days.
+        training: What the manifest and the card tell.
+    """
+
+    name: str
     kind: str
-    parameters: int | None
+    parameters: int
+    source: str
+    wearer_days: int
     training: dict[str, Any]
 
 
@@ -36,7 +49,11 @@ def without_folders(sentence: str) -> str:
 
 
 class Judging:
-    """The shipped model for windows; nothing of a window is kept."""
+    """The shipped model for windows; nothing of a window is kept.
+
+    What runs the network is loaded with the first window: most installations are never sent one, and what the model is
+    can be told without.
+    """
 
     def __init__(self) -> None:
         self._one = asyncio.Lock()
@@ -44,32 +61,18 @@ class Judging:
         self._model: Model | None = None
         self._facts: Facts | None = None
 
-    async def model(self) -> Model:
-        """Return the weights and the thresholds, read once.
+    async def facts(self) -> Facts:
+        """Return what the weights are, read once; the model itself is not opened.
 
         Raises:
             RefusedError: They cannot be read, or are not what their manifest says.
         """
-        if self._model is None:
-            try:
-                self._model = await asyncio.to_thread(_read)
-            except ContractError as error:
-                raise RefusedError(503, "model_unavailable", without_folders(str(error))) from error
-        return self._model
-
-    async def facts(self) -> Facts:
-        """Return what the weights are, read once.
-
-        Raises:
-            RefusedError: As `model`.
-        """
         if self._facts is None:
-            await self.model()
-            self._facts = await asyncio.to_thread(_read_facts)
+            self._facts = await _refusing(_read_facts)
         return self._facts
 
-    async def judge(self, window: Window) -> Answer:
-        """Return what the engine says of the window, as of a wearer of whom nothing was known.
+    async def judge(self, window: Window) -> tuple[str, Answer]:
+        """Return the model's name, and what it says of the window as of a wearer of whom nothing was known.
 
         Raises:
             RefusedError: There is no model.
@@ -79,11 +82,22 @@ class Judging:
             raise TooOftenError("too_many_windows", f"{WAITING_MOST} windows wait already.", retry_after_s=1)
         self._waiting += 1
         try:
-            predictor, population = await self.model()
             async with self._one:
-                return await asyncio.to_thread(judge, PulseNet(predictor, Calibration(population)), window)
+                if self._model is None:
+                    self._model = await _refusing(_read)
+                predictor, population = self._model
+                model = PulseNet(predictor, Calibration(population))
+                return predictor.name, await asyncio.to_thread(judge, model, window)
         finally:
             self._waiting -= 1
+
+
+async def _refusing(read: Callable[[], _T]) -> _T:
+    """Return what is read beside the loop, or say why it cannot be, without naming the server's folders."""
+    try:
+        return await asyncio.to_thread(read)
+    except ContractError as error:
+        raise RefusedError(503, "model_unavailable", without_folders(str(error))) from error
 
 
 def _read() -> Model:
@@ -91,8 +105,12 @@ def _read() -> Model:
 
 
 def _read_facts() -> Facts:
-    try:
-        training = {**loading.manifest()["trained"], "card": loading.card()}
-        return Facts(kind=loading.SHIPPED, parameters=loading.parameters(), training=training)
-    except ContractError as error:
-        raise RefusedError(503, "model_unavailable", without_folders(str(error))) from error
+    population = loading.population()
+    return Facts(
+        name=loading.name_of(loading.SHIPPED),
+        kind=loading.SHIPPED,
+        parameters=loading.parameters(),
+        source=population.source,
+        wearer_days=population.wearer_days,
+        training={**loading.manifest()["trained"], "card": loading.card()},
+    )

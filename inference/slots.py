@@ -70,6 +70,16 @@ class Table:
         for name, array in arrays.items():
             self._arrays[name][:rows] = array
 
+    def load_same(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over, of what another table's `dump` returned, the columns that are alike here."""
+        alike = {
+            name: array
+            for name, array in arrays.items()
+            if name in self._arrays and array.shape[1:] == self._arrays[name].shape[1:]
+        }
+        if alike:
+            self.load(alike)
+
 
 def _fresh(column: Column, capacity: int) -> npt.NDArray[Any]:
     shape = (capacity, column.width) if column.width else (capacity,)

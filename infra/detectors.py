@@ -48,13 +48,19 @@ class InstalledDetectors:
             self._refused.clear()
             self._references.clear()
             self._roles = Roles(RestingDetector().name) if self._simple else self._decided()
+            for name in {*self._makers, self._roles.alerting}:
+                self.reference(name)
+        return self._roles
+
+    @property
+    def decided(self) -> Roles:
+        """Who was wanted when that was last looked for: nothing is read, so the loop may ask."""
         return self._roles
 
     def detector(self, name: str) -> Detector | None:
         """Return a new detector without wearers, None where there is none of this name that can be read."""
-        roles = self.roles()
-        # A state of the simple detector is not opened where a model can judge, nor one of a model where the simple
-        # detector is to: it is computed anew.
+        roles = self.roles() if self._changed is self else self._roles
+        # The simple detector does not go on where a model can judge, nor a model where the simple detector is to.
         if name not in {roles.alerting, roles.shadow} and (self._simple or _is_simple(name)):
             return None
         return self._makers[name]() if self._read(name) else None
@@ -103,6 +109,7 @@ class InstalledDetectors:
             self._refused[name] = str(error)
             _LOG.warning("model_unread", model=name, reason=str(error))
             return False
+        self.reference(name)
         return True
 
     def _installed(self, name: str) -> Model:

@@ -76,13 +76,12 @@ async def status(request: Request, ports: PortsHere) -> Response:
 @router.get("/architecture", response_model=ArchitectureShape)
 async def architecture(request: Request) -> Response:
     """Return what the shipped model takes and tells, its thresholds, and what it learned from."""
-    predictor, population = await _judging(request).model()
     facts = await _judging(request).facts()
     channels = [
         {"condition": one.condition, "side": one.side, "time_scale": one.scale, "share": one.share} for one in CHANNELS
     ]
     body = {
-        "model": predictor.name,
+        "model": facts.name,
         "kind": facts.kind,
         "parameters": facts.parameters,
         "inputs": _INPUTS,
@@ -92,8 +91,8 @@ async def architecture(request: Request) -> Response:
         "warm_up_min": WARM_UP_MIN,
         "thresholds": {
             "method": "split conformal on the maxima of wearer days, shrunk to the wearer's own days, adapted",
-            "made_from": population.source,
-            "wearer_days": population.wearer_days,
+            "made_from": facts.source,
+            "wearer_days": facts.wearer_days,
             **_PROMISE,
         },
         "training": facts.training,
@@ -128,7 +127,6 @@ async def infer(body: WindowBody, request: Request, ports: PortsHere) -> Respons
     Columns: heart rate (1/min), variability (ms), mean acceleration (g, 1 at rest), skin temperature (Cel). The live
     path knows its wearers and judges better.
     """
-    judging = _judging(request)
     ends = body.time or ports.clock()
     window = Window(
         rows=np.array([[math.nan if cell is None else cell for cell in row] for row in body.window]),
@@ -137,18 +135,17 @@ async def infer(body: WindowBody, request: Request, ports: PortsHere) -> Respons
         utc_offset_min=body.utc_offset_min,
         hrv=body.hrv_method,
     )
-    said = await judging.judge(window)
-    predictor, _ = await judging.model()
-    return answer({**_judged(said, window), "model": predictor.name, "time": stamp(ends), "notice": NOTICE})
+    model, said = await _judging(request).judge(window)
+    return answer({**_judged(said, window), "model": model, "time": stamp(ends), "notice": NOTICE})
 
 
 async def _shipped(judging: Judging) -> tuple[str | None, int | None, str | None]:
     """Return the name and size of the shipped model, or why there is none."""
     try:
-        predictor, _ = await judging.model()
-        return predictor.name, (await judging.facts()).parameters, None
+        facts = await judging.facts()
     except RefusedError as error:
         return None, None, str(error)
+    return facts.name, facts.parameters, None
 
 
 async def _told(ports: PortsHere) -> Mapping[str, Any]:

@@ -69,6 +69,8 @@ class Without:
 
 
 WHOLE: Final = Without()
+_OF_THE_MODEL: Final = {("personal", name) for name in ("bias", "stretch", "heard")}
+"""What is known of a wearer only together with what the model expects of anybody."""
 
 
 class PulseNet:
@@ -165,6 +167,16 @@ class PulseNet:
         for part, table in parts.items():
             prefix = f"{part}."
             table.load({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
+
+    def inherit(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over, of another model's dump, what exists without any model: movement, baselines, what was last seen.
+
+        How far the other model was off for a wearer, its deviations and thresholds say nothing about this one.
+        """
+        for part, table in self._inputs.tables().items():
+            prefix = f"{part}."
+            known = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+            table.load_same({name: a for name, a in known.items() if (part, name) not in _OF_THE_MODEL})
 
 
 def _deviate(look: Look, expected: Floats, scale: Floats) -> Floats:

@@ -62,7 +62,7 @@ def shadow(
     Running workers change with the next save of each partition (about 30 s), without a restart. A second model costs
     each worker of `vitals` as much CPU as the one that alerts.
 
-    Example: pulsera models shadow network
+    Example: pulsera models shadow ridge
     """
     book = _book(data_dir)
     alerting, _ = _roles(book)
@@ -83,7 +83,7 @@ def promote(
     without a restart, and go on with what the model learned of each wearer in shadow. A network of the earlier system
     is never promoted.
 
-    Example: pulsera models promote network
+    Example: pulsera models promote ridge
     """
     book = _book(data_dir)
     alerting, in_shadow = _roles(book)

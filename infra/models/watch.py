@@ -11,7 +11,7 @@ from inference.pulsenet.drift import Drift, drift
 from infra.detectors import InstalledDetectors
 from stream_processors.families.vitals import VitalsState
 from stream_processors.operators.resting import FALLBACK
-from stream_processors.operators.tally import ALERTING, SHADOW, TIERS, Counts
+from stream_processors.operators.tally import ALERTING, LACKING_MOST, LEARNED_MIN, SHADOW, TIERS, Counts, Lack
 from stream_processors.ports import Meter, PartitionState, Roles
 
 EVERY_S: Final = 5.0
@@ -36,9 +36,10 @@ class ModelWatch:
     def told(self) -> dict[str, Any]:
         """Return what the health answer says of the detector."""
         roles, counts, off = self._look()
-        wanted = self._detectors.roles()
-        shadow = None
+        wanted = self._detectors.decided
+        shadow: dict[str, Any] | None = None
         if roles.shadow:
+            lack = self._lack(roles)
             shadow = {
                 "name": roles.shadow,
                 "state": "off" if off else "running",
@@ -47,6 +48,9 @@ class ModelWatch:
                 "agreement": None if counts.agreement is None else round(counts.agreement, 4),
                 "alerts_per_day": _rates(counts),
                 "drift": self._drift(roles.shadow, SHADOW, counts).most,
+                "wearers": lack.wearers,
+                "lacking": lack.lacking,
+                "takeover": _waits_for(lack) if wanted.alerting == roles.shadow and not off else None,
             }
         return {
             "alerting": roles.alerting,
@@ -113,7 +117,7 @@ class ModelWatch:
         """Return the roles that most partitions have, the sums of those, and why the shadow is off in any."""
         states = [state for state in self._states() if isinstance(state, VitalsState)]
         if not states:
-            return Roles(self._detectors.roles().alerting), Counts.none(), ""
+            return Roles(self._detectors.decided.alerting), Counts.none(), ""
         held = [state.roles for state in states]
         roles = max(held, key=held.count)
         counts, off = Counts.none(), ""
@@ -122,6 +126,24 @@ class ModelWatch:
                 counts += state.shadow.tally.counts
                 off = off or state.shadow.off
         return roles, counts, off
+
+    def _lack(self, roles: Roles) -> Lack:
+        """Return whom the shadow of these roles still has to learn, over all partitions that have them."""
+        lacks = Lack(0, 0)
+        for state in self._states():
+            if isinstance(state, VitalsState) and state.roles == roles:
+                lacks += state.shadow.tally.lack
+        return lacks
+
+
+def _waits_for(lack: Lack) -> str:
+    """Return what a takeover that is wanted waits for."""
+    if lack.enough:
+        return "It takes over with the next save of each partition."
+    return (
+        f"It knows {lack.lacking} of {lack.wearers} wearers too little: it takes over, partition by partition, once "
+        f"all but {LACKING_MOST:.0%} were judged for {LEARNED_MIN} min."
+    )
 
 
 def _rates(counts: Counts) -> Mapping[str, Mapping[str, float]] | None:

@@ -31,7 +31,7 @@ from stream_processors.operators.resting import RestingDetector
 from stream_processors.operators.rows import FrameRows
 from stream_processors.operators.shadow import Shadow
 from stream_processors.operators.silence import ClockOffsets, Silence
-from stream_processors.operators.takeover import Only, handed_over, next_roles, roles_in, written
+from stream_processors.operators.takeover import DETECTOR, Aside, Only, followed, opened, taught, written
 from stream_processors.operators.telling import Telling
 from stream_processors.operators.watch import Watch
 from stream_processors.operators.wearers import Roster
@@ -60,12 +60,13 @@ class VitalsFamily(FrameRows):
         """Return the state of a partition: fresh with the detectors that are wanted, or a snapshot with its own.
 
         Raises:
-            ContractError: The snapshot cannot be read, is of another version, or of a detector that cannot be read.
+            ContractError: The snapshot cannot be read, or is of another version.
         """
         if blob is None:
             return VitalsState(partition, self._models, self._models.roles())
         scalars, blobs, parts = unpack_parts(FORMAT, blob)
-        state = VitalsState(partition, self._models, roles_in(blobs))
+        roles, blobs, parts = opened(blobs, parts, self._models, observed_ms=scalars["observed_ms"])
+        state = VitalsState(partition, self._models, roles)
         state.restore(scalars, blobs, parts)
         return state
 
@@ -102,6 +103,7 @@ class VitalsState:
         self._arrivals = 0
         self._telling = Telling(self._partition)
         self._gathered_ms = 0
+        self._aside = Aside()
 
     def step(self, record: Record) -> Step:
         """Handle one record: place its rows, move clock and watermarks, close bins, judge them, tell.
@@ -325,11 +327,8 @@ class VitalsState:
 
     def successor(self) -> bytes | None:
         """Return this state with the detectors that are wanted now, None where it has them, or they cannot be read."""
-        roles = next_roles(self.roles, self._models, shadow_runs=not self.shadow.off)
-        if roles == self.roles:
-            return None
-        scalars, blobs, parts = self._dump()
-        return pack_parts(FORMAT, scalars, blobs | written(roles), handed_over(parts, self.roles, roles))
+        next_one = followed(self.roles, self.shadow, self._aside, self._models, self._dump)
+        return None if next_one is None else pack_parts(FORMAT, *next_one)
 
     def _dump(self) -> tuple[dict[str, int], dict[str, bytes], Parts]:
         opened, episodes = self._episodes.dump()
@@ -345,7 +344,8 @@ class VitalsState:
             "rest.stream": self._rest["stream"].dump(),
             "rest.wearer": self._rest["wearer"].dump(),
             "floor": self._floor.runs.dump(),
-            "detector": self._detector.dump(),
+            DETECTOR: self._detector.dump(),
+            **self._aside.parts(),
             **self.shadow.dump(),
             "beats": self._beats.dump(),
             "beats.waiting": self._beats.waiting(),
@@ -366,6 +366,7 @@ class VitalsState:
             "firmwares": msgspec.msgpack.encode(self._roster.firmwares),
             "sessions": msgspec.msgpack.encode(sessions),
             "episodes": opened,
+            **self._aside.blobs(),
             **written(Roles(self._detector.name, "" if self.shadow.off else self.shadow.name)),
         }
         return scalars, blobs, parts
@@ -389,8 +390,9 @@ class VitalsState:
             self._frozen[lane].table.load(parts[f"frozen.{lane}"])
             self._rest[lane].table.load(parts[f"rest.{lane}"])
         self._floor.runs.table.load(parts["floor"])
-        self._detector.load(parts["detector"])
-        self.shadow.load(parts)
+        self._aside = Aside.read(blobs, parts, observed_ms=self._clock.observed_ms)
+        taught(self._detector, parts)
+        self.shadow.load(parts, beside=parts.get(DETECTOR, {}))
         self._beats.load(parts["beats"], parts["beats.waiting"])
         self._watch.load(parts["watch"])
         self._silence.load(parts["silence"])

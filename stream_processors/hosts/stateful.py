@@ -281,7 +281,8 @@ class StatefulRunner:
                 self._restorer.lost(lane.place, lane.next, standing.first)
                 lane.next = standing.first
         else:
-            lane.state, lane.next, lane.clock_ms = self._family.open(lane.place.partition, None), standing.first, 0
+            lane.state = await asyncio.to_thread(self._family.open, lane.place.partition, None)
+            lane.next, lane.clock_ms = standing.first, 0
         lane.durable = lane.next
         lane.aside = {offset: rest for offset, rest in lane.aside.items() if offset >= lane.next}
 
@@ -296,7 +297,7 @@ class StatefulRunner:
             blob = None if row.blob is None else await asyncio.to_thread(unpack, row.blob)
             if blob is not None:
                 try:
-                    lane.state = self._family.open(lane.place.partition, blob)
+                    lane.state = await asyncio.to_thread(self._family.open, lane.place.partition, blob)
                 except Exception:  # noqa: BLE001 - whatever is wrong with it, the log can replace it
                     _LOG.exception("a saved state cannot be opened")
                 else:

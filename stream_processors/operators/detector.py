@@ -156,6 +156,10 @@ class Detector(Protocol):
         """Take over a dump."""
         ...
 
+    def inherit(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over, of another detector's dump, what holds for this one too."""
+        ...
+
 
 def unknown(count: int) -> Floats:
     """Return what cannot be said of so many wearers."""
@@ -168,7 +172,11 @@ def unknown_vitals(count: int) -> Floats:
 
 
 class JudgesAtOnce:
-    """What a detector does that judges every bin when it comes, and gathers nothing."""
+    """What a detector does that judges every bin when it comes, gathers nothing, and shares nothing with others."""
+
+    def inherit(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over nothing: it keeps nothing that another detector keeps as well."""
+        del arrays
 
     def complete(self, wearers: Ints, until_ms: Ints, *, learning: Learning) -> list[Verdict]:
         """Return nothing: all was judged as it came."""

@@ -81,6 +81,8 @@ class Remaining:
             return array
         if part in _BY_WEARER or (part == "lateness" and name.startswith("wearers.")):
             return array[self.wearers]
+        if part == "aside":
+            return array[self.wearers[: len(array)]]  # who came since it was put there has no row in it
         if part in _BY_STREAM or part == "lateness":
             return array[self.streams]
         return array

@@ -287,6 +287,13 @@ class PulseNetDetector:
             part.load({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
         self._calming = int((self._said["calm_ms"] > NEVER).sum())
 
+    def inherit(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over what another model gathered of the present minute, and knows of the wearers without its weights."""
+        of = {name: {key.removeprefix(name): a for key, a in arrays.items() if key.startswith(name)}
+              for name in ("model.", "minutes.")}  # fmt: skip
+        self._model.inherit(of["model."])
+        self._minutes.table.load_same(of["minutes."])
+
 
 def _most_of_rule(by_channel: Floats) -> Floats:
     """Return the largest number among the channels of each condition, NaN where none says anything."""

@@ -91,10 +91,17 @@ class Shadow:
             TALLY_WEARERS: self.tally.table.dump(),
         }
 
-    def load(self, parts: Parts) -> None:
-        """Take over a dump, after `extend`; a part that lacks begins anew."""
+    def load(self, parts: Parts, *, beside: dict[str, npt.NDArray[Any]]) -> None:
+        """Take over a dump, after `extend`; a part that lacks begins anew, with what holds for it of who alerts.
+
+        `beside` is the dump of the one that alerts.
+        """
         if TALLY in parts:
             self.tally.load(parts[TALLY])
+        if TALLY_WEARERS in parts:
             self.tally.table.load(parts[TALLY_WEARERS])
         if parts.get(PART):
             self._try(lambda detector: detector.load(parts[PART]), None)
+        elif self.name:
+            self._try(lambda detector: detector.inherit(beside), None)
+            self.tally.begin_learning()

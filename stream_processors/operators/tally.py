@@ -7,7 +7,7 @@ higher tier. Nothing here is heard by anybody but the person who runs the system
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,32 @@ from stream_processors.operators.detector import RULES, Verdict
 
 ALERTING, SHADOW = range(2)
 TIERS: Final = 2
+LEARNED_MIN: Final = 600
+"""Judged minutes of a wearer after which a model may alert about him: what it knows of himself then weighs twice what
+it expects of anybody (personal baselines weigh n / (n + 300))."""
+LACKING_MOST: Final = 0.1
+"""A model may alert though it knows this share of the wearers less."""
+_LIVE_MIN: Final = 1_440
 _MINUTE_MS: Final = 60_000
 _REFRACTORY_MS: Final = REFRACTORY_MIN * _MINUTE_MS
 _DAY_MS: Final = 86_400_000
+
+
+class Lack(NamedTuple):
+    """How many of the wearers of the last day the shadow knows too little to alert."""
+
+    lacking: int
+    wearers: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether it may alert."""
+        return self.lacking <= LACKING_MOST * self.wearers
+
+    def __add__(self, other: object) -> "Lack":
+        if not isinstance(other, Lack):
+            return NotImplemented
+        return Lack(self.lacking + other.lacking, self.wearers + other.wearers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +104,19 @@ class Tally:
             "fired_ms": Column("i8", NEVER, 2),
             "told_ms": Column("i8", NEVER, 2 * RULES),
             "told_tier": Column("i1", 0, 2 * RULES),
+            "to_learn": Column("i2", 0),
         })  # fmt: skip
+
+    def begin_learning(self) -> None:
+        """A model begins in shadow that knows nobody of these wearers; of whoever comes later none knows more."""
+        self.table["to_learn"][: self.table.rows] = LEARNED_MIN
+
+    @property
+    def lack(self) -> Lack:
+        """Of the wearers of the last day (event time of the newest), how many the shadow still has to learn."""
+        minute = self.table["minute"][: self.table.rows]
+        live = minute > max(int(minute.max(initial=NEVER)) - _LIVE_MIN, NEVER)
+        return Lack(int((self.table["to_learn"][: len(minute)][live] > 0).sum()), int(live.sum()))
 
     def see(self, bins: Bins, alerting: Floats, shadow: Floats | None) -> None:
         """Place one bin a wearer and minute, and the scores that are in force in it, on their scales."""
@@ -95,6 +130,8 @@ class Tally:
         drift.count(counts.scores[ALERTING, None], drift.SCORES, alerting[fresh, None])
         if shadow is not None:
             drift.count(counts.scores[SHADOW, None], drift.SCORES, shadow[fresh, None])
+            judged = bins.wearer[fresh & ~np.isnan(shadow)]
+            self.table["to_learn"][judged] = np.maximum(self.table["to_learn"][judged] - 1, 0)
 
     def hear(self, side: int, verdicts: Sequence[Verdict]) -> None:
         """Count the alerts of one detector's verdicts."""

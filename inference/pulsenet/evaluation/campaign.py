@@ -158,23 +158,30 @@ def report(
         told["faults"] = faulty
     if any(one.name == MAIN.name for one in done):
         told["example"] = example(load(folder=plan.weights), seed=plan.seed).told()
-    elif before is not None and "example" in before:
+    elif before is not None and "example" in before and before["model"] == MAIN.name:
         told["example"] = before["example"]
     return told
 
 
 def _rows_of(before: Mapping[str, Any] | None, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows made before, which must be of the same study, and, where they are of the model, of the same weights."""
+    """Rows made before, which must be of the same study, and, where they are of the model, of the same weights.
+
+    Where the other predictor shipped then, the rows of its parts get its name: they are not parts of what ships now.
+    """
     if before is None:
         return {}
     of_model = "faults" in before or any(one.name in before["detectors"] for one in VARIANTS)
-    for key in ("protocol", "seed", "quick", "wearers", "given", *(("model", "weights") if of_model else ())):
+    for key in ("protocol", "seed", "quick", "wearers", "given", *(("weights",) if of_model else ())):
         if before.get(key) != told[key]:
             raise RecordingError(
                 f"The report to add to differs in {key!r}: its rows cannot stand beside these. Make all rows anew, "
                 "without --add-to."
             )
-    return dict(before["detectors"])
+    rows = dict(before["detectors"])
+    if before["model"] == told["model"]:
+        return rows
+    parts = {one.name for one in VARIANTS} - {one.name for one in _WHOLE}
+    return {f"{before['model']}, {name}" if name in parts else name: row for name, row in rows.items()}
 
 
 def _ordered(rows: Mapping[str, Any]) -> dict[str, Any]:

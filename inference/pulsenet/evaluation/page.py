@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from inference.pulsenet.evaluation.injection import GRID
 from inference.pulsenet.evaluation.plots import EPISODE, RELIABILITY, SURFACE
+from inference.pulsenet.weights.loading import NAMES, SHIPPED
 
 _PLUS_40: Final = "rest_+40bpm_20min"
 _PLUS_25: Final = "rest_+25bpm_30min"
@@ -39,7 +40,8 @@ weighted to one event a wearer-day. Intervals of recall: bootstrap of paired wea
 """
 _WORTH: Final = """\
 Thresholds were calibrated for the whole model. With a part taken away scores are others, so the last two columns set
-thresholds anew from the same made people, half shrunk to the own past, as for the rivals.
+thresholds anew from the same made people, half shrunk to the own past, as for the rivals. Parts that were taken away
+from the other model bear its name.
 
 """
 _LIMITS: Final = """## Limits
@@ -102,7 +104,8 @@ def _bars(report: Mapping[str, Any]) -> str:
         f"(realised / promised, exact 95 % interval: {low:.2f} to {high:.2f}). "
         f"{report['us_per_step']:g} microseconds of one core a step, the whole engine.\n\n"
     )
-    return f"## {report['model']}\n\n{_table(columns, lines)}\n{sentence}{_paired(report)}"
+    ships = "What judges where nobody chose another.\n\n" if report["model"] == NAMES[SHIPPED] else ""
+    return f"## {report['model']}\n\n{ships}{_table(columns, lines)}\n{sentence}{_paired(report)}"
 
 
 def _paired(report: Mapping[str, Any]) -> str:
@@ -158,8 +161,9 @@ def _promises(report: Mapping[str, Any]) -> str:
 def _worth(report: Mapping[str, Any]) -> str:
     row = report["detectors"].get(report["model"])
     lines = []
+    whole = {report["model"], *NAMES.values()}
     for name, other in report["detectors"].items():
-        if row is None or not (name.endswith(" off") or name == report["model"]) or "scenarios" not in other:
+        if row is None or not (name.endswith(" off") or name in whole) or "scenarios" not in other:
             continue
         found = [other["scenarios"][one] for one in (_PLUS_40, _PLUS_25) if one in other["scenarios"]]
         own = [f"{one['recall']['0.1']:.2f}" for one in found]

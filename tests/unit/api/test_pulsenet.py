@@ -22,7 +22,11 @@ from api.routes import pulsenet
 from inference.pulsenet.window import ROWS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-DETECTOR = {"alerting": "resting-rate (fallback)", "role": "fallback", "fallback": "/opt/x/ridge.npz cannot be read."}
+DETECTOR = {
+    "alerting": "resting-rate (fallback)",
+    "role": "fallback",
+    "fallback": "/opt/x/pulsenet.onnx cannot be read.",
+}
 
 
 class Probes:
@@ -139,10 +143,10 @@ async def test_the_status_tells_which_detector_judges_and_why() -> None:
     async with client(DETECTOR) as asking:
         told = (await asking.get("/pulsenet/status")).json()
         health = (await asking.get("/pulsenet/health")).json()
-    assert (told["loaded"], told["parameters"], told["device"]) == (True, 1204, "cpu")
-    assert (told["role"], told["fallback"]) == ("fallback", "ridge.npz cannot be read.")
+    assert (told["loaded"], told["parameters"], told["device"]) == (True, 16_692, "cpu")
+    assert (told["role"], told["fallback"]) == ("fallback", "pulsenet.onnx cannot be read.")
     assert told["promise"]["tier1_alerts_a_day"] == 0.1
-    assert (health["status"], health["reason"]) == ("degraded", "ridge.npz cannot be read.")
+    assert (health["status"], health["reason"]) == ("degraded", "pulsenet.onnx cannot be read.")
     async with client() as asking:
         unknown = (await asking.get("/pulsenet/status")).json()
     assert unknown["alerting"] is None
@@ -153,22 +157,25 @@ async def test_the_architecture_tells_the_true_training() -> None:
     """Made people and the recordings that were learned from are named; what is not learned from is not claimed."""
     async with client() as asking:
         told = (await asking.get("/pulsenet/architecture")).json()
-    assert told["kind"] == "ridge"
+    assert (told["kind"], told["parameters"]) == ("network", 16_692)
     assert "Stress-Predict" in told["training"]["card"]
     assert "Made people" in told["training"]["card"]
     assert "PhysioNet" not in json.dumps(told)
     assert sum(one["share"] for one in told["conditions"]) == pytest.approx(1.0, abs=0.01)
 
 
-def test_judging_loads_no_heavy_library() -> None:
-    """The shipped model is read and judges without onnxruntime, torch or tensorflow."""
+def test_only_a_window_loads_what_runs_the_network() -> None:
+    """The API starts and tells what its model is without onnxruntime; a window loads that, and nothing else."""
     code = (
-        "import asyncio, sys, numpy as np\n"
+        "import asyncio, sys, numpy as np, infra.api_process\n"
         "from api.judging import Judging\n"
         "from inference.pulsenet.window import Window\n"
+        "asked_for = {'onnxruntime', 'onnx', 'torch', 'tensorflow', 'cv2', 'scipy'}\n"
+        "def heavy(): return sorted(asked_for & sys.modules.keys())\n"
+        "judging = Judging()\n"
+        "print(asyncio.run(judging.facts()).kind, heavy())\n"
         "asked = Window(rows=np.full((60, 4), 70.0), step_s=60, end_min=1, utc_offset_min=0, hrv=None)\n"
-        "asyncio.run(Judging().judge(asked))\n"
-        "print(*({'onnxruntime', 'torch', 'tensorflow', 'cv2', 'scipy'} & sys.modules.keys()))\n"
+        "print(asyncio.run(judging.judge(asked))[0][:10], heavy())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+    assert done.stdout.splitlines() == ["network []", "pulsenet 1 ['onnxruntime']"]

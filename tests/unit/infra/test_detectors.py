@@ -10,10 +10,10 @@ from inference.pulsenet.weights import loading
 from infra.detectors import InstalledDetectors, shipped_detectors
 from infra.metrics.meter import PrometheusMeter
 from infra.models.installed import Models
-from schemas.errors import ContractError
 from stream_processors.families.vitals import VitalsFamily
 from stream_processors.operators.resting import FALLBACK
 from stream_processors.ports import Roles
+from tests.vitals_frames import T0_MS, LoggedState, reading
 
 RIDGE = loading.name_of("ridge")
 NETWORK = loading.name_of("network")
@@ -61,32 +61,90 @@ def test_the_simple_detector_by_choice_is_no_fallback() -> None:
     detectors = shipped_detectors("resting-rate", meter)
     assert detectors.roles() == Roles(SIMPLE)
     assert detectors.detector(SIMPLE) is not None
-    assert detectors.detector(RIDGE) is None, "a state of the model is computed anew"
+    assert detectors.detector(NETWORK) is None, "no model goes on where the simple detector is to"
     assert detectors.fallback == ""
     assert fallbacks(meter) == 0
 
 
-def test_a_state_of_a_fallback_is_not_gone_on_with_once_the_model_can_be_read(tmp_path: Path) -> None:
-    """It is computed anew from the topic; so is one of the simple detector that somebody chose before."""
+def test_in_a_state_of_the_simple_detector_the_model_judges_once_it_can_be_read(tmp_path: Path) -> None:
+    """Whether that one stood in or somebody had chosen it: the state goes on under the model."""
+    models = shipped_detectors("pulsenet", PrometheusMeter())
     for wanted, folder in (("pulsenet", tmp_path), ("resting-rate", None)):
         before = VitalsFamily(models=shipped_detectors(wanted, PrometheusMeter(), folder=folder)).open(0, None)
-        with pytest.raises(ContractError, match="resting-rate"):
-            VitalsFamily(models=shipped_detectors("pulsenet", PrometheusMeter())).open(0, before.snapshot())
+        assert VitalsFamily(models=models).open(0, before.snapshot()).roles == models.roles()
+
+
+@pytest.mark.parametrize("how", ["missing", "not readable", "changed"])
+def test_weights_that_are_mended_go_on_where_they_were(tmp_path: Path, how: str) -> None:
+    """Meanwhile the fallback judges the same state and is saved; nothing of what the model had learned is lost."""
+    whole = VitalsFamily(models=shipped_detectors("pulsenet", PrometheusMeter()))
+    log = LoggedState(whole.open(0, None))
+    for second in range(0, 300, 20):
+        log.append(T0_MS + second * 1000 + 50, [reading(T0_MS + second * 1000, heart_rate=64.0, steps=0.0)])
+    saved = log.state.snapshot()
+    lame = VitalsFamily(models=shipped_detectors("pulsenet", PrometheusMeter(), folder=broken(tmp_path, how)))
+    stands_in = lame.open(0, saved)
+    assert stands_in.roles == Roles(FALLBACK)
+    assert whole.open(0, lame.open(0, stands_in.snapshot()).snapshot()).snapshot() == saved
 
 
 def test_what_was_chosen_is_seen_without_a_restart(tmp_path: Path) -> None:
     """Roles that are written change what is wanted; who alerted can still be made, as a state of it may be open."""
     models = Models(tmp_path)
     detectors = InstalledDetectors("pulsenet", PrometheusMeter(), models=models)
-    assert detectors.roles() == Roles(RIDGE)
-    models.want(alerting=RIDGE, shadow=NETWORK)
-    assert detectors.roles() == Roles(RIDGE, NETWORK)
+    assert detectors.roles() == Roles(NETWORK)
     models.want(alerting=NETWORK, shadow=RIDGE)
     assert detectors.roles() == Roles(NETWORK, RIDGE)
+    models.want(alerting=RIDGE, shadow=NETWORK)
+    assert detectors.roles() == Roles(RIDGE, NETWORK)
     for name in (RIDGE, NETWORK):
         made = detectors.detector(name)
         assert made is not None
         assert made.name == name
+
+
+def test_what_the_loop_asks_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was wanted when it was looked for is told from memory, also after somebody chose anew."""
+    models = Models(tmp_path)
+    detectors = InstalledDetectors("pulsenet", PrometheusMeter(), models=models)
+    decided = detectors.roles()
+    models.want(alerting=NETWORK, shadow=RIDGE)
+    for name in ("changed", "wanted", "all"):
+        monkeypatch.setattr(Models, name, lambda _self: pytest.fail("the folder of models is looked at"))
+    assert detectors.decided == decided
+    assert detectors.detector(decided.alerting) is not None
+    assert detectors.reference(decided.alerting) is not None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "then"),
+    [(("", ""), Roles(NETWORK)), (("", NETWORK), Roles(NETWORK)), ((RIDGE, ""), Roles(RIDGE)),
+     ((NETWORK, RIDGE), Roles(NETWORK, RIDGE))],
+)  # fmt: skip
+def test_what_was_chosen_under_a_release_that_shipped_the_linear_model_still_holds(
+    tmp_path: Path, chosen: tuple[str, str], then: Roles
+) -> None:
+    """Who chose nobody gets what ships now, once where it was in shadow; a choice by name stays."""
+    models = Models(tmp_path)
+    models.want(alerting=chosen[0], shadow=chosen[1])
+    detectors = InstalledDetectors("pulsenet", PrometheusMeter(), models=models)
+    assert (detectors.roles(), detectors.fallback) == (then, "")
+
+
+def test_a_state_of_the_linear_model_goes_on_while_the_network_learns_beside_it() -> None:
+    """After the release that ships the network nothing is computed anew, and no wearer is judged by who knows less."""
+    models = shipped_detectors("pulsenet", PrometheusMeter())
+    family, made = VitalsFamily(models=models), models.detector(RIDGE)
+    assert made is not None
+    log = LoggedState(VitalsFamily(lambda: made).open(0, None))
+    for second in range(0, 300, 20):
+        log.append(T0_MS + second * 1000 + 50, [reading(T0_MS + second * 1000, heart_rate=64.0, steps=0.0)])
+    state = family.open(0, log.state.snapshot())
+    assert state.roles == Roles(RIDGE)
+    seated = family.open(0, state.successor())
+    assert seated.roles == Roles(RIDGE, NETWORK)
+    assert seated.shadow.tally.lack == (1, 1)
+    assert seated.successor() is None
 
 
 @pytest.mark.parametrize("roles", ['{"alerting": "pulsenet 1+0000000", "shadow": ""}', "no JSON", '{"shadow": 1}'])
@@ -96,6 +154,6 @@ def test_where_the_choice_cannot_be_followed_the_shipped_model_alerts(tmp_path: 
     meter = PrometheusMeter()
     meter.begin("vitals")
     detectors = InstalledDetectors("pulsenet", meter, models=Models(tmp_path))
-    assert detectors.roles().alerting == RIDGE
+    assert detectors.roles().alerting == NETWORK
     assert bool(detectors.fallback) == ("0000000" in roles)
     assert fallbacks(meter) == int("0000000" in roles)

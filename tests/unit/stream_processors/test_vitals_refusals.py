@@ -7,7 +7,7 @@ import pytest
 
 from schemas import frame
 from schemas.errors import ContractError
-from stream_processors.families.vitals import VitalsFamily
+from stream_processors.families.vitals import FORMAT, VitalsFamily
 from tests.vitals_frames import T0_MS, batch, beating, fresh, live, reading
 
 BAD: dict[str, dict[str, Any]] = {
@@ -53,6 +53,6 @@ def test_an_id_that_is_null_is_refused() -> None:
 def test_a_snapshot_of_another_version_is_refused() -> None:
     """A state that another version wrote is not opened."""
     family = VitalsFamily()
-    blob = family.open(0, None).snapshot().replace(b"vitals-state 4", b"vitals-state 1")
+    blob = family.open(0, None).snapshot().replace(FORMAT.encode(), b"vitals-state 1")
     with pytest.raises(ContractError, match="version"):
         family.open(0, blob)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.errors import ContractError
-from stream_processors.families.vitals import VitalsFamily, VitalsState
+from stream_processors.families.vitals import FORMAT, VitalsFamily, VitalsState
+from stream_processors.operators import takeover, tally
 from stream_processors.operators.detector import Scores, Verdict
+from stream_processors.operators.packing import unpack_parts
 from stream_processors.operators.pulsenet import PulseNetDetector
 from stream_processors.operators.tally import ALERTING, SHADOW
 from stream_processors.ports import Roles
@@ -119,16 +120,77 @@ def test_a_model_takes_over_where_the_state_is_saved() -> None:
     assert after.episodes[-1].end_reason == "recovered"
 
 
-def test_a_model_that_was_not_in_shadow_begins_there() -> None:
-    """It is seated at one save and takes over at the next; then nothing is left to change."""
+def test_a_model_that_was_not_in_shadow_learns_there_before_it_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is seated at one save, and takes over at the first after it has judged each wearer for long enough."""
+    monkeypatch.setattr(tally, "LEARNED_MIN", 12)
     state, models, family = state_of(Roles(MADE))
     run(state, RECORDS[:20])
     models.wanted = Roles(OTHER, MADE)
     seated = family.open(0, state.successor())
     assert seated.roles == Roles(MADE, OTHER)
+    lacks = []
+    for record in RECORDS[20:]:
+        assert seated.successor() is None
+        run(seated, [record])
+        lacks.append(seated.shadow.tally.lack)
+        if lacks[-1].enough:
+            break
+        seated = family.open(0, seated.snapshot())
+    assert lacks[0] == (WEARERS, WEARERS), "every wearer is to be learned, also after a restart"
+    assert 12 * 60 / EVERY_S <= len(lacks) <= 40
     took_over = family.open(0, seated.successor())
     assert took_over.roles == Roles(OTHER, MADE)
     assert took_over.successor() is None
+
+
+def test_a_new_wearer_does_not_keep_a_model_waiting() -> None:
+    """Of whoever comes while it is in shadow nobody knows more."""
+    state, _, _ = state_of(Roles(MADE, OTHER))
+    run(state, RECORDS[:3])
+    assert state.shadow.tally.lack == (0, WEARERS)
+
+
+def test_a_model_in_shadow_begins_with_what_stands_behind_no_weights() -> None:
+    """The wearers' baselines are known to it; how far it is off for each is not."""
+    state, models, family = state_of(Roles(MADE))
+    run(state, RECORDS[:30])
+    models.wanted = Roles(MADE, OTHER)
+    seated = family.open(0, state.successor())
+    parts = unpack_parts(FORMAT, seated.snapshot())[2]
+    ours, its = parts["detector"], parts["shadow"]
+    np.testing.assert_array_equal(ours["model.personal.centre"], its["model.personal.centre"])
+    assert its["model.personal.minutes"][:, 0].min() > 0
+    assert ours["model.personal.heard"].max() > 0
+    assert its["model.personal.heard"].max() == 0
+
+
+class Unsaved(PulseNetDetector):
+    """Judges, and fails as it is to be saved."""
+
+    def dump(self) -> dict[str, Any]:
+        """Fail."""
+        raise ZeroDivisionError("made to fail")
+
+
+def test_a_model_that_cannot_be_saved_does_not_take_over() -> None:
+    """Who alerts stays, and goes on as if nothing had been asked."""
+    models = MadeModels(Roles(MADE, OTHER))
+
+    def unsaved() -> Unsaved:
+        made = Unsaved(model())
+        made.name = OTHER
+        return made
+
+    models.made[OTHER] = unsaved
+    family = VitalsFamily(models=models)
+    state = family.open(0, None)
+    before = run(state, RECORDS[:50])
+    models.wanted = Roles(OTHER, MADE)
+    assert state.successor() is None
+    assert state.shadow.off == "ZeroDivisionError: made to fail"
+    again = family.open(0, state.snapshot())
+    assert again.roles == Roles(MADE)
+    assert before.emissions + run(again, RECORDS[50:]).emissions == ALONE.emissions
 
 
 def test_another_shadow_costs_the_old_one_its_state_and_nothing_else() -> None:
@@ -154,12 +216,79 @@ def test_a_shadow_that_is_no_longer_installed_is_left_out() -> None:
     assert before.emissions + run(again, RECORDS[50:]).emissions == ALONE.emissions
 
 
-def test_a_state_of_a_detector_that_cannot_be_read_is_refused() -> None:
-    """It is computed anew from the log, and the reason names the detector."""
+MID_EPISODE = 60 * (CALM_MIN + 10) // EVERY_S
+
+
+@pytest.mark.parametrize("other", [OTHER, RESTING])
+def test_an_open_episode_outlives_the_model_that_opened_it(other: str) -> None:
+    """Where that one cannot be read any more, another judges the same state: the same episode goes on and ends."""
     state, models, family = state_of(Roles(MADE))
+    before = run(state, RECORDS[:MID_EPISODE])
+    saved = state.snapshot()
     del models.made[MADE]
-    with pytest.raises(ContractError, match=MADE):
-        family.open(0, state.snapshot())
+    models.wanted = Roles(other)
+    again = family.open(0, saved)
+    assert again.roles == Roles(other)
+    after = run(again, RECORDS[MID_EPISODE:])
+    silent = RECORDS[-1][0]
+    for second in range(1, 420):
+        after.append(silent + second * 1000, [])
+    rate = [one for one in (*before.episodes, *after.episodes) if one.condition == "heart_rate.high"]
+    assert len({one.episode_id for one in rate}) == 1
+    assert (before.episodes[0].phase, rate[-1].phase) == ("opened", "ended")
+    assert rate[-1].end_reason in {"recovered", "data_ended"}
+    assert all(one.phase != "opened" for one in after.episodes if one.type == "physiological"), "no past is told again"
+
+
+def test_what_a_model_learned_is_kept_aside_while_it_cannot_be_read() -> None:
+    """Another stands in, is saved and restarted; then the first goes on with what it had learned, and its episodes."""
+    state, models, family = state_of(Roles(MADE))
+    run(state, RECORDS[:30])
+    learned = unpack_parts(FORMAT, state.snapshot())[2]["detector"]
+    making = models.made.pop(MADE)
+    models.wanted = Roles(RESTING)
+    stands_in = family.open(0, state.snapshot())
+    for record in RECORDS[30:36]:
+        run(stands_in, [record])
+        stands_in = family.open(0, stands_in.snapshot())
+    assert stands_in.roles == Roles(RESTING)
+    assert stands_in.successor() is None
+    models.made[MADE] = making
+    models.wanted = Roles(MADE)
+    mended = family.open(0, stands_in.successor())
+    assert mended.roles == Roles(MADE)
+    _, blobs, parts = unpack_parts(FORMAT, mended.snapshot())
+    assert parts["detector"].keys() == learned.keys()
+    assert all(parts["detector"][name].tobytes() == array.tobytes() for name, array in learned.items())
+    assert "aside" not in parts
+    assert "aside" not in blobs
+    assert {row["model"] for row in run(mended, RECORDS[36:]).rows} == {MADE}
+
+
+def test_what_is_kept_aside_is_put_back_where_the_stand_in_is_not_to_go_on() -> None:
+    """A restart with mended weights, under which no state of the simple detector is opened, needs no save first."""
+    state, models, family = state_of(Roles(MADE))
+    run(state, RECORDS[:30])
+    making = models.made.pop(MADE)
+    models.wanted = Roles(RESTING)
+    stands_in = family.open(0, state.snapshot())
+    models.made = {MADE: making}
+    models.wanted = Roles(MADE)
+    assert family.open(0, stands_in.snapshot()).snapshot() == state.snapshot()
+
+
+def test_what_is_kept_aside_does_not_stay_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some time nobody expects the absent model back, and the state is as small as before."""
+    state, models, family = state_of(Roles(MADE))
+    run(state, RECORDS[:30])
+    del models.made[MADE]
+    models.wanted = Roles(OTHER)
+    stands_in = family.open(0, state.snapshot())
+    monkeypatch.setattr(takeover, "ASIDE_MOST_MS", 1)
+    run(stands_in, RECORDS[30:33])
+    small = family.open(0, stands_in.snapshot()).snapshot()
+    assert "aside" in unpack_parts(FORMAT, stands_in.snapshot())[2]
+    assert "aside" not in unpack_parts(FORMAT, small)[2]
 
 
 class Breaks(PulseNetDetector):

@@ -130,6 +130,24 @@ def test_bytes_that_are_no_model_are_refused(kind: Kind, tmp_path: Path) -> None
         loading.predictor(kind, folder=tmp_path)
 
 
+def test_the_numbers_of_a_network_are_counted_without_running_it() -> None:
+    """As many as two gated recurrent units of its width and their read-outs have; so is the linear model's."""
+    hidden, told = loading.predictor("network").width // 2, 2 * VITAL_COUNT
+    halves = [3 * hidden * (inputs + hidden + 2) + told * (inputs + hidden + 1) for inputs in (CONTEXT, CONTEXT + SEEN)]
+    assert loading.parameters("network") == sum(halves)
+    assert loading.parameters("ridge") == 2 * VITAL_COUNT * ((CONTEXT + 1) + (CONTEXT + SEEN + 1))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x3a", b"\x3a\x05\x2a", b"\x3b\x00", b"\xff" * 12, b"not a model"])
+def test_the_numbers_of_what_is_no_network_are_not_counted(data: bytes, tmp_path: Path) -> None:
+    """Bytes that are cut off, or of another format, are refused by name even where the manifest tells of them."""
+    (tmp_path / FILES["network"]).write_bytes(data)
+    told = {"files": {FILES["network"]: hashlib.sha256(data).hexdigest()}}
+    (tmp_path / MANIFEST).write_text(json.dumps(told))
+    with pytest.raises(ContractError, match=r"holds no network.* pulsera train pulsenet"):
+        loading.parameters("network", folder=tmp_path)
+
+
 def test_a_network_of_other_inputs_is_refused(tmp_path: Path) -> None:
     """Weights of a release with other features do not run."""
     onnx = pytest.importorskip("onnx", reason="onnx comes with the extra `train`")

@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from inference.pulsenet.evaluation.campaign import QUICK, Plan, report, run, tasks
+from inference.pulsenet.evaluation.detectors.variants import OTHER
+from inference.pulsenet.weights.loading import NAMES, SHIPPED
 from infra.models.evaluate_commands import evaluate
 from infra.models.own_rivals import FirstDetector, own_rivals
 from schemas.errors import RecordingError
@@ -61,6 +63,12 @@ def test_rows_are_added_to_a_report_of_the_same_study(minutes: Path, tmp_path: P
     result = CliRunner().invoke(evaluate, ["pulsenet", *two, "--seed", "2"])
     assert isinstance(result.exception, RecordingError)
     assert "without --add-to" in str(result.exception)
+    parts = {"level off": before["detectors"]["threshold at rest"]}
+    first.write_text(json.dumps(before | {"model": NAMES[OTHER], "detectors": before["detectors"] | parts}))
+    assert CliRunner().invoke(evaluate, ["pulsenet", *two]).exit_code == 0
+    told = json.loads(both.read_text())
+    assert told["model"] == NAMES[SHIPPED], "the parts of another model than this one's bear its name"
+    assert list(told["detectors"]) == ["threshold at rest", "personal z", f"{NAMES[OTHER]}, level off"]
 
 
 def test_the_first_detector_is_a_row_like_any_other(minutes: Path) -> None:

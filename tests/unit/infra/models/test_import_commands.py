@@ -44,10 +44,10 @@ def earlier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_what_ships_is_listed_with_its_role(tmp_path: Path) -> None:
-    """The shipped models and the simple detector, the linear model alerting."""
+    """The shipped models and the simple detector, the network alerting."""
     told = asked(tmp_path, "list").output
-    assert next(line for line in told.splitlines() if RIDGE in line).endswith("alerting")
-    assert NETWORK in told
+    assert next(line for line in told.splitlines() if NETWORK in line).endswith("alerting")
+    assert RIDGE in told
     assert next(line for line in told.splitlines() if "resting-rate 1" in line).endswith("fallback")
 
 
@@ -74,14 +74,14 @@ def test_weights_that_were_changed_after_the_import_are_not_used(tmp_path: Path,
 
 def test_a_model_alerts_after_it_ran_in_shadow_and_the_way_back_is_the_same(tmp_path: Path) -> None:
     """Promotion takes who is in shadow, and seats there who alerted."""
-    assert "does not run in shadow" in refused(tmp_path, "promote", "network")
-    assert asked(tmp_path, "shadow", "network").exit_code == 0
-    assert asked(tmp_path, "promote", NETWORK).exit_code == 0
+    assert "does not run in shadow" in refused(tmp_path, "promote", "ridge")
+    assert asked(tmp_path, "shadow", "ridge").exit_code == 0
+    assert asked(tmp_path, "promote", RIDGE).exit_code == 0
     book = Models(tmp_path / "models")
-    assert book.wanted() == (NETWORK, RIDGE)
-    assert "alerts already" in refused(tmp_path, "shadow", "network")
-    assert asked(tmp_path, "promote", "ridge").exit_code == 0
-    assert book.wanted() == ("", NETWORK)
+    assert book.wanted() == (RIDGE, NETWORK)
+    assert "alerts already" in refused(tmp_path, "shadow", "ridge")
+    assert asked(tmp_path, "promote", "network").exit_code == 0
+    assert book.wanted() == ("", RIDGE)
 
 
 def trained(folder: Path, *, evaluated: bool) -> Path:
@@ -107,7 +107,7 @@ def test_only_a_model_with_an_evaluation_is_promoted(tmp_path: Path, *, evaluate
     assert asked(tmp_path, "shadow", f"ridge-{digest}").exit_code == 0
     if evaluated:
         assert asked(tmp_path, "promote", f"ridge-{digest}").exit_code == 0
-        assert Models(tmp_path / "models").wanted() == (f"pulsenet-ridge 1+{digest}", RIDGE)
+        assert Models(tmp_path / "models").wanted() == (f"pulsenet-ridge 1+{digest}", NETWORK)
     else:
         assert "without the evaluation" in refused(tmp_path, "promote", f"ridge-{digest}")
 

@@ -12,6 +12,7 @@ from infra.detectors import shipped_detectors
 from infra.metrics.meter import PrometheusMeter
 from infra.models.watch import ModelWatch
 from stream_processors.families.vitals import VitalsFamily, VitalsState
+from stream_processors.operators.tally import LEARNED_MIN
 from stream_processors.ports import Roles
 from tests.made_models import MADE, OTHER, MadeModels
 
@@ -22,6 +23,11 @@ class Made(MadeModels):
     """Models with references, and with nobody standing in."""
 
     fallback = ""
+
+    @property
+    def decided(self) -> Roles:
+        """Who is wanted, as it was last looked for."""
+        return self.wanted
 
     def reference(self, name: str) -> Reference:
         """Return one of which every minute had the same score."""
@@ -63,6 +69,7 @@ def test_both_detectors_are_told_of() -> None:
     assert (shadow["wearer_days"], shadow["agreement"]) == (4.0, 0.75)
     assert shadow["alerts_per_day"] == {"alerting": {"1": 0.5, "2": 0.25}, "shadow": {"1": 2.0, "2": 0.0}}
     assert shadow["drift"] > drift.LARGE
+    assert (shadow["wearers"], shadow["lacking"], shadow["takeover"]) == (0, 0, None)
     watch.tell()
     assert value(meter, "detector_info", model=OTHER, role="shadow") == 1
     assert value(meter, "shadow_alerts_per_day", detector="shadow", tier="1") == 2.0
@@ -96,9 +103,24 @@ def test_a_takeover_is_counted_and_the_roles_of_before_are_gone() -> None:
     assert value(meter, "detector_info", model=OTHER, role="alerting") == 1
 
 
+def test_a_takeover_that_waits_says_for_what() -> None:
+    """How many wearers the model knows too little, and what is demanded."""
+    watch, states, _, models = watched(Roles(MADE, OTHER))
+    models.wanted = Roles(OTHER, MADE)
+    table = states[0].shadow.tally.table
+    table.extend(3)
+    table["minute"][:3] = 1_000
+    states[0].shadow.tally.begin_learning()
+    told = watch.told()["shadow"]
+    assert (told["wearers"], told["lacking"]) == (3, 3)
+    assert "3 of 3 wearers too little" in told["takeover"]
+    assert f"{LEARNED_MIN} min" in told["takeover"]
+
+
 def test_before_any_partition_is_there_the_wanted_detector_is_told() -> None:
     """A worker that has nothing yet says who would judge, and why another stands in."""
     detectors = shipped_detectors("resting-rate", PrometheusMeter())
+    detectors.roles()
     detectors.fallback = "made up"
     told = ModelWatch(detectors, list, PrometheusMeter()).told()
     assert (told["alerting"], told["role"], told["fallback"]) == ("resting-rate 1", "fallback", "made up")
