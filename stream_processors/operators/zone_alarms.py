@@ -10,7 +10,7 @@ from typing import Final, Self
 import msgspec
 import numpy as np
 
-from inference.zones.disclosure import LEAST, coverage
+from inference.zones.disclosure import FEW, LEAST, coverage
 from inference.zones.evaluation import REST_BINS, SHIPPED_DAYS
 from inference.zones.levels import CUTS_DAYS
 from inference.zones.monitor import Region
@@ -67,7 +67,7 @@ class ZoneAlarms:
         holds = best is not None and best.recurrence_days >= _HOLDS_DAYS
         if holds:
             held.quiet = held.few = 0
-        elif standing.active(np.array(held.cells, dtype=np.int64)) < LEAST:
+        elif standing.active(np.array(held.cells, dtype=np.int64)) < FEW:
             held.few += 1
         else:
             held.quiet, held.few = held.quiet + 1, 0

@@ -1,8 +1,8 @@
 """The fixed partition of the area that is shown: cells of resolution 7 or 6, chosen anew by a monthly census.
 
-A res-6 cell is shown from the moment at which eleven wearers were in it at once. At the census those whose res-7
-children all held eleven wearers nearly always are shown as these children; until the next census nothing else changes,
-since two partitions of one area, side by side, would tell what each of them hides.
+A res-6 cell is shown from the moment at which as many wearers were in it as a cell is told of. At the census those
+whose res-7 children all held as many nearly always are shown as these children; until the next census nothing else
+changes, since two partitions of one area, side by side, would tell what each of them hides.
 """
 
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ class FixedPartition:
         self._month = ""
         self._bins = 0
         self._counted: dict[int, int] = {}
-        """Bins by res-7 cell in which eleven wearers and more were there, 0 where there was one at all."""
+        """Bins by res-7 cell in which enough wearers were there to tell of, 0 where there was one at all."""
 
     def take(self, start_ms: int, cells: Ints) -> None:
         """Count one bin's wearers.

@@ -121,7 +121,7 @@ def share_step(visible: int | None, wearers: int) -> float | None:
 
 
 def describe(sight: Sight, *, version: int, revision: int, active: int, labels: tuple[Label, ...]) -> ZoneStatus:
-    """Return what is told of a zone; of one with fewer than eleven wearers only that."""
+    """Return what is told of a zone; of one with too few wearers only that."""
     status = ZoneStatus(
         zone_id=sight.zone_id,
         name=sight.name,

@@ -1,0 +1,150 @@
+"""Statuses and episodes of zones: when they are told, what they tell, and what they keep to themselves."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from schemas.episodes import Episode
+from schemas.zones import AREA, BIN_MS, ZoneStatus
+from stream_processors.operators.zones import STATUSES_A_BIN, Definition, Told, Zones
+from tests.zone_frames import HERE, START_MS, STEP_MS, THERE, Crowd, frame, log_of
+
+OLD_TOWN = Definition(zone_id="old-town", version=2, name="Old Town", cells=tuple(HERE))
+EVENT = Crowd(wearers=40, cells=HERE, flagged_in=frozenset({1}))
+
+
+def told(zones: Zones, crowds: list[Crowd], *, bins: int) -> Told:
+    """Return all that one partition's log makes the state tell."""
+    found = Told()
+    for one in log_of(crowds, bins=bins, partitions=1)[0]:
+        step = zones.take(0, one)
+        found.statuses.extend(step.statuses)
+        found.gone.extend(step.gone)
+        found.episodes.extend(step.episodes)
+    return found
+
+
+def followed(*definitions: Definition) -> Zones:
+    """Return a state of one partition that follows these zones."""
+    zones = Zones(1)
+    zones.define(definitions)
+    return zones
+
+
+def of(found: Told, zone_id: str) -> list[ZoneStatus]:
+    """Return one zone's statuses."""
+    return [one for one in found.statuses if one.zone_id == zone_id]
+
+
+def test_every_bin_gives_one_status_a_zone() -> None:
+    """After the start each closed bin is told once, of the area and of the named zone, in order."""
+    found = told(followed(OLD_TOWN), [Crowd(wearers=30, cells=HERE)], bins=6)
+    for zone_id in (AREA, "old-town"):
+        first, *rest = of(found, zone_id)
+        assert first.state == "starting"
+        assert [one.bin_ms for one in rest] == [START_MS + at * BIN_MS for at in range(-1, 5)]
+        assert all(one.revision == one.bin_ms // BIN_MS * STATUSES_A_BIN for one in rest)
+        assert {one.state for one in rest} == {"ok"}
+
+
+def test_only_the_area_tells_cells() -> None:
+    """The area shows its partition in steps of counts; a named zone tells neither cells nor counts."""
+    found = told(followed(OLD_TOWN), [Crowd(wearers=40, cells=HERE), Crowd(wearers=5, cells=THERE)], bins=4)
+    area, named = of(found, AREA)[-1], of(found, "old-town")[-1]
+    assert area.cells is not None
+    assert [(one.active, one.flagged) for one in area.cells] == [(22, None)]
+    assert named.cells is None
+    assert (named.level, named.coverage, named.version) == ("too_few_wearers", "thin", 2)
+
+
+def test_an_event_is_one_episode_that_ends_when_it_is_over() -> None:
+    """A bin in which everybody is flagged opens one episode of each zone, in words; it ends as recovered."""
+    found = told(followed(OLD_TOWN), [EVENT, Crowd(wearers=30, cells=THERE)], bins=34)
+    town = [one for one in found.episodes if one.subject.zone == "old-town"]
+    assert [one.phase for one in town] == ["opened", "ended"]
+    opened, ended = town
+    assert (opened.condition, opened.tier, opened.onset_ms) == ("zone.count", 2, START_MS + BIN_MS)
+    assert opened.reason.startswith("More wearers than chance allows are in distress in Old Town: by chance less than")
+    assert (ended.end_reason, ended.episode_id, ended.revision) == ("recovered", opened.episode_id, 2)
+    assert [one.active_episodes for one in of(found, "old-town")][3:5] == [1, 1]
+    area = next(one for one in found.episodes if one.subject.zone == AREA)
+    assert len(area.evidence.region) == 1
+    assert of(found, AREA)[3].region == tuple(area.evidence.region)
+
+
+def test_an_event_that_goes_on_where_people_leave_is_never_called_over() -> None:
+    """Where too few are left to tell, the episode ends because its data did."""
+    gone = Crowd(wearers=40, cells=HERE, flagged_in=frozenset({1}), until_bin=3)
+    found = told(followed(OLD_TOWN), [gone, Crowd(wearers=30, cells=THERE)], bins=36)
+    ended = [one for one in found.episodes if one.phase == "ended"]
+    assert {one.end_reason for one in ended} == {"data_ended"}
+    assert all("Not known to have recovered" in one.reason for one in ended)
+    assert of(found, "old-town")[-1].level == "too_few_wearers"
+
+
+def test_people_who_move_make_a_notice_that_says_so() -> None:
+    """Where most of those in the region are moving, the episode is a notice with its likely cause."""
+    run = Crowd(wearers=40, cells=HERE, flagged_in=frozenset({1}), moving=True)
+    found = told(followed(OLD_TOWN), [run, Crowd(wearers=30, cells=THERE)], bins=5)
+    opened = next(one for one in found.episodes if one.subject.zone == "old-town")
+    assert (opened.tier, opened.evidence.labels) == (1, ["activity"])
+    assert opened.reason.endswith("Likely cause: most of them are moving.")
+
+
+def test_no_episode_tells_a_count_or_a_wearer() -> None:
+    """Evidence of a zone holds classes and steps: no number of wearers, no cell finer than those shown."""
+    found = told(followed(OLD_TOWN), [EVENT, Crowd(wearers=30, cells=THERE)], bins=5)
+    for one in found.episodes:
+        body = msgspec.json.encode(one).decode()
+        assert not any(f"{cell:x}" in body for cell in HERE)
+        assert one.evidence.observed is None
+        assert one.subject.wearer is None
+        assert ":40" not in body
+
+
+def test_a_withdrawn_zone_ends_its_episode_and_is_gone() -> None:
+    """With the next record after a zone's definition is gone, its episode ends and its status is withdrawn."""
+    zones = followed(OLD_TOWN)
+    told(zones, [EVENT, Crowd(wearers=30, cells=THERE)], bins=5)
+    zones.define([])
+    step = zones.take(0, frame([], clock_ms=START_MS + 10 * STEP_MS))
+    assert step.gone == ["old-town"]
+    (ended,) = step.episodes
+    assert (ended.phase, ended.end_reason, ended.subject.zone) == ("ended", "data_ended", "old-town")
+
+
+def test_a_partition_that_stalls_is_told_once_and_once_when_it_is_back() -> None:
+    """The newest status comes again as delayed, with a higher revision, and as it was when the partition is back."""
+    zones = Zones(2)
+    log = log_of([Crowd(wearers=40, cells=HERE)], bins=6, partitions=2)
+    for at in range(6):
+        for partition in range(2):
+            zones.take(partition, log[partition][at])
+    before = zones.take(0, log[0][6]).statuses
+    assert [one.state for one in before] == ["delayed"]
+    assert zones.take(0, frame([], clock_ms=START_MS + 7 * STEP_MS)).statuses == []
+    after = [one for at in (6, 7) for one in zones.take(1, log[1][at]).statuses]
+    assert [one.state for one in after if one.revision % STATUSES_A_BIN] == ["ok"]
+    assert [one.revision for one in (*before, *after)] == sorted(one.revision for one in (*before, *after))
+
+
+def test_an_area_without_anybody_is_told_cheaply() -> None:
+    """Where nobody reports, the area is told in each bin and named zones at full hours after the first two hours."""
+    zones = followed(OLD_TOWN)
+    zones.take(0, frame([], clock_ms=START_MS))
+    found = zones.take(0, frame([], clock_ms=START_MS + 24 * 3_600_000))
+    assert len(of(found, AREA)) == 288
+    assert len(of(found, "old-town")) == 24
+    assert {one.level for one in found.statuses} == {"too_few_wearers"}
+
+
+@pytest.mark.parametrize("wearers", [3, 21])
+def test_a_zone_of_a_few_tells_nothing_but_that(wearers: int) -> None:
+    """Too few wearers, all of them flagged, raise no alarm and show no test."""
+    crowd = Crowd(wearers=wearers, cells=HERE, flagged_in=frozenset(range(1, 4)))
+    found = told(followed(OLD_TOWN), [crowd], bins=6)
+    episodes: list[Episode] = found.episodes
+    assert episodes == []
+    last = of(found, "old-town")[-1]
+    assert (last.level, last.test, last.recurrence_days, last.smallest_visible) == ("too_few_wearers", None, None, None)
+    assert np.all([one.cells == () for one in of(found, AREA)])
