@@ -7,7 +7,7 @@ import pytest
 
 from infra.embedded.kafka import KafkaNode, prepare_kafka
 from infra.embedded.ports import free_ports
-from infra.embedded.process import running
+from infra.embedded.process import running, spawn, stop
 from infra.kafka.topics import create_topics
 from infra.timescale.migrate import apply_migrations
 from infra.timescale.pool import open_pool
@@ -16,7 +16,7 @@ from tests.embedded_services import cache_dir
 
 pytestmark = [
     pytest.mark.connected,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     # aiokafka leaves connections open that broke while they were being made.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -38,17 +38,21 @@ async def test_a_worker_outlives_its_broker(kind: str, services_dir: Path, datab
             world.save_every_s = 0.1
             member = world.start_counting()
             await world.append(*[b"before"] * 10)
-            await until(lambda: bool(world.store.saves))
+            await until(lambda: bool(world.store.saves), deadline_s=60.0)
             broker.kill()
-            broker.wait()
-            appended = asyncio.create_task(world.append(*[b"after"] * 10))
-            with running(program, log=log, ready=node.is_ready):
-                await appended
+            await asyncio.to_thread(broker.wait)
+            again = spawn(program, log=log)
+            try:
+                # Never `running` here: it would hold the loop, and with it the worker, until the broker is back.
+                await until(lambda: asyncio.to_thread(node.is_ready), deadline_s=60.0)
+                await world.append(*[b"after"] * 10)
 
                 async def all_counted() -> bool:
                     return [output[2] for output in await world.effects()] == list(range(1, 21))
 
-                await until(all_counted, deadline_s=45.0)
+                await until(all_counted, deadline_s=90.0)
                 assert not member.task.done()
                 await world.close()
+            finally:
+                await asyncio.to_thread(stop, again, program, within_s=15.0)
         await pool.close()
