@@ -5,11 +5,12 @@ neighbourhood resembles the mean beat most, on a cubic spline, with a parabola b
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import butter, find_peaks, sosfilt, sosfilt_zi
 
 from inference.hrv import beats as intervals
 from inference.hrv import measures
@@ -27,6 +28,8 @@ SHIFT: Final = 0.2
 """Of an interval: what is compared reaches so far to both sides, and is moved by so much at most."""
 ROUNDS: Final = 3
 LEAST_BEATS: Final = 8
+_ENDS: Final = 15
+"""So many values are turned over at the ends: three times what the filter remembers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +50,9 @@ def find(signal: Floats, *, hz: float, rate_bpm: float) -> Found:
     if len(signal) < LEAST_BEATS * hz / rate_hz:
         return NOTHING
     fine_hz = max(FINE_HZ, hz)
-    wide = _fine(_banded(signal, (LOWEST_HZ, HIGHEST_HZ), hz), hz, fine_hz)
-    narrow = _fine(_banded(signal, (max(AROUND[0] * rate_hz, LOWEST_HZ), AROUND[1] * rate_hz), hz), hz, fine_hz)
+    near_hz = round(rate_bpm) / 60
+    bands = ((LOWEST_HZ, HIGHEST_HZ), (max(AROUND[0] * near_hz, LOWEST_HZ), AROUND[1] * near_hz))
+    wide, narrow = _fine(np.stack([_banded(signal, band_hz, hz) for band_hz in bands]), hz, fine_hz)
     half, shift = round(HALF_BEAT / rate_hz * fine_hz), round(SHIFT / rate_hz * fine_hz)
     place, _ = find_peaks(narrow, distance=max(round(0.5 / rate_hz * fine_hz), 1), height=0.0)
     place = place[(place >= half + shift) & (place < len(wide) - half - shift)]
@@ -62,18 +66,25 @@ def find(signal: Floats, *, hz: float, rate_bpm: float) -> Found:
 def _placed(
     wide: Floats, place: np.ndarray[tuple[int, ...], np.dtype[np.int64]], *, half: int, shift: int
 ) -> tuple[Floats, Floats]:
-    views = np.lib.stride_tricks.sliding_window_view(wide, 2 * half + 1)
+    """Return where each beat is most like the mean beat, and how like: the correlation of the two.
+
+    Every window of the whole signal is correlated at once: they overlap so much that each by itself costs more.
+    """
+    length = 2 * half + 1
+    views = np.lib.stride_tricks.sliding_window_view(wide, length)
+    mean = _running(wide, length) / length
+    norm = np.sqrt(np.maximum(_running(wide * wide, length) - length * mean * mean, 1e-24))
     moves = np.arange(-shift, shift + 1)
-    around = views[place[:, None] + moves - half]
-    around = around - around.mean(axis=2, keepdims=True)
-    around /= np.maximum(np.linalg.norm(around, axis=2, keepdims=True), 1e-12)
+    begin = place[:, None] + moves - half
     best = np.full(len(place), shift)
     rows = np.arange(len(place))
-    likeness = np.zeros((len(place), len(moves)))
+    likeness = np.zeros(begin.shape)
     for _ in range(ROUNDS):
-        mean_beat = np.median(around[rows, best], axis=0)
+        chosen = begin[rows, best]
+        mean_beat = np.median((views[chosen] - mean[chosen, None]) / norm[chosen, None], axis=0)
         mean_beat /= max(float(np.linalg.norm(mean_beat)), 1e-12)
-        likeness = around @ mean_beat
+        alike = (np.correlate(wide, mean_beat, mode="valid") - mean * mean_beat.sum()) / norm
+        likeness = alike[begin]
         best = np.argmax(likeness, axis=1)
     inner = np.clip(best, 1, len(moves) - 2)
     left, top, right = (likeness[rows, inner + step] for step in (-1, 0, 1))
@@ -83,17 +94,47 @@ def _placed(
     return exact, likeness[rows, best]
 
 
+def _running(values: Floats, length: int) -> Floats:
+    """Return the sum of every window."""
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    total: Floats = sums[length:] - sums[:-length]
+    return total
+
+
 def _banded(signal: Floats, band_hz: tuple[float, float], hz: float) -> Floats:
-    upper = min(band_hz[1], 0.45 * hz)
-    values: Floats = sosfiltfilt(butter(2, (band_hz[0], upper), btype="bandpass", fs=hz, output="sos"), signal)
+    """Return the signal filtered forth and back, turned over at both ends so that it neither begins nor ends at once.
+
+    What `scipy.signal.sosfiltfilt` does, with a filter that is not designed anew each time.
+    """
+    design = _design(band_hz[0], min(band_hz[1], 0.45 * hz), hz)
+    ends = min(_ENDS, len(signal) - 1)
+    head, tail = 2 * signal[0] - signal[ends:0:-1], 2 * signal[-1] - signal[-2 : -ends - 2 : -1]
+    there, _ = sosfilt(design.sections, long := np.concatenate((head, signal, tail)), zi=design.settled * long[0])
+    back, _ = sosfilt(design.sections, there[::-1], zi=design.settled * there[-1])
+    values: Floats = back[::-1][ends : len(back) - ends]
     return values
 
 
-def _fine(signal: Floats, hz: float, fine_hz: float) -> Floats:
+@dataclass(frozen=True, slots=True)
+class _Design:
+    sections: Floats
+    settled: Floats
+    """The filter's state after a 1 that went on for ever."""
+
+
+@lru_cache(maxsize=512)
+def _design(from_hz: float, to_hz: float, hz: float) -> _Design:
+    sections: Floats = butter(2, (from_hz, to_hz), btype="bandpass", fs=hz, output="sos")
+    return _Design(sections, sosfilt_zi(sections))
+
+
+def _fine(signals: Floats, hz: float, fine_hz: float) -> Floats:
+    """Return signals, shape (m, n), on finer steps, by a cubic spline."""
     if hz >= fine_hz:
-        return signal
-    places = np.arange(0, (len(signal) - 1) / hz, 1 / fine_hz) * hz
-    values: Floats = CubicSpline(np.arange(len(signal)), signal)(places)
+        return signals
+    n = signals.shape[1]
+    places = np.arange(0, (n - 1) / hz, 1 / fine_hz) * hz
+    values: Floats = CubicSpline(np.arange(n), signals, axis=1)(places)
     return values
 
 

@@ -58,8 +58,9 @@ def _smoothed(light: Floats, width: int) -> Floats:
 
 def _rhythm(series: Floats) -> float | None:
     """Return the rhythm of a modulation in Hz, or None where none stands out."""
-    place = np.arange(len(series))
-    flat = series - np.polyval(np.polyfit(place, series, 1), place)
+    place = np.arange(len(series)) - (len(series) - 1) / 2
+    centred = series - series.mean()
+    flat = centred - place * (float(place @ centred) / float(place @ place))
     power = np.abs(np.fft.rfft(flat * np.hanning(len(flat)), _POINTS)) ** 2
     frequency = np.arange(len(power)) * _EVEN_HZ / _POINTS
     looked = (frequency >= _LOOKED_HZ[0]) & (frequency <= _LOOKED_HZ[1])

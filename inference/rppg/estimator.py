@@ -15,7 +15,7 @@ from inference.rppg.history import LONG_S, SHORT_S, History
 from inference.rppg.pulse import GRID_HZ, LAG
 from inference.rppg.quality import Evidence, components, weigh
 from inference.rppg.reasons import ACTS, GIVEN, Act, Advice, HrvReason, Reason
-from inference.rppg.samples import Samples
+from inference.rppg.samples import Samples, join
 from inference.rppg.wave import Display
 from inference.slots import Floats
 
@@ -28,6 +28,7 @@ _REMEMBERED_S: Final = 10
 _FRAMES, _FACELESS, _CROWDED, _REFUSED, _STEPPED = range(5)
 _COUNTED: Final = 5
 _STABLE: Final = 3
+_NO_CHANGE: Final = np.empty(0)
 CLEAR_WINDOW_S: Final = 20.0
 """Windows this long and longer say how clearly the pulse stood out while beats were gathered."""
 _CLEAR_S: Final = LONG_S
@@ -72,7 +73,8 @@ class PulseEstimator:
         self._first_after_s = first_after_s
         self._window_s = window_s
         self._belief = confidences.shipped() if belief is None else belief
-        self._waiting: list[Floats] = []
+        self._waiting: list[Samples] = []
+        self._kept: Floats = np.empty((0, WIDTH))
         self._last_s = -np.inf
         self._origin_s = np.nan
         self._index = 0
@@ -90,15 +92,14 @@ class PulseEstimator:
 
     def steps(self, samples: Samples) -> Iterator[Step]:
         """Take the next frames and yield what the seconds that they completed made."""
-        frames = rows(samples)
-        for first, after in self._pieces(frames[:, TIME]):
-            self._waiting.append(frames[first:after])
-            if frames[after - 1, TIME] < due_s(self._origin_s, self._index) - SOON_S:
+        for first, after in self._pieces(samples.time_s):
+            self._waiting.append(samples if after - first == len(samples) else samples.rows(first, after))
+            if self._last_s < due_s(self._origin_s, self._index) - SOON_S:
                 continue
-            frames_now = np.concatenate(self._waiting)
-            while frames_now[-1, TIME] >= due_s(self._origin_s, self._index) - SOON_S:
-                step, frames_now = self._second(frames_now)
-                self._waiting = [frames_now]
+            frames = self._frames()
+            while frames[-1, TIME] >= due_s(self._origin_s, self._index) - SOON_S:
+                step, frames = self._second(frames)
+                self._kept = frames
                 yield step
 
     def advice(self) -> Advice:
@@ -112,7 +113,7 @@ class PulseEstimator:
         return {
             "first_after_s": self._first_after_s,
             "window_s": self._window_s,
-            "waiting": np.concatenate([np.empty((0, WIDTH)), *self._waiting]),
+            "waiting": self._frames().copy(),
             "last_s": self._last_s,
             "origin_s": self._origin_s,
             "index": self._index,
@@ -129,7 +130,7 @@ class PulseEstimator:
     def load(cls, state: Mapping[str, Any]) -> Self:
         """Return an estimator that goes on where `dump` was asked."""
         made = cls(first_after_s=state["first_after_s"], window_s=state["window_s"])
-        made._waiting = [np.array(state["waiting"])]
+        made._kept = np.array(state["waiting"])
         made._last_s = state["last_s"]
         made._origin_s = state["origin_s"]
         made._index = state["index"]
@@ -142,11 +143,19 @@ class PulseEstimator:
         made._reason = Reason(state["reason"])
         return made
 
+    def _frames(self) -> Floats:
+        """Return the frames that wait as rows: made of all at once, since one by one costs most for a single frame."""
+        if self._waiting:
+            together = self._waiting[0] if len(self._waiting) == 1 else join(self._waiting)
+            self._kept = np.concatenate((self._kept, rows(together)))
+            self._waiting = []
+        return self._kept
+
     def _pieces(self, times: Floats) -> Iterator[tuple[int, int]]:
         """Yield runs of frames whose times rise; others are counted, and a jump begins anew before its run."""
         if len(times) and self._last_s < times[0] <= self._last_s + RESTART_S:
-            change = np.diff(times)
-            if ((change > 0) & (change <= RESTART_S)).all():
+            change = np.diff(times) if len(times) > 1 else _NO_CHANGE
+            if not len(change) or ((change > 0) & (change <= RESTART_S)).all():
                 self._last_s = float(times[-1])
                 yield 0, len(times)
                 return
@@ -169,6 +178,7 @@ class PulseEstimator:
 
     def _restart(self, time_s: float) -> None:
         self._waiting = []
+        self._kept = np.empty((0, WIDTH))
         self._last_s = self._origin_s = time_s
         self._index = 0
         self._forget()
@@ -184,7 +194,7 @@ class PulseEstimator:
         made, needed = second(frames, origin_s=self._origin_s, index=self._index)
         end_s = points_end(self._origin_s, self._index)
         self._index += 1
-        self._counts = np.roll(self._counts, -1, axis=0)
+        self._counts[:-1] = self._counts[1:]
         self._counts[-1] = made.frames, made.faceless, made.crowded, self._refused, made.stepped
         self._refused = 0
         if made.broken:
@@ -253,12 +263,12 @@ class PulseEstimator:
     def _faintest(self, evidence: Evidence | None) -> float | None:
         """Return the lowest signal-to-noise ratio of the windows over the stretch that beats would be taken from."""
         judged = evidence is not None and evidence.window_s >= CLEAR_WINDOW_S
-        self._clear_db = np.roll(self._clear_db, -1)
+        self._clear_db[:-1] = self._clear_db[1:]
         self._clear_db[-1] = evidence.snr_db if evidence is not None and judged else np.nan
         if evidence is None:
             return None
         inside = self._clear_db[-max(round(self._history.span_s - CLEAR_WINDOW_S) + 1, 1) :]
-        return float(np.nanmin(np.append(inside, evidence.snr_db)))
+        return float(np.fmin(np.fmin.reduce(inside), evidence.snr_db))
 
     def _fps(self) -> float:
         return float(self._counts[-min(self._index, _REMEMBERED_S) :, _FRAMES].mean())
@@ -302,4 +312,4 @@ class PulseEstimator:
 
     def _stability(self) -> float:
         """Return by how much the last rates differ at most, NaN where there are not yet three."""
-        return float(np.ptp(self._rates))
+        return float(self._rates.max() - self._rates.min())

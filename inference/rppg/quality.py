@@ -1,5 +1,6 @@
 """What speaks for and against the rhythm that a window shows."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -89,7 +90,8 @@ def weigh(window: Window) -> Evidence:
     signal = snr_db(power, rate)
     chrom_rate = peak(power[CHROM]).rate_bpm
     halves = snr_db(powers(np.stack([pulses[POS, : n // 2], pulses[POS, n - n // 2 :]])), rate)
-    banded = _banded(pulses[POS])
+    square = _banded(pulses[POS]) ** 2
+    mean_square = float(np.mean(square))
     motion, motion_db = _motion(window.motion, rate)
     return Evidence(
         rate_bpm=rate,
@@ -103,8 +105,8 @@ def weigh(window: Window) -> Evidence:
         motion_db=motion_db,
         saturated=_mean(window.saturated),
         light=_mean(window.light),
-        kurtosis=float(np.mean(banded**4) / max(float(np.mean(banded**2)) ** 2, 1e-300)),
-        amplitude=float(np.sqrt(np.mean(banded**2))),
+        kurtosis=float(np.mean(square**2)) / max(mean_square**2, 1e-300),
+        amplitude=math.sqrt(mean_square),
         window_s=n / GRID_HZ,
         fps=window.fps,
         far=float(window.far.mean()),

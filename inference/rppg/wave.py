@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import numpy as np
-from scipy.signal import butter, sosfilt, sosfiltfilt
+from scipy.signal import butter, sosfiltfilt
 
 from inference.rppg.pulse import GRID_HZ
 from inference.slots import Floats
 
 BAND_HZ: Final = (0.7, 3.5)
 _CAUSAL: Final = butter(2, BAND_HZ, btype="bandpass", fs=GRID_HZ, output="sos")
+_Section = tuple[float, float, float, float, float]
+_SECTIONS: Final[tuple[_Section, ...]] = tuple((b0, b1, b2, a1, a2) for b0, b1, b2, _, a1, a2 in _CAUSAL.tolist())
 
 
 class Display:
@@ -25,10 +27,10 @@ class Display:
 
     def push(self, pulse: Floats) -> Floats:
         """Return the next values, band-passed."""
-        if not len(pulse):
-            return np.empty(0)
-        shown, self._state = sosfilt(_CAUSAL, np.nan_to_num(pulse), zi=self._state)
-        values: Floats = shown
+        values = np.nan_to_num(pulse)
+        # Of thirty values a call of SciPy's filter is mostly call: this gives the same bits in a fifth of the time.
+        for section, state in zip(_SECTIONS, self._state, strict=True):
+            values, state[:] = _filtered(values.tolist(), section, state.tolist())
         return values
 
     def dump(self) -> dict[str, Any]:
@@ -41,6 +43,19 @@ class Display:
         made = cls()
         made._state = np.array(state["state"])
         return made
+
+
+def _filtered(values: list[float], section: _Section, state: list[float]) -> tuple[Floats, tuple[float, float]]:
+    """Return the values through one section of second order (direct form II transposed), and the state after them."""
+    b0, b1, b2, a1, a2 = section
+    one, two = state
+    shown = []
+    for value in values:
+        told = b0 * value + one
+        one = b1 * value - a1 * told + two
+        two = b2 * value - a2 * told
+        shown.append(told)
+    return np.array(shown, dtype=np.float64), (one, two)
 
 
 def smoothed(pulse: Floats) -> Floats:

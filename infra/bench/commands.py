@@ -149,6 +149,7 @@ def operators(
     readings: Annotated[list[int] | None, typer.Option(help="Readings in a frame; may be given twice.")] = None,
     wearers: Annotated[int, typer.Option(help="Wearers of the partition.", min=10)] = 1_000,
     seconds: Annotated[int, typer.Option(help="How long the made devices send.", min=1)] = 160,
+    only: Annotated[list[str] | None, typer.Option(help="This workload alone; may be given twice.")] = None,
 ) -> None:
     """Time every operator, and decoding, admission, framing, merge and fan-out, without Kafka and sockets.
 
@@ -157,7 +158,7 @@ def operators(
     from infra.bench.operators import READINGS, measure, read, show, write
 
     earlier = read(compare) if compare is not None else None
-    figures = measure(readings=readings or READINGS, wearers=wearers, seconds=seconds)
+    figures = measure(readings=readings or READINGS, wearers=wearers, seconds=seconds, only=only or ())
     show(figures, earlier)
     if json_file is not None:
         write(figures, json_file)

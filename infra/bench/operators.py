@@ -20,13 +20,15 @@ from infra.bench import machine
 from infra.bench.stopwatch import Stopwatch, functions_of
 from infra.bench.workloads import WORKLOADS, Size
 from ingest import admission, columns, framing, session
-from schemas import device_protocol, episodes, frame, scores
+from schemas import device_protocol, episodes, frame, scores, video
 from schemas.errors import SetupError
 
 READINGS: Final = (50, 500)
 WARM: Final = 1 / 3
 """This share of the rounds comes before those that count: tables have grown, caches are full."""
-_BESIDE: Final = (admission, columns, framing, session, device_protocol, frame, scores, episodes, entries, hub, outbox)
+_BESIDE: Final = (
+    admission, columns, framing, session, device_protocol, frame, scores, episodes, entries, hub, outbox, video,
+)  # fmt: skip
 WHOLE: Final = "all"
 
 
@@ -57,11 +59,20 @@ def operator_modules() -> list[ModuleType]:
     return [module for module in modules if functions_of(module)]
 
 
-def measure(*, readings: Sequence[int] = READINGS, wearers: int = 1_000, seconds: int = 160) -> Figures:
-    """Run every workload on frames of each of these numbers of readings, and return what each function took."""
+def measure(
+    *, readings: Sequence[int] = READINGS, wearers: int = 1_000, seconds: int = 160, only: Sequence[str] = ()
+) -> Figures:
+    """Run every workload, or these alone, on frames of so many readings, and return what each function took.
+
+    Raises:
+        SetupError: There is no such workload.
+    """
+    unknown = sorted(set(only) - set(WORKLOADS))
+    if unknown:
+        raise SetupError(f"There is no workload {', '.join(unknown)}.", next_step=f"There are {', '.join(WORKLOADS)}.")
     figures: Figures = {}
     for number in readings:
-        for name in WORKLOADS:
+        for name in only or WORKLOADS:
             found = _measure(name, Size(wearers=wearers, readings=number, seconds=seconds))
             if found:
                 figures[f"{name}/{number}"] = found

@@ -58,7 +58,8 @@ _SPACING_MS: Final = 100
 _FOLLOWERS: Final = 10
 _CAMERAS: Final = 2
 _CELL: Final = 0x881F8D4A03FFFFF
-_FILMED_S: Final = 20
+_FILMED_S: Final = 100
+"""Beats are looked for from half a minute on, and their variability is told from a whole one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

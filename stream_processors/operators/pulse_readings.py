@@ -110,10 +110,11 @@ def _row(record: VideoRecord, estimate: Estimate, origin_ms: int) -> Mapping[str
 
 def _column(rows: Sequence[Mapping[str, Any]], field: pa.Field) -> pa.Array:
     values = [row.get(field.name) for row in rows]
-    if pa.types.is_dictionary(field.type):
-        return pa.array(values, field.type.value_type).dictionary_encode().cast(field.type)
-    if pa.types.is_timestamp(field.type):
-        return pa.array(values, pa.int64()).cast(field.type)
+    if all(value is None for value in values):
+        return pa.nulls(len(rows), field.type)
+    if pa.types.is_dictionary(field.type):  # of one camera: the same in every row
+        indices = pa.array([0] * len(rows), field.type.index_type)
+        return pa.DictionaryArray.from_arrays(indices, pa.array(values[:1], field.type.value_type))
     return pa.array(values, field.type)
 
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.signal import butter, sosfiltfilt
 
 from inference.rppg import beats, breathing
 from inference.rppg.analysis import analyze
-from inference.rppg.beats import NOTHING, Found
+from inference.rppg.beats import NOTHING, Found, _banded
 from inference.rppg.estimator import BEATS_EVERY_S, PulseEstimator
 from inference.rppg.fitting.renders import Scene, render
 from inference.rppg.reasons import HrvReason
@@ -34,6 +35,14 @@ def _intervals(count: int = 80, spread_s: float = 0.02) -> Floats:
 
 def _rmssd_ms(intervals_s: Floats) -> float:
     return float(np.sqrt(np.mean(np.diff(intervals_s[1:-1]) ** 2)) * 1000)
+
+
+@pytest.mark.parametrize("band_hz", [(0.5, 5.0), (0.72, 2.04)])
+def test_a_band_is_what_scipy_filters_forth_and_back(band_hz: tuple[float, float]) -> None:
+    """A design that is kept, and ends that are turned over, give the bits of `sosfiltfilt`."""
+    signal = np.random.default_rng(1).normal(size=1_980)
+    sections = butter(2, band_hz, btype="bandpass", fs=30.0, output="sos")
+    np.testing.assert_array_equal(_banded(signal, band_hz, 30.0), sosfiltfilt(sections, signal))
 
 
 @pytest.mark.parametrize("hz", [25.0, 30.0, 60.0, 250.0])
