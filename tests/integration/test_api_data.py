@@ -296,7 +296,7 @@ async def test_the_live_client_of_the_documentation_works(api: RunningApi) -> No
         line = await asyncio.wait_for(client.stdout.readline(), DEADLINE_S)
     finally:
         client.kill()
-        await client.wait()
+        await client.communicate()
     assert b"active unseen" in line
 
 

@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 from ingest import socket as device_socket
 from ingest.admission import Limits
 from schemas.device_protocol import SUBPROTOCOL_MSGPACK
+from tests.raw_sockets import closed
 from tests.served_gateway import MemoryLog, Tokens, close_code, dial, gateway, greet, hear_ack, message
 
 HANDSHAKE = (
@@ -30,7 +31,7 @@ async def answer_to(port: int, data: bytes) -> bytes:
     except ConnectionResetError:
         return b""
     finally:
-        writer.close()
+        await closed(writer)
 
 
 def body_code(answer: bytes) -> tuple[int, str]:
@@ -111,8 +112,7 @@ async def test_half_open_connections_leave_room_for_devices() -> None:
         async with served.device() as socket:
             await socket.send(message(1))
             await hear_ack(socket, 1)
-        for _, writer in idle:
-            writer.close()
+        await asyncio.gather(*(closed(writer) for _, writer in idle))
 
 
 async def test_too_many_connections_are_turned_away() -> None:
@@ -143,6 +143,7 @@ async def test_whoever_reads_no_answers_is_read_no_more() -> None:
             await other.send(message(1))
             await hear_ack(other, 1)
         writer.transport.abort()
+        await closed(writer)
 
 
 async def test_msgpack_is_spoken_where_it_is_agreed_on() -> None:

@@ -15,6 +15,7 @@ from infra import http_protocol
 from infra.fuzz.wire import handshake, status_of
 from infra.http_protocol import PatientProtocol
 from infra.live_sockets import LiveSocketProtocol
+from tests.raw_sockets import closed
 
 MORE_THAN_FITS = text_frames([b"x" * 1_000_000] * 16)
 """More than both ends' kernels hold, so that the rest waits in the transport."""
@@ -44,6 +45,7 @@ async def served(app: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ser
         yield state
     finally:
         writer.transport.abort()
+        await closed(writer)
         server.close()
 
 
@@ -101,7 +103,7 @@ async def test_who_reads_no_answer_is_cut_off_and_who_reads_slowly_is_not(monkey
         read += len(piece)
         await asyncio.sleep(0.02)
     assert read > len(MORE_THAN_FITS)
-    writer.close()
+    await closed(writer)
     _, deaf = await asyncio.open_connection(host, port)
     deaf.transport.pause_reading()  # type: ignore[attr-defined]
     deaf.write(request)
@@ -110,4 +112,5 @@ async def test_who_reads_no_answer_is_cut_off_and_who_reads_slowly_is_not(monkey
             await asyncio.sleep(0.01)
     await _nobody_left(state)
     deaf.transport.abort()
+    await closed(deaf)
     server.close()

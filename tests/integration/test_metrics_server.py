@@ -10,18 +10,26 @@ from infra.metrics import server
 from infra.metrics.server import serve_metrics
 
 
+def serving() -> list[threading.Thread]:
+    """Return the threads that answer somebody now."""
+    return [thread for thread in threading.enumerate() if "process_request" in thread.name]
+
+
+def assert_done(threads: list[threading.Thread]) -> None:
+    """Wait until they have ended."""
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
 def test_who_sends_no_request_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection over which nothing comes is closed, and its thread ends."""
     monkeypatch.setattr(server, "PATIENCE_S", 0.1)
     with serve_metrics(CollectorRegistry(), lambda: {"status": "ok"}, host="127.0.0.1", port=0) as port:
-        before = threading.active_count()
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as idle:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as idle:
             idle.sendall(b"GET /metr")
             assert idle.recv(1) == b""
-        for thread in threading.enumerate():
-            if "process_request" in thread.name:
-                thread.join(5)
-        assert threading.active_count() == before
+        assert_done(serving())
 
 
 def test_who_reads_no_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -30,13 +38,11 @@ def test_who_reads_no_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch, capfd: 
     more_than_fits = {"status": "ok", "filling": "x" * 32_000_000}
     with (
         serve_metrics(CollectorRegistry(), lambda: more_than_fits, host="127.0.0.1", port=0) as port,
-        socket.create_connection(("127.0.0.1", port), timeout=5) as deaf,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as deaf,
     ):
         deaf.sendall(b"GET /health HTTP/1.0\r\n\r\n")
         deaf.recv(1)
-        serving = [thread for thread in threading.enumerate() if "process_request" in thread.name]
-        assert serving
-        for thread in serving:
-            thread.join(5)
-            assert not thread.is_alive()
+        threads = serving()
+        assert threads
+        assert_done(threads)
     assert "Traceback" not in capfd.readouterr().err

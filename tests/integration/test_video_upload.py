@@ -19,6 +19,7 @@ from api import uploads
 from api.jobs import MOST_OF_ONE, MOST_TAKEN
 from infra.download import Download, Rules
 from infra.rppg.analyses import ChildVideos
+from tests.raw_sockets import closed
 from tests.security.doors import raw
 from tests.video_server import FOREIGN, SHARED, VideoServer, until, video_server
 
@@ -201,7 +202,7 @@ async def test_who_goes_away_ends_the_work(tmp_path: Path) -> None:
             _, writer = await asyncio.open_connection(host, int(port))
             writer.write(head.format(len(form)).encode() + body)
             await until(partial(begun, server, cut=cut))
-            writer.close()
+            await closed(writer)
             await until(lambda: not children() and not open_uploads(tmp_path) and server.jobs.taken == 0)
 
 
@@ -343,7 +344,7 @@ async def test_a_kill_of_the_api_leaves_no_decoder() -> None:
     child = psutil.Process(int(await asyncio.wait_for(api.stdout.readline(), 60)))
     assert child.is_running()
     api.kill()
-    await api.wait()
+    await api.communicate()
     await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 

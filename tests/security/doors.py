@@ -4,6 +4,8 @@ import asyncio
 import json
 from typing import Any
 
+from tests.raw_sockets import closed
+
 
 class Answer:
     """An HTTP answer: status, headers by lower-case name, body."""
@@ -29,7 +31,7 @@ async def raw(host: str, data: bytes, *, within_s: float = 10.0) -> Answer:
         async with asyncio.timeout(within_s):
             return Answer(await reader.read(-1))
     finally:
-        writer.close()
+        await closed(writer)
 
 
 def get(path: str, host: str = "here", **headers: str) -> bytes:

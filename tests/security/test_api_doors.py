@@ -25,6 +25,7 @@ from infra.api_process import Front, serve, utc_now
 from infra.timescale.people import SessionTable
 from schemas.topics import COMMANDS, partition_of
 from tests.api_server import RunningApi, episode, running_api
+from tests.raw_sockets import closed
 from tests.security.doors import get, raw
 
 pytestmark = [pytest.mark.connected, pytest.mark.asyncio(loop_scope="module")]
@@ -223,7 +224,7 @@ async def test_a_head_that_never_ends_is_cut_off(api: RunningApi, monkeypatch: p
         writer.write(data)
         async with asyncio.timeout(5):
             await cut_off(reader)
-        writer.close()
+        await closed(writer)
 
 
 async def test_a_body_that_never_comes_is_given_up(api: RunningApi, monkeypatch: pytest.MonkeyPatch) -> None:

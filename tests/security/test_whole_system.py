@@ -16,6 +16,7 @@ import psutil
 import pytest
 import websockets
 
+from tests.raw_sockets import closed
 from tests.running_system import RunningSystem, TestDevice, now_ms, reading, started
 
 pytestmark = pytest.mark.connected
@@ -118,7 +119,7 @@ async def test_both_ports_speak_tls_and_nothing_else(secured: RunningSystem) -> 
         old.minimum_version = ssl.TLSVersion.TLSv1_2
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         _, writer = await asyncio.open_connection(host, int(port), ssl=old)
-        writer.close()
+        await closed(writer)
 
 
 async def test_no_log_holds_a_secret_or_a_place(secured: RunningSystem) -> None:
