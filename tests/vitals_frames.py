@@ -148,6 +148,26 @@ def beating(rate: float) -> Callable[[int], Given]:
     return lambda second: still(rate + (-3, 1, 2, 0, -1, 3, -2)[second % 7])
 
 
+@cache
+def _rested(seconds: int) -> tuple[bytes, int]:
+    """Return the state after so long a rest, and how many records it was; it was nothing to tell of."""
+    log = fresh()
+    live(log, seconds, beating(70))
+    assert log.episodes == []
+    return log.state.snapshot(), log.offset
+
+
+def rested(seconds: int = 300) -> LoggedState:
+    """Return the log of somebody who has sat with a heart rate of 70 for so long; what was told till then is not in it.
+
+    That a state which is saved and opened again goes on with the same bytes is what `tests/properties` show.
+    """
+    blob, offset = _rested(seconds)
+    log = LoggedState(VitalsFamily().open(0, blob))
+    log.offset = offset
+    return log
+
+
 def physiological(log: LoggedState) -> list[Episode]:
     """Return the changes that are about the body."""
     return [change for change in log.episodes if change.type == "physiological"]

@@ -34,7 +34,7 @@ Reading = dict[str, Any]
 Arrival = tuple[int, list[list[Reading]]]
 """When records are appended (seconds after the slice's first), and the readings of each."""
 
-quick = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @cache

@@ -16,9 +16,9 @@ SECONDS = 150
 Rows = list[dict[str, Any]]
 Slice = tuple[int, Rows]
 
-seeds = st.integers(0, 3)
+seeds = st.integers(0, 1)
 """Few, since what varies is the order, the repeats and the cut; their straight runs are kept."""
-quick = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def people(seed: int) -> list[Slice]:

@@ -76,7 +76,7 @@ records: Final = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(log=records)
 def test_bins_close_at_the_record_that_the_design_names(log: list[tuple[int, list[Arrival]]]) -> None:
     """For any log, each record closes exactly the bins, with exactly the readings, that the worded rule closes."""

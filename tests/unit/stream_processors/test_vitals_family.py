@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from schemas.scores import BIN_MS
-from tests.vitals_frames import T0_MS, Given, beating, fresh, live, physiological, reading, still, wearer_id
+from tests.vitals_frames import T0_MS, Given, beating, fresh, live, physiological, reading, rested, still, wearer_id
 
 
 @pytest.mark.parametrize(("rate", "condition"), [(190.0, "heart_rate.high"), (31.0, "heart_rate.low")])
 def test_a_sustained_extreme_rate_at_rest_opens_one_episode(rate: float, condition: str) -> None:
     """A rate beyond the floor at rest opens exactly one tier 3 episode, 2 min and the lateness after its start."""
-    log = fresh()
-    live(log, 300, beating(70))
+    log = rested()
     live(log, 300, beating(rate), start=300)
     opened = [change for change in physiological(log) if change.phase == "opened"]
     assert [(change.condition, change.tier, change.onset_ms) for change in opened] == [(condition, 3, T0_MS + 300_000)]
@@ -37,8 +36,7 @@ def test_an_episode_says_what_was_seen_and_what_is_usual() -> None:
 
 def test_recovery_ends_an_episode() -> None:
     """One minute back within the limits ends the episode as recovered."""
-    log = fresh()
-    live(log, 300, beating(70))
+    log = rested()
     live(log, 180, beating(190), start=300)
     live(log, 70, beating(72), start=480)
     last = physiological(log)[-1]
@@ -47,8 +45,7 @@ def test_recovery_ends_an_episode() -> None:
 
 def test_data_that_end_are_never_shown_as_recovered() -> None:
     """An episode without a bin for 5 min of observed time ends as data_ended, with its last bin as the end."""
-    log = fresh()
-    live(log, 300, beating(70))
+    log = rested()
     live(log, 180, beating(190), start=300)
     log.idle(T0_MS + 480_000, 330)
     last = physiological(log)[-1]
@@ -91,8 +88,7 @@ def test_nothing_is_scored_before_enough_rest_was_seen() -> None:
 )
 def test_what_is_no_evidence_opens_nothing(given: Callable[[int], Given]) -> None:
     """Exercise, readings off the body, low quality and a frozen value open no episode of the body."""
-    log = fresh()
-    live(log, 300, beating(70))
+    log = rested()
     live(log, 600, given, start=300)
     assert physiological(log) == []
 
@@ -109,8 +105,7 @@ def test_a_strap_without_sensors_of_activity_learns_of_exercise_from_the_watch()
 
 def test_an_unknown_quality_passes_and_is_named() -> None:
     """Readings that tell no quality can open an episode, which says so."""
-    log = fresh()
-    live(log, 300, beating(70))
+    log = rested()
     live(log, 130, beating(190), start=300)
     assert physiological(log)[0].evidence.quality_note == "quality unknown"
     assert physiological(log)[0].evidence.data_quality is None
