@@ -50,12 +50,13 @@ export const T = {
   kind: { sudden: "suddenly", gradual: "gradually" },
   rule: { floor: "a clinical limit, which alarms whatever is usual for the wearer", baseline: "the model: too far from what was expected of this wearer", "zone.count": "more wearers flagged than chance gives", "zone.shift": "everybody further off their usual than chance gives" },
   twoNights: "two nights running",
+  sustained: "what held for 7 to 12 min at rest, or an average of 5 min",
   rates: (score) => `Its notices are promised at most ${Math.round(score.promised_rate * 100) / 100} a day${score.realised_rate == null ? "" : `, so far ${Math.round(score.realised_rate * 100) / 100} a day over ${Math.round(score.rate_days ?? 0)} days`}; what passes a clinical limit always alarms.`,
   unjudged: "It says nothing of the present minutes: too little is known yet, or the wearer moves. The clinical limits watch meanwhile.",
   score: {
     title: "Score of the model", threshold: "notice",
     newest: (score) => (score == null ? "not judged now" : `${(Math.round(Math.max(0, score) * 100) / 100).toFixed(2)} of 1`), none: "nothing was judged",
-    help: "How far the vital signs are from what is expected, averaged over minutes to nights: 1 is the threshold of a notice, kept for each wearer. An alert asks for more, and clinical limits alarm whatever the score.",
+    help: "How far the vital signs are from what is expected, over minutes to nights: 1 is the threshold of a notice, kept for each wearer. An alert asks for more, and clinical limits alarm whatever the score.",
     open: "Not judged in this range:",
     why: { notWorn: "not worn", nothing: "no vital sign measured", moving: "moving", doubted: "values not believed, or just moved", unknown: "too little known yet", heartUnknown: "the heart rate (too little known yet)" },
   },
@@ -177,7 +178,7 @@ export const ZONES = {
   view: { label: "On the map", zones: "Named zones", area: "Whole area" },
   list: {
     title: "How the zones stand", zone: "Zone", level: "Level", known: "Known", cells: (n) => `Cells of the whole area (${n})`, cell: "Cell", active: "Wearers", flagged: "Flagged",
-    hidden: "not told", more: (n) => `Show ${n} more`,
+    hidden: "not told", least: (n) => `${n}+`, more: (n) => `Show ${n} more`,
   },
   state: { delayed: "delayed", starting: "starting", unshared: "not shared with you" },
   delayed: "Delayed: the scores of some wearers have not arrived. What you see may lack them.",
@@ -188,8 +189,8 @@ export const ZONES = {
     choose: "Choose a zone in the list or on the map.", close: "Close", chance: "By chance", window: "Window", test: "What was seen", labels: "Likely cause", coverage: "Wearers behind it",
     smallest: "Smallest event it can see", episodes: "Active episodes", known: "Five minutes known", version: "Outline", versionOf: (n) => `version ${n}`,
     active: "Wearers who report", flagged: "Of these flagged", hidden: "not told, so that nobody is given away", region: "Cells concerned", alerts: "Open alerts",
-    minutes: (n) => `${n} min`, none: "none",
-    cellHelp: "One cell of a partition that never changes with what is seen. Counts of 1 to 10 are never told.",
+    minutes: (n) => `${n} min`, none: "none", least: (n) => `${n} or more`,
+    cellHelp: "One cell of a partition that never changes with what is seen. Counts are told as steps, and never where they could give somebody away.",
   },
   test: { count: "More wearers flagged than expected", shift: "Everybody a little off, all in the same direction" },
   label: {
@@ -197,7 +198,7 @@ export const ZONES = {
     backfill: "a burst of late data", clock_change: "a change of the clocks",
   },
   recurrence: { 1: "about once a day", 7: "about once a week", 30: "about once a month", 91: "about once a quarter", 365: "about once a year", 3650: "less than once in ten years" },
-  coverage: { too_few: "too few (under 11)", thin: "thin (11 to 49)", fair: "fair (50 to 199)", good: "good (200 or more)" },
+  coverage: { too_few: "too few (under 22)", thin: "thin (22 to 49)", fair: "fair (50 to 199)", good: "good (200 or more)" },
   smallest: (share) => (share == null ? "none: it is blind, whatever happens" : `${Math.round(share * 100)} % of its wearers flagged at once`),
   past: {
     title: "Look back", label: "Moment shown", live: "Now", range: { 3: "3 h", 24: "24 h", 72: "3 d" }, rangeLabel: "How far back", earlier: "5 minutes earlier", later: "5 minutes later",
@@ -229,9 +230,12 @@ const ZONE_EVIDENCE = {
   region: (cells) => String(cells.length),
 };
 
+/** Of a heart rate what lasts decides, or an average where it is measured rarely: see docs/topics.md. */
+const SUSTAINED_S = 600;
+
 const EVIDENCE = [
   ["observed", "Observed"], ["extreme", "Furthest"], ["expected", "Expected"], ["baseline", "Own resting value"], ["threshold", "Limit"], ["z", "Standard deviations off"],
-  ["rule", "Decided by"], ["time_scale_s", "Averaged over"], ["kind", "Came"], ["duration_s", "Lasted"], ["context", "Context"],
+  ["rule", "Decided by"], ["time_scale_s", "Judged over"], ["kind", "Came"], ["duration_s", "Lasted"], ["parts", "Towards illness, in standard deviations"], ["context", "Context"],
   ["data_quality", "Data quality"], ["quality_note", "About the quality"], ["sources", "Measured by"], ["bins", "Bins that agree"],
   ["baseline_age_s", "Rest behind the usual value"], ["gap_s", "Silence"], ["clock_offset_ms", "Clock offset"], ["promised_rate", "Notices promised at most"], ["realised_rate", "Notices so far"], ["rate_days", "Counted over"],
   ["recurrence_days", "By chance alone"], ["window_min", "Window"], ["labels", "Likely cause"], ["coverage", "Wearers behind it"], ["region", "Cells concerned"],
@@ -258,6 +262,8 @@ export function evidenceRows(evidence) {
     else if (key === "rate_days") text = `${number(value)} days`;
     else if (key === "kind") text = T.kind[value] ?? String(value);
     else if (key === "time_scale_s" && value > 86_400) text = T.twoNights;
+    else if (key === "time_scale_s" && value === SUSTAINED_S) text = T.sustained;
+    else if (key === "parts") text = Object.entries(value).map(([vital, off]) => `${VITALS[vital]?.label ?? vital} ${number(off)}`).join(", ");
     else if (key.endsWith("_s")) text = span(value);
     else if (key === "clock_offset_ms") text = span(Math.abs(value) / 1000) + (value < 0 ? " ahead" : " behind");
     else if (Array.isArray(value)) text = value.join(", ");

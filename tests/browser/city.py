@@ -74,8 +74,8 @@ def partition() -> list[CellStatus]:
     found = []
     for number, cell in enumerate(sorted(h3.grid_disk(middle, 4))):
         level: Level = "critical" if number % 31 == 12 else mix[number * 7 % len(mix)]
-        active = None if level == "too_few_wearers" else 20 + number * 37 % 280
-        flagged = None if active is None else (None, 0, 14)[number % 3]
+        active = None if level == "too_few_wearers" else (22, 50, 100, 200, 500)[number * 3 % 5]
+        flagged = None if active is None else (None, None, 11)[number % 3]
         found.append(CellStatus(cell=cell, level=level, active=active, flagged=flagged))
     return found
 

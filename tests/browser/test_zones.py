@@ -126,7 +126,7 @@ def test_cells_of_the_whole_area_tell_counts_only_where_they_may(browser: Browse
     shape(page, shown.cell).focus()
     page.keyboard.press("Enter")
     card = page.locator(f"[data-cell-card='{shown.cell}']")
-    expect(card).to_contain_text(str(shown.active))
+    expect(card).to_contain_text(f"{shown.active} or more")
     expect(card).to_contain_text("not told, so that nobody is given away")
     few = next(one for one in city.cells if one.level == "too_few_wearers")
     page.get_by_text(f"Cells of the whole area ({len(city.cells)})").click()

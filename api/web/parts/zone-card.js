@@ -65,7 +65,8 @@ function facts(zone, status) {
 /** @param {{cell: any, name: string, status: any, onClose: () => void}} props a cell of the fixed partition, and the area's status */
 export function CellCard({ cell, name, status, onClose }) {
   const old = moment.value === null && isOld(status, now.value);
-  const counts = cell.level === "too_few_wearers" ? [] : [[C.active, cell.active ?? C.hidden], [C.flagged, cell.flagged ?? C.hidden]];
+  const count = (least) => (least == null ? C.hidden : C.least(least));
+  const counts = cell.level === "too_few_wearers" ? [] : [[C.active, count(cell.active)], [C.flagged, count(cell.flagged)]];
   const until = knownUntil(status);
   return html`<${Card} name=${name} level=${cell.level} old=${old} onClose=${onClose} data-cell-card=${cell.cell}>
     <p class="reason">${ZONES.levelHelp[cell.level]}</p>

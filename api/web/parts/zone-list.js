@@ -57,4 +57,4 @@ export function CellList({ cells, name, chosen, onOpen }) {
   </details>`;
 }
 
-const count = (value) => (value == null ? html`<span class="quiet small">${L.hidden}</span>` : value);
+const count = (least) => (least == null ? html`<span class="quiet small">${L.hidden}</span>` : L.least(least));

@@ -40,7 +40,7 @@ export function ZoneMap({ view, shapes, outlines, chosen, picked, onOpen, tiles 
   }, []);
   useEffect(() => { drawn.current?.show({ view, shapes, outlines, chosen, picked }); });
   return html`<div class="map-frame">
-    <div class="map" ref=${place} role="group" aria-label=${ZONES.map.label} data-map=${state} data-shapes=${shapes.length}></div>
+    <div class="map" ref=${place} role="group" aria-label=${ZONES.map.label} data-map=${state} data-ground=${tiles ? "" : undefined} data-shapes=${shapes.length}></div>
     ${state === "ready" && html`<div class="map-buttons">
       <button aria-label=${ZONES.map.zoomIn} title=${ZONES.map.zoomIn} onClick=${() => drawn.current.zoom(1)}>+</button>
       <button aria-label=${ZONES.map.zoomOut} title=${ZONES.map.zoomOut} onClick=${() => drawn.current.zoom(-1)}>−</button>
