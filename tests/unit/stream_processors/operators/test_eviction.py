@@ -1,6 +1,7 @@
 """Wearers of whom the log tells nothing for long are forgotten; who stays is judged as if nobody had been."""
 
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,16 +19,18 @@ GONE, STAY, NEW = range(6), range(6, 10), range(10, 24)
 SILENT_S = 700
 """Longer than `FORGET_MS` is in these tests."""
 END_S = 60 + SILENT_S + 240
+EVERY_S = 2
+"""The longest step of the log that counts in full as observed time."""
 
 
 def story(log: LoggedState, *, seconds: range) -> LoggedState:
-    """Append two seconds after two: all are heard for a minute, `STAY` always, `NEW` at last, with racing hearts."""
+    """Append a second in two: all are heard for a minute, `STAY` always, `NEW` at last, with racing hearts."""
     for second in seconds:
         late = second >= 60 + SILENT_S
         people = [*GONE, *STAY] if second < 60 else [*STAY, *NEW] if late else [*STAY]
         at, rate = T0_MS + second * 1_000, 190.0 if late else 60.0
         given: dict[str, Any] = {"motion": 0.01, "ibi": [60_000 / rate + second % 20] * 2}
-        rows = [reading(at, wearer=one, heart_rate=rate + (one + second // 2) % 5, **given) for one in people]
+        rows = [reading(at, wearer=one, heart_rate=rate + (one + second // EVERY_S) % 5, **given) for one in people]
         log.append(at + 50, rows)
     return log
 
@@ -35,7 +38,7 @@ def story(log: LoggedState, *, seconds: range) -> LoggedState:
 @cache
 def whole_run(family: VitalsFamily) -> LoggedState:
     """Return the whole story of a family that forgets early, which tests only look at."""
-    return story(LoggedState(family.open(0, None)), seconds=range(0, END_S, 2))
+    return story(LoggedState(family.open(0, None)), seconds=range(0, END_S, EVERY_S))
 
 
 def known(state: PartitionState) -> set[bytes]:
@@ -76,7 +79,7 @@ def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(
     monkeypatch: pytest.MonkeyPatch, family: VitalsFamily
 ) -> None:
     """Scores and episodes of those who stay are the same, whether others were forgotten or not."""
-    whole = story(LoggedState(family.open(0, None)), seconds=range(0, END_S, 2))
+    whole = story(LoggedState(family.open(0, None)), seconds=range(0, END_S, EVERY_S))
     hasten(monkeypatch)
     less = whole_run(family)
     assert len(known(less.state)) < len(known(whole.state))
@@ -88,27 +91,23 @@ def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(
 
 
 @pytest.mark.usefixtures("early")
-@pytest.mark.parametrize(
-    ("cut", "family"),
-    [(400, FAMILY), (END_S - 100, FAMILY), (END_S - 100, MODEL)],
-    ids=["early", "late", "late, model"],
-)
-def test_a_restart_forgets_at_the_same_record(cut: int, family: VitalsFamily) -> None:
-    """A state that is saved before or after somebody was forgotten goes on to the same bytes."""
-    whole = whole_run(family)
-    before = story(LoggedState(family.open(0, None)), seconds=range(0, cut, 2))
-    after = story(LoggedState(family.open(0, before.state.snapshot())), seconds=range(cut, END_S, 2))
-    assert after.state.snapshot() == whole.state.snapshot()
-    assert [*before.emissions, *after.emissions] == whole.emissions
+@FAMILIES
+def test_a_restart_forgets_at_the_same_record(family: VitalsFamily) -> None:
+    """A state that is saved before and again after somebody was forgotten goes on to the same bytes."""
+    whole, log = whole_run(family), LoggedState(family.open(0, None))
+    for start, end in pairwise((0, 400, END_S - 100, END_S)):
+        log.state = family.open(0, log.state.snapshot())
+        story(log, seconds=range(start, end, EVERY_S))
+    assert log.state.snapshot() == whole.state.snapshot()
+    assert log.emissions == whole.emissions
 
 
 @pytest.mark.usefixtures("early")
 def test_who_returns_is_new() -> None:
     """A forgotten wearer who is heard again gets bins and scores like anybody who is heard for the first time."""
-    log = story(LoggedState(FAMILY.open(0, None)), seconds=range(0, END_S, 2))
-    count = len(rows_of(log, GONE))
+    log = LoggedState(FAMILY.open(0, whole_run(FAMILY).state.snapshot()))
     at = T0_MS + END_S * 1_000
     for second in range(0, 20, 2):
         log.append(at + second * 1_000 + 50, [reading(at + second * 1_000, wearer=0, heart_rate=70.0)])
-    assert len(rows_of(log, GONE)) > count
+    assert rows_of(log, GONE)
     assert wearer_id(0).bytes in known(log.state)
