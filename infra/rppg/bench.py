@@ -168,7 +168,7 @@ def lines(told: dict[str, Any]) -> list[str]:
     streams, core = told["streams"], told["core"]
     late = streams["chunk_ms"]
     alone = (
-        f"The estimator alone, the best of {_REPEATS} times: {core['chunks_us']:.0f} us a frame fed {_CHUNK} at a time, "
+        f"The estimator alone, best of {_REPEATS} times: {core['chunks_us']:.0f} us a frame fed {_CHUNK} at a time, "
         f"{core['singly_us']:.0f} us fed one by one; its longest push {core['longest_push_ms']:.1f} ms."
     )
     sent = (

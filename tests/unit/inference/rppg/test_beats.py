@@ -1,6 +1,7 @@
 """Beats, their variability behind its gates, and breathing in the pulse."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy.signal import butter, sosfiltfilt
 
 from inference.rppg import beats, breathing
 from inference.rppg.analysis import analyze
-from inference.rppg.beats import NOTHING, Found, _banded
+from inference.rppg.beats import GATES, NOTHING, Found, _banded
 from inference.rppg.estimator import BEATS_EVERY_S, PulseEstimator
 from inference.rppg.fitting.renders import Scene, render
 from inference.rppg.reasons import HrvReason
@@ -35,6 +36,20 @@ def _intervals(count: int = 80, spread_s: float = 0.02) -> Floats:
 
 def _rmssd_ms(intervals_s: Floats) -> float:
     return float(np.sqrt(np.mean(np.diff(intervals_s[1:-1]) ** 2)) * 1000)
+
+
+def test_the_page_names_the_gates_that_the_code_has() -> None:
+    """Whoever reads docs/models/rppg.md reads the limits that decide."""
+    page = " ".join(Path("docs/models/rppg.md").read_text(encoding="utf-8").split())
+    for words in (
+        f"at least {GATES.least_s:g} s (",
+        f"at least {GATES.least_fps:g} frames a second",
+        f"a ratio of at least {GATES.least_db:g} dB",
+        f"at least {GATES.least_kept:.0%} of the beats kept".replace("%", " %"),
+        f"a median likeness of {GATES.least_likeness:g}",
+        f"within {GATES.most_apart_bpm:g} a minute of the spectrum's",
+    ):
+        assert words in page, words
 
 
 @pytest.mark.parametrize("band_hz", [(0.5, 5.0), (0.72, 2.04)])
