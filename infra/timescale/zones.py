@@ -19,7 +19,8 @@ ZONES_MOST: Final = 500
 """Each zone is judged in every bin, and every overlap of two may tell a little more of where people are."""
 AREA_NAME: Final = "Whole area"
 
-_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('pulsera zones', 0))"
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('pulsera definitions of zones', 0))"
+"""Its name is no family's: the worker `zones` holds the lock `pulsera zones` for as long as it lives."""
 _TAKEN: Final = "SELECT EXISTS (SELECT FROM zones WHERE zone_id = $1)"
 _NEWEST: Final = """
 SELECT zone_id, name, version, cells FROM (
