@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.callers import PortsHere
+from api.callers import CallerHere, PortsHere
 from api.errors import RefusedError, answer
 from api.judging import Judging, without_folders
 from api.moments import stamp
@@ -40,6 +40,9 @@ _INPUTS: Final = [
     "which vital signs were measured in this minute",
     "for the second head alone: each vital's last distance from the wearer's centre, and its age",
 ]
+CROWD_LEAST: Final = 11
+"""Wearers of whom something counted may be told to whoever has an account."""
+_COUNTED: Final = {"wearer_days", "agreement", "alerts_per_day", "drift", "lacking", "takeover"}
 _OUTPUTS: Final = ("mean and scale from the context alone", "mean and scale of the next minute")
 _PROMISE: Final = {
     "tier0_share_of_bins": TIER0_RATE,
@@ -56,10 +59,13 @@ def _judging(request: Request) -> Judging:
 
 
 @router.get("/status", response_model=StatusShape)
-async def status(request: Request, ports: PortsHere) -> Response:
-    """Return which model judges wearers, whether it is a fallback and why, and how it fares."""
+async def status(request: Request, ports: PortsHere, caller: CallerHere) -> Response:
+    """Return which model judges wearers, whether it is a fallback and why, and how it fares.
+
+    How it fares is counted over all wearers: of fewer than eleven only an administrator is told.
+    """
     name, parameters, _ = await _shipped(_judging(request))
-    told = await _told(ports)
+    told = _without_persons(await _told(ports), caller.role)
     body = {
         "loaded": name is not None,
         "parameters": parameters,
@@ -155,6 +161,15 @@ async def _told(ports: PortsHere) -> Mapping[str, Any]:
     told = (vitals.told or {}) if vitals is not None else {}
     why = told.get("fallback")
     return {**told, "fallback": without_folders(why)} if isinstance(why, str) else told
+
+
+def _without_persons(told: Mapping[str, Any], role: str) -> Mapping[str, Any]:
+    """Return what a caller may be told: nothing that was counted over so few wearers that it tells of persons."""
+    if not told or role == "admin" or (told.get("wearers") or 0) >= CROWD_LEAST:
+        return told
+    shadow = told.get("shadow")
+    hidden = None if shadow is None else {**shadow, **dict.fromkeys(_COUNTED & shadow.keys())}
+    return {**told, "shadow": hidden, "drift": None}
 
 
 def _judged(said: Answer, window: Window) -> dict[str, Any]:

@@ -36,10 +36,9 @@ class ModelWatch:
     def told(self) -> dict[str, Any]:
         """Return what the health answer says of the detector."""
         roles, counts, off = self._look()
-        wanted = self._detectors.decided
+        wanted, lack = self._detectors.decided, self._lack(roles)
         shadow: dict[str, Any] | None = None
         if roles.shadow:
-            lack = self._lack(roles)
             shadow = {
                 "name": roles.shadow,
                 "state": "off" if off else "running",
@@ -48,7 +47,6 @@ class ModelWatch:
                 "agreement": None if counts.agreement is None else round(counts.agreement, 4),
                 "alerts_per_day": _rates(counts),
                 "drift": self._drift(roles.shadow, SHADOW, counts).most,
-                "wearers": lack.wearers,
                 "lacking": lack.lacking,
                 "takeover": _waits_for(lack) if wanted.alerting == roles.shadow and not off else None,
             }
@@ -59,6 +57,7 @@ class ModelWatch:
             "wanted": wanted.alerting,
             "drift": self._drift(roles.alerting, ALERTING, counts).most,
             "shadow": shadow,
+            "wearers": lack.wearers,
         }
 
     async def run(self) -> None:

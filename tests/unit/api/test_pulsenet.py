@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from api.callers import _ports_here
+from api.callers import _ports_here, caller_of
 from api.errors import add_handlers
 from api.judging import WAITING_MOST, Judging
 from api.records import Component
@@ -40,13 +40,14 @@ class Probes:
         return [Component(name="vitals", state="up", told=self.told)]
 
 
-def client(told: dict[str, Any] | None = None) -> httpx.AsyncClient:
+def client(told: dict[str, Any] | None = None, *, role: str = "carer") -> httpx.AsyncClient:
     """Return a client of the routes alone."""
     app = FastAPI()
     add_handlers(app)
     app.include_router(pulsenet.router)
     app.state.judging = Judging()
     app.dependency_overrides[_ports_here] = lambda: SimpleNamespace(clock=lambda: NOW, probes=Probes(told))
+    app.dependency_overrides[caller_of] = lambda: SimpleNamespace(role=role)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api")
 
 
@@ -151,6 +152,23 @@ async def test_the_status_tells_which_detector_judges_and_why() -> None:
         unknown = (await asking.get("/pulsenet/status")).json()
     assert unknown["alerting"] is None
     assert "does not tell" in unknown["reason"]
+
+
+@pytest.mark.parametrize(
+    ("role", "wearers", "told"), [("carer", 10, False), ("carer", 11, True), ("admin", 1, True), ("carer", None, False)]
+)
+async def test_what_was_counted_over_a_few_wearers_is_for_administrators(
+    role: str, wearers: int | None, *, told: bool
+) -> None:
+    """Alerts a day of one wearer are his own; which models there are and whether they run is told to everybody."""
+    counted = {"wearer_days": 2.5, "agreement": 0.9, "alerts_per_day": {"shadow": {"1": 3.0}}, "drift": 0.2,
+               "lacking": 1, "takeover": "It knows 1 of 1 wearers too little."}  # fmt: skip
+    shadow = {"name": "pulsenet-made 2", "state": "running", "reason": None, **counted}
+    async with client({"alerting": "pulsenet 1", "drift": 0.3, "shadow": shadow, "wearers": wearers}, role=role) as one:
+        answered = (await one.get("/pulsenet/status")).json()
+    assert (answered["shadow"]["name"], answered["shadow"]["state"]) == ("pulsenet-made 2", "running")
+    assert {name: answered["shadow"][name] for name in counted} == (counted if told else dict.fromkeys(counted))
+    assert answered["drift"] == (0.3 if told else None)
 
 
 async def test_the_architecture_tells_the_true_training() -> None:

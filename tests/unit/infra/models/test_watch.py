@@ -69,7 +69,7 @@ def test_both_detectors_are_told_of() -> None:
     assert (shadow["wearer_days"], shadow["agreement"]) == (4.0, 0.75)
     assert shadow["alerts_per_day"] == {"alerting": {"1": 0.5, "2": 0.25}, "shadow": {"1": 2.0, "2": 0.0}}
     assert shadow["drift"] > drift.LARGE
-    assert (shadow["wearers"], shadow["lacking"], shadow["takeover"]) == (0, 0, None)
+    assert (told["wearers"], shadow["lacking"], shadow["takeover"]) == (0, 0, None)
     watch.tell()
     assert value(meter, "detector_info", model=OTHER, role="shadow") == 1
     assert value(meter, "shadow_alerts_per_day", detector="shadow", tier="1") == 2.0
@@ -111,10 +111,10 @@ def test_a_takeover_that_waits_says_for_what() -> None:
     table.extend(3)
     table["minute"][:3] = 1_000
     states[0].shadow.tally.begin_learning()
-    told = watch.told()["shadow"]
-    assert (told["wearers"], told["lacking"]) == (3, 3)
-    assert "3 of 3 wearers too little" in told["takeover"]
-    assert f"{LEARNED_MIN} min" in told["takeover"]
+    told = watch.told()
+    assert (told["wearers"], told["shadow"]["lacking"]) == (3, 3)
+    assert "3 of 3 wearers too little" in told["shadow"]["takeover"]
+    assert f"{LEARNED_MIN} min" in told["shadow"]["takeover"]
 
 
 def test_before_any_partition_is_there_the_wanted_detector_is_told() -> None:
