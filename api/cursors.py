@@ -1,10 +1,12 @@
 """Cursors: where the next page or the next update begins, in a form that clients pass on and do not read."""
 
 import binascii
-import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import blake2b
+from hmac import compare_digest
+from secrets import token_bytes
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +16,10 @@ from api.errors import RefusedError
 
 _MICROSECOND = 1_000_000
 _INT64_MOST = 2**63 - 1
-_SEAL_BYTES = 4
+_KEY_BYTES = 32
+_NONCE_BYTES = 8
+_MARK_BYTES = 8
+_BLOCK_BYTES = 64
 
 
 def page_cursor(kind: str, *key: datetime | UUID | int) -> str:
@@ -41,22 +46,28 @@ def open_page(kind: str, cursor: str | None, *types: type) -> tuple[Any, ...] | 
 
 
 def log_cursor(seal: str, topic: str, offsets: Mapping[int, int]) -> str:
-    """Return the cursor of a live topic: the next offset of each partition, sealed with what it is good for."""
+    """Return the cursor of a live topic: the next offset of each partition, veiled and sealed with what it is good for.
+
+    Read in plain, the offsets of two moments would tell how many alerts there were meanwhile, whoever they are about.
+    """
     body = msgspec.msgpack.encode([topic, *(part for pair in sorted(offsets.items()) for part in pair)])
-    return urlsafe_b64encode(_seal(seal, body) + body).rstrip(b"=").decode()
+    key, nonce = _key(seal), token_bytes(_NONCE_BYTES)
+    return urlsafe_b64encode(nonce + _mark(key, nonce, body) + _veiled(key, nonce, body)).rstrip(b"=").decode()
 
 
 def open_log(seal: str, topic: str, cursor: str) -> dict[int, int] | None:
     """Return the next offset of each partition in a live cursor; None where it is not one of this topic and seal.
 
-    The seal finds damage, another log's offsets and another view. It is no secret: who makes up a cursor misleads
-    nobody else.
+    The seal finds damage, another log's offsets and another view. Its secret is the log's identity, which clients are
+    not told; who finds it out and makes up a cursor misleads nobody else.
     """
     try:
         raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        if raw[:_SEAL_BYTES] != _seal(seal, raw[_SEAL_BYTES:]):
+        key, nonce, mark = _key(seal), raw[:_NONCE_BYTES], raw[_NONCE_BYTES : _NONCE_BYTES + _MARK_BYTES]
+        body = _veiled(key, nonce, raw[_NONCE_BYTES + _MARK_BYTES :])
+        if not compare_digest(mark, _mark(key, nonce, body)):
             return None
-        named, *rest = msgspec.msgpack.decode(raw[_SEAL_BYTES:], type=list[str | int])
+        named, *rest = msgspec.msgpack.decode(body, type=list[str | int])
     except (msgspec.MsgspecError, binascii.Error, ValueError, RecursionError):
         return None
     numbers = [part for part in rest if isinstance(part, int)]
@@ -65,8 +76,21 @@ def open_log(seal: str, topic: str, cursor: str) -> dict[int, int] | None:
     return dict(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def _seal(seal: str, body: bytes) -> bytes:
-    return zlib.crc32(body, zlib.crc32(seal.encode())).to_bytes(_SEAL_BYTES, "big")
+def _key(seal: str) -> bytes:
+    return blake2b(seal.encode(), digest_size=_KEY_BYTES).digest()
+
+
+def _mark(key: bytes, nonce: bytes, body: bytes) -> bytes:
+    return blake2b(nonce + body, digest_size=_MARK_BYTES, key=key, person=b"mark").digest()
+
+
+def _veiled(key: bytes, nonce: bytes, body: bytes) -> bytes:
+    """Return the body under a stream of keyed hashes; the same again takes it off."""
+    blocks = range(-(-len(body) // _BLOCK_BYTES))
+    stream = b"".join(
+        blake2b(nonce + bytes([block % 256, block // 256]), key=key, person=b"veil").digest() for block in blocks
+    )
+    return (int.from_bytes(body) ^ int.from_bytes(stream[: len(body)])).to_bytes(len(body))
 
 
 def _pack(parts: list[Any]) -> str:

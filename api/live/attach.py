@@ -12,7 +12,7 @@ from api import views, zone_views
 from api.cursors import open_log
 from api.errors import RefusedError
 from api.live.entries import Decoding
-from api.live.hub import Hub, Subscription
+from api.live.hub import RESUMED, Hub, Subscription
 from api.live.subjects import key_of, subject_of, zone_key
 from api.paging import ON_LOOP_MOST
 from api.ports import LogReader, Reads
@@ -153,7 +153,7 @@ def _alerts(found: Sequence[Alert]) -> Told:
 
 async def _resume(sources: Sources, subscription: Subscription, since: str) -> bool:
     """Queue every change after a cursor and start; return False where the log cannot tell all of them."""
-    if subscription.name not in {"alerts", "episodes", "zones"}:
+    if subscription.name not in RESUMED:
         return False
     known = open_log(subscription.seal, subscription.name, since)
     if known is None or any(partition not in known for partition in subscription.partitions):

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -23,6 +24,8 @@ from schemas.topics import BY_NAME, PARTITIONS
 
 MOST_SUBSCRIPTIONS: Final = 256
 MOST_SOCKETS_OF_A_USER: Final = 20
+RESUMED: Final = frozenset({"alerts", "episodes", "zones"})
+"""Live topics that `since` resumes; the others are told anew."""
 
 _LOG = structlog.get_logger(__name__)
 _ENCODER: Final = msgspec.json.Encoder()
@@ -215,7 +218,7 @@ class Hub:
         outbox.forget(subscription.id)
         told = b",".join(body for key, body in data if key in subscription.subjects)
         marks = (b',"reset":true' if reset else b"") + (b',"behind_s":%.1f' % behind_s if behind_s is not None else b"")
-        cursor = log_cursor(subscription.seal, subscription.name, at).encode()
+        cursor = cursor_at(subscription, at)
         message = b'{"type":"snapshot","id":%d,"data":[%b],"cursor":"%b"%b}' % (subscription.id, told, cursor, marks)
         outbox.put(Outgoing(message=message, subscription=subscription.id))
 
@@ -237,7 +240,7 @@ class Hub:
         """Queue what an older record tells; its delay is not that of the live way, so it is not counted."""
         changes = entry.changes(subscription.subjects)
         if changes:
-            cursor = log_cursor(subscription.seal, subscription.name, reached).encode()
+            cursor = cursor_at(subscription, reached)
             for change in changes:
                 subscription.client.outbox.put(_update(subscription.id, change, cursor, counted=False))
 
@@ -306,7 +309,7 @@ class Hub:
     def _cursor(self, subscription: Subscription, record: LogRecord) -> bytes:
         whole = subscription.asked is None
         at = self.recent.positions(record.topic) if whole else {record.partition: record.offset + 1}
-        return log_cursor(subscription.seal, subscription.name, at).encode()
+        return cursor_at(subscription, at)
 
     def _tell_anew(self, topic: str, partition: int) -> None:
         for subscription in {one for found in self._followers[topic][partition].values() for one in found}:
@@ -335,6 +338,18 @@ class Hub:
         self._unfollow(subscription, subscription.subjects)
         subscription.client.subscriptions.pop(subscription.id, None)
         subscription.client.outbox.forget(subscription.id)
+
+
+def cursor_at(subscription: Subscription, at: Mapping[int, int]) -> bytes:
+    """Return the cursor of a place; where none is resumed, the same for every place: it would only tell of others."""
+    if subscription.name in RESUMED:
+        return log_cursor(subscription.seal, subscription.name, at).encode()
+    return _placeless(subscription.seal, subscription.name)
+
+
+@lru_cache(maxsize=4_096)
+def _placeless(seal: str, name: str) -> bytes:
+    return log_cursor(seal, name, {}).encode()
 
 
 def seal_of(log_id: str, subjects: Collection[bytes]) -> str:
