@@ -13,6 +13,11 @@ SHOTS = Path("build/screenshots")
 SIZES = {"phone": (360, 740), "wide": (1280, 800)}
 
 
+PATIENCE_MS = 45_000
+"""So long a page may take on a computer that does much else; what it shows at last is what a test is about."""
+expect.set_options(timeout=PATIENCE_MS)
+
+
 def chromium() -> str:
     """Return Chromium's path; without one the tests are skipped, loudly, but never where CI runs."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -39,12 +44,13 @@ def signed_in(browser: Browser, system: RunningSystem, size: str = "wide", schem
         viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
     )
     page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.on("console", fail_on_error)
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     page.goto(f"{system.api}/app/")
     page.get_by_label("Access token").fill(system.ready["admin_token"])
     page.get_by_role("button", name="Sign in").click()
-    expect(page.locator("[data-link=live]")).to_be_visible(timeout=10_000)
+    expect(page.locator("[data-link=live]")).to_be_visible()
     return page
 
 
