@@ -134,8 +134,7 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]
         LogMismatchError: Database and Kafka do not belong together.
     """
     meter = PrometheusMeter()
-    group = f"pulsera-{family}"
-    coordinator = GroupWatch(group, meter.gauge)
+    coordinator = GroupWatch(f"pulsera-{family}", meter.gauge)
     health: list[Callable[[], Mapping[str, Any]]] = []
 
     def answer() -> Mapping[str, Any]:
@@ -172,18 +171,22 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]
             health.append(sole.status)
             meter.begin(family, sole.topics)
             yield sole
-            return
-        runner = FAMILIES[family](means)
-        health.append(runner.status)
-        meter.begin(family, runner.topics)
-        watching = asyncio.create_task(coordinator.follow(settings.kafka_bootstrap), name="watch the coordinator")
-        stack.push_async_callback(_end, watching)
-        member = Membership(
-            bootstrap=settings.kafka_bootstrap,
-            group=group,
-            instance=f"{family}-{settings.instance}",
-        )
-        yield HOSTS[settings.host](runner, member, meter)
+        else:
+            runner = FAMILIES[family](means)
+            health.append(runner.status)
+            meter.begin(family, runner.topics)
+            yield _member(runner, family, means, coordinator)
+
+
+def _member(runner: Runner, family: str, means: Means, coordinator: GroupWatch) -> Host:
+    """Return the host of a member of the family's group, whose coordinator is watched."""
+    settings = means.settings
+    watching = asyncio.create_task(coordinator.follow(settings.kafka_bootstrap), name="watch the coordinator")
+    means.stack.push_async_callback(_end, watching)
+    member = Membership(
+        bootstrap=settings.kafka_bootstrap, group=f"pulsera-{family}", instance=f"{family}-{settings.instance}"
+    )
+    return HOSTS[settings.host](runner, member, means.world.meter)
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

@@ -221,3 +221,25 @@ def network(
         write(figures, json_file)
     if figures["network"].best_per_s < BOUND_PER_S:
         raise typer.Exit(code=1)
+
+
+@bench.command("zones")
+def zones(
+    wearers: Annotated[int, typer.Option(help="Wearers who are somewhere.", min=1)] = 50_000,
+    rows: Annotated[int, typer.Option(help="Scored bins in a frame.", min=1, max=2_000)] = 800,
+    rings: Annotated[int, typer.Option(help="Rings of cells around a first one.", min=1, max=60)] = 26,
+) -> None:
+    """Take and judge a bin of five minutes as the one worker of the zones does, and print the share of a core.
+
+    Example: pulsera bench zones --wearers 50000
+    """
+    from infra.bench.zones import ZoneLoad, measure_zones
+    from infra.progress_line import ProgressLine
+
+    line = ProgressLine()
+    found = measure_zones(
+        ZoneLoad(wearers=wearers, rows=rows, rings=rings),
+        progress=lambda done, of: line.show(f"5 s of scores: {done} of {of}"),
+    )
+    line.end("two bins of five minutes, of which the second was measured")
+    typer.echo(json.dumps({name: round(value, 4) for name, value in found.items()}))

@@ -16,11 +16,12 @@ from aiokafka.errors import KafkaError
 from schemas.errors import BrokerAwayError, LeaseLostError, StaleOwnerError
 from schemas.topics import PARTITIONS
 from stream_processors.hosts.kafka_record import record_of
+from stream_processors.hosts.leases import Lease, Leases, WholeFamily
 from stream_processors.hosts.merging import Merge
 from stream_processors.hosts.retry import Patience
 from stream_processors.hosts.runner import Surroundings
 from stream_processors.hosts.whole import Whole
-from stream_processors.ports import Lease, Leases, Record, WholeFamily
+from stream_processors.ports import Record
 
 _LOG = structlog.get_logger(__name__)
 

@@ -10,11 +10,12 @@ import structlog
 from schemas.errors import ContractError, LeaseLostError, RegistryVersionError
 from schemas.topics import PARTITIONS
 from stream_processors.hosts.dead_letters import Undertaker
+from stream_processors.hosts.leases import Lease, WholeFamily
 from stream_processors.hosts.restore import Restorer, Standing
 from stream_processors.hosts.retry import Patience
 from stream_processors.hosts.runner import Place, Surroundings
 from stream_processors.hosts.saving import pack, save_interval_s, unpack
-from stream_processors.ports import Emission, Lease, OffsetMove, PartitionState, Record, SavedState, WholeFamily
+from stream_processors.ports import Emission, OffsetMove, PartitionState, Record, SavedState
 
 _LOG = structlog.get_logger(__name__)
 
