@@ -1,5 +1,6 @@
 """`pulsera evaluate zones`: how often zones alarm without cause, and what they see, in a made city."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +9,15 @@ from typing import Annotated, Any, Final
 import typer
 
 from infra.models.progress import Stages
+from ingest.client.happenings import DECOYS, EVENTS
 
 BEGIN: Final = "<!-- zones:begin -->"
 END: Final = "<!-- zones:end -->"
+RINGS: Final = 4
+"""Radius of the city that lives in a whole system: 100 wearers are not many for more."""
 
 
-def zones(
+def zones(  # noqa: PLR0913 - each is an option of the command line
     *,
     json_file: Annotated[Path | None, typer.Option("--json", help="Report to write.")] = None,
     wearers: Annotated[int, typer.Option(help="People of the made city.", min=200, max=50_000)] = 2_000,
@@ -23,13 +27,39 @@ def zones(
     trials: Annotated[int, typer.Option(help="Events of each size and strength.", min=10)] = 100,
     seed: Annotated[int, typer.Option(help="Decides the city and the events.", min=0)] = 1,
     page: Annotated[Path | None, typer.Option(help="Page whose figures are replaced.")] = None,
+    end_to_end: Annotated[
+        float | None,
+        typer.Option(
+            help="Instead: minutes of a made city through a whole temporary system, in real time. 60 are worth it.",
+            min=10,
+            max=1_440,
+        ),
+    ] = None,
+    people: Annotated[int, typer.Option(help="Of that: its wearers.", min=20, max=500)] = 100,
+    event: Annotated[str, typer.Option(help="Of that: what happens (heat, smoke, crush).")] = "crush",
+    decoy: Annotated[str, typer.Option(help="Of that: what is none (firmware, backfill, activity).")] = "activity",
 ) -> None:
     """Follow a made city in which nothing happens, then let things happen in it.
 
     Everything is simulated at the level of scores. Takes about 5 min of one core for a year of 2,000 wearers.
 
     Example: pulsera evaluate zones --years 1 --json zones.json
+
+    Example: pulsera evaluate zones --end-to-end 60 --people 100 --seed 7 --json hour.json
     """
+    if end_to_end is not None:
+        _whole_system(end_to_end, people, seed, event, decoy, json_file)
+        return
+    report = _made_city(wearers, rings, years=years, learn_days=learn_days, trials=trials, seed=seed)
+    if json_file is not None:
+        json_file.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    text = told(report)
+    typer.echo(text)
+    if page is not None:
+        _replace(page, text)
+
+
+def _made_city(wearers: int, rings: int, *, years: float, learn_days: int, trials: int, seed: int) -> dict[str, Any]:
     from inference.zones import evaluation
     from inference.zones.city import CityPlan
 
@@ -48,7 +78,7 @@ def zones(
         fooled = evaluation.decoys(monitor, city, trials=max(trials // 5, 10), seed=seed)
         times = evaluation.scan_times()
     judged = rates[f"{evaluation.JUDGED_DAYS:g}"]
-    report = {
+    return {
         "data": "simulated",
         "seed": seed,
         "wearers": wearers,
@@ -63,12 +93,20 @@ def zones(
         "decoys": fooled,
         "scan_ms": times,
     }
+
+
+def _whole_system(minutes: float, people: int, seed: int, event: str, decoy: str, json_file: Path | None) -> None:
+    if event not in EVENTS or decoy not in DECOYS:
+        raise typer.BadParameter(f"An event is one of {', '.join(EVENTS)}; a decoy one of {', '.join(DECOYS)}.")
+    from infra.zones import end_to_end
+
+    typer.echo(f"seed {seed}; {people} wearers, {minutes:g} min in real time", err=True)
+    report = asyncio.run(
+        end_to_end.end_to_end(minutes=minutes, people=people, rings=RINGS, seed=seed, event=event, decoy=decoy)
+    )
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
-    text = told(report)
-    typer.echo(text)
-    if page is not None:
-        _replace(page, text)
+    typer.echo(end_to_end.told(report))
 
 
 def told(report: dict[str, Any]) -> str:
