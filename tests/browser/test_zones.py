@@ -166,6 +166,7 @@ def test_a_level_changes_by_itself_over_the_one_socket(browser: Browser, city: C
     city.tell(status("harbour", "warning", test="shift", window_min=60))
     expect(level(page, "harbour")).to_have_text("Warning", timeout=SOON_MS)
     expect(shape(page, "harbour")).to_have_attribute("data-level", "warning")
+    expect(page.locator("[data-said]")).to_have_text("Harbour and the long quay: Warning")
     page.locator("[data-open=harbour]").click()
     expect(page.locator("[data-zone-card=harbour]")).to_contain_text("all in the same direction")
     assert [urlsplit(url).path for url in sockets] == ["/live"]

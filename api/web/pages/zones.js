@@ -12,7 +12,7 @@ import { now } from "../store/data.js";
 import { session } from "../store/session.js";
 import { describe, service } from "../store/system.js";
 import { lookAt, moment, pastState, pastStatuses } from "../store/zone-past.js";
-import { AREA, LEVELS, followZones, hasBegun, isOld, isShared, loadOutline, outlines, standing, zonesLoaded, zonesProblem } from "../store/zones.js";
+import { AREA, LEVELS, followZones, hasBegun, isOld, isShared, loadOutline, outlines, standing, zonesLoaded, zonesProblem, zonesSaid } from "../store/zones.js";
 import { ZONES } from "../text.js";
 
 const html = htm.bind(h);
@@ -47,6 +47,7 @@ export function ZonesPage({ id }) {
   const asList = { chosen: chosen?.id ?? null };
   return html`<div class="zones-page" data-zones-page data-moment=${moment.value ?? "live"}>
     <${Patterns} />
+    <p role="status" class="unseen" data-said>${zonesSaid.value}</p>
     <${PastBanner} />
     <div class="zones-head"><h1>${ZONES.title}</h1><p class="quiet">${ZONES.lead}</p></div>
     ${zonesProblem.value && html`<p class="error card" role="alert">${zonesProblem.value}</p>`}
@@ -66,7 +67,7 @@ export function ZonesPage({ id }) {
         </div>
         <${PastSlider} zone=${(live.find(({ zone }) => zone.zone_id === chosen?.id) ?? live[0]).zone} />
       </section>
-      <section class="stack zones-detail" aria-live="polite">
+      <section class="stack zones-detail">
         <${Chosen} chosen=${chosen} entries=${entries} area=${area} places=${places} onClose=${close} />
         ${cells.length > 0 && html`<${CellList} cells=${cells} name=${(cell) => places.get(cell) ?? cell} ...${asList} onOpen=${(of) => open("cell", of)} />`}
       </section>

@@ -24,6 +24,8 @@ export const statuses = signal(new Map());
 export const outlines = signal(new Map());
 export const zonesLoaded = signal(false);
 export const zonesProblem = signal("");
+/** What changed last, in words. */
+export const zonesSaid = signal("");
 
 /** Zones and how they stand now, worst first, the whole area ahead of its equals. */
 export const standing = computed(() => [...zones.value.values()].map((zone) => ({ zone, status: statuses.value.get(zone.zone_id) ?? null })).sort(worstFirst));
@@ -67,6 +69,7 @@ function take(status) {
   const before = statuses.value.get(status.zone_id);
   if (before && (knownUntil(before) > knownUntil(status) || before.revision > status.revision)) return;
   statuses.value = new Map(statuses.value).set(status.zone_id, status);
+  if (before && before.level !== status.level && hasBegun(status)) zonesSaid.value = ZONES.shape(status.name, ZONES.level[status.level]);
   if (!zones.value.has(status.zone_id)) loadZones();
 }
 
