@@ -10,7 +10,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from infra.timescale import reads
+from infra.timescale import reads, zones
 from infra.timescale.migrate import apply_migrations
 from infra.timescale.partitions import Partitions
 from infra.timescale.pool import open_pool
@@ -51,6 +51,18 @@ SELECT gen_random_uuid(), gen_random_uuid(), 1, 'wearer:' || n % 100, {_MADE_WEA
     'high', CASE WHEN n < 200 THEN 'active' ELSE 'cleared' END, 'unseen', {_NOW} - n * interval '1 min',
     {_NOW} - n * interval '1 min', '{{}}'
 FROM generate_series(0, 19999) n;
+
+INSERT INTO alerts (alert_id, episode_id, revision, subject, kind, type, priority, condition, response, onset, raised,
+    state)
+SELECT gen_random_uuid(), gen_random_uuid(), 1, 'zone:z' || n % 100, 'kind' || n, 'physiological', 'high', 'cleared',
+    'unseen', {_NOW} - n * interval '1 min', {_NOW} - n * interval '1 min', '{{}}'
+FROM generate_series(0, 4999) n;
+
+INSERT INTO zones (zone_id, version, name, cells)
+SELECT 'z' || n, 1, 'zone', ARRAY[n]::bigint[] FROM generate_series(0, 499) n;
+
+INSERT INTO zone_status (zone_id, bin, revision, body)
+SELECT 'z' || n % 100, {_NOW} - n / 100 * interval '5 min', n, '{{}}' FROM generate_series(0, 28799) n;
 """
 
 _HOUR = (_NOW_AT - timedelta(hours=1), _NOW_AT)
@@ -66,13 +78,18 @@ _HOT: dict[str, tuple[str, tuple[Any, ...]]] = {
     "alerts of a wearer": (reads._ALERTS, ([_WEARER], None, None, None, None, 50)),
     "active alerts of a wearer": (reads._ALERTS, ([_WEARER], "active", None, None, None, 50)),
     "active alert of a subject": ("SELECT * FROM alerts WHERE subject = $1 AND condition = 'active'", ("wearer:7",)),
+    "alerts of a zone": (reads._ZONE_ALERTS, (["zone:z7"], None, None, None, None, 50)),
+    "open episodes of a zone": (reads._ZONE_EPISODES_NOW, (["zone:z7"],)),
+    "status of a zone": (zones._NOW, (["z7"],)),
+    "newest status of a zone": (zones._STOOD, (["z7"],)),
+    "history of a zone": (zones._HISTORY, ("z7", *_HOUR, None, 100)),
     "merge of the incoming": (READINGS.insert, ()),
 }
 
 
 @pytest.fixture
 async def filled(database_url: str) -> AsyncIterator[_Connection]:
-    """A connection to a database with three days of readings, scores, episodes and alerts, analysed."""
+    """A connection to a database with three days of readings, scores, episodes, alerts and zones, analysed."""
     pool = await open_pool(database_url, size=2)
     try:
         await apply_migrations(pool)
@@ -82,7 +99,7 @@ async def filled(database_url: str) -> AsyncIterator[_Connection]:
                 await Partitions(pool).ensure(table, days_us)
         async with pool.acquire() as connection:
             await connection.execute(_FILL)
-            await connection.execute("ANALYZE readings, scores, episodes, alerts")
+            await connection.execute("ANALYZE readings, scores, episodes, alerts, zones, zone_status")
             yield connection
     finally:
         await pool.close()
