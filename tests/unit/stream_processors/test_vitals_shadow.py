@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stream_processors.families import vitals
 from stream_processors.families.vitals import FORMAT, VitalsFamily, VitalsState
 from stream_processors.operators import takeover, tally
 from stream_processors.operators.detector import Scores, Verdict
@@ -275,6 +276,27 @@ def test_what_is_kept_aside_is_put_back_where_the_stand_in_is_not_to_go_on() -> 
     models.made = {MADE: making}
     models.wanted = Roles(MADE)
     assert family.open(0, stands_in.snapshot()).snapshot() == state.snapshot()
+
+
+def test_who_is_forgotten_is_forgotten_in_what_is_kept_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of those who stay keep their places, and one who came since has none."""
+    state, models, family = state_of(Roles(MADE))
+    run(state, RECORDS[:30])
+    learned = unpack_parts(FORMAT, state.snapshot())[2]["detector"]["model.personal.centre"]
+    making = models.made.pop(MADE)
+    models.wanted = Roles(RESTING)
+    stands_in = family.open(0, state.snapshot())
+    monkeypatch.setattr(vitals, "FORGET_MS", 20_000)
+    log = LoggedState(stands_in)
+    for second in range(60):
+        stands_in._look_at = 0
+        at = RECORDS[30][0] + second * 1000
+        log.append(at + 50, [reading(at, wearer=one, heart_rate=64.0, steps=0.0) for one in (1, 7)])
+    models.made[MADE] = making
+    models.wanted = Roles(MADE)
+    back = family.open(0, stands_in.successor())
+    centre = unpack_parts(FORMAT, back.snapshot())[2]["detector"]["model.personal.centre"]
+    np.testing.assert_array_equal(centre, [learned[1], np.zeros_like(learned[1])])
 
 
 def test_what_is_kept_aside_does_not_stay_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
