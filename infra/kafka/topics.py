@@ -1,8 +1,12 @@
-"""Makes the topics of `schemas.topics`, and says what differs where they are already there."""
+"""Makes the topics of `schemas.topics`; where they are already there, it says what differs.
 
-from collections.abc import Mapping
+How long a body may lie in the log is not only said: `migrate` sets it as the table of topics has it.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -15,6 +19,12 @@ from schemas.topics import PARTITIONS, TOPICS, Topic
 _LOG = structlog.get_logger(__name__)
 
 _DAY_MS: Final = 86_400_000
+_HOW_LONG: Final = ("cleanup.policy", "retention.ms", "segment.ms")
+"""What decides how long a record lies on disk."""
+_TAKEN_OVER_WITHIN_S: Final = 20.0
+_ASK_AGAIN_S: Final = 0.05
+_SET_FOR_THE_TOPIC: Final = 1
+"""Kafka's DYNAMIC_TOPIC_CONFIG."""
 _REPLICAS_FOR_TWO_IN_SYNC: Final = 3
 """With three replicas one may be away and a record still lies on two."""
 
@@ -60,8 +70,27 @@ def differences(name: str, wanted: Mapping[str, str], found: Mapping[str, str]) 
     ]
 
 
+def mended(topic: Topic, wanted: Mapping[str, str], found: "TopicSettings") -> dict[str, str] | None:
+    """Return all settings that a topic is to have of its own so that faces go in time, None where they do already.
+
+    Kafka takes them as a whole: what somebody else set for this topic stays among them.
+    """
+    kept = {key: value for key, value in wanted.items() if key in _HOW_LONG}
+    if not topic.intimate or not differences(topic.name, kept, found.values):
+        return None
+    return {**found.own, **kept}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSettings:
+    """What holds for a topic, and what of it was set for this topic itself."""
+
+    values: dict[str, str]
+    own: dict[str, str]
+
+
 async def create_topics(bootstrap: str, durability: Durability | None = None) -> tuple[str, list[str]]:
-    """Create what is missing; return the cluster's id and a sentence for each setting that differs.
+    """Create what is missing and mend how long faces lie; return the cluster's id and a sentence for what differs.
 
     Raises:
         SetupError: A topic has another number of partitions, or the broker refuses to make it.
@@ -72,6 +101,7 @@ async def create_topics(bootstrap: str, durability: Durability | None = None) ->
     try:
         await admin.start()
         cluster_id = await _create_missing(admin, durability)
+        await _mend(admin, durability)
         found = await _sentences(admin, durability)
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerAwayError(f"Kafka at {bootstrap} does not answer: {type(error).__name__}.") from error
@@ -112,20 +142,47 @@ async def _sentences(admin: AIOKafkaAdminClient, durability: Durability) -> list
                 f"The topic {described['topic']} has {count} partitions, Pulsera needs {PARTITIONS}.",
                 next_step="A topic's partitions cannot be changed once it holds data: use another cluster.",
             )
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    configs: dict[str, dict[str, str]] = {}
-    for response in await admin.describe_configs(resources):
-        configs |= _configs(response)
+    settings = await _settings(admin, names)
     return [
         sentence
         for topic in TOPICS
-        for sentence in differences(topic.name, topic_config(topic, durability), configs.get(topic.name, {}))
+        for sentence in differences(topic.name, topic_config(topic, durability), settings[topic.name].values)
     ]
 
 
-def _configs(response: Any) -> dict[str, dict[str, str]]:
-    """Return {topic: {setting: value}} of one answer; its rows are untyped tuples."""
-    return {
-        resource[3]: {entry[0]: entry[1] for entry in resource[4] if entry[1] is not None}
-        for resource in response.resources
-    }
+async def _mend(admin: AIOKafkaAdminClient, durability: Durability) -> None:
+    intimate = [topic for topic in TOPICS if topic.intimate]
+    settings = await _settings(admin, [topic.name for topic in intimate])
+    for topic in intimate:
+        wanted = mended(topic, topic_config(topic, durability), settings[topic.name])
+        if wanted is None:
+            continue
+        [answer] = await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, wanted)])
+        for code, detail, *_ in answer.resources:
+            if (error := for_code(code)) is not NoError:
+                raise SetupError(
+                    f"Kafka does not set how long {topic.name} keeps faces: {error.__name__} {detail or ''}".strip(),
+                    next_step=f"Set {', '.join(f'{key}={wanted[key]}' for key in _HOW_LONG)} on it.",
+                )
+        await _taken_over(admin, topic, wanted)
+        _LOG.info("set how long a topic keeps faces", topic=topic.name, **{key: wanted[key] for key in _HOW_LONG})
+
+
+async def _taken_over(admin: AIOKafkaAdminClient, topic: Topic, wanted: Mapping[str, str]) -> None:
+    """Wait until the broker that is asked knows what the cluster has decided; raises TimeoutError."""
+    async with asyncio.timeout(_TAKEN_OVER_WITHIN_S):
+        while mended(topic, wanted, (await _settings(admin, [topic.name]))[topic.name]):  # noqa: ASYNC110 - asked
+            await asyncio.sleep(_ASK_AGAIN_S)
+
+
+async def _settings(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, TopicSettings]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found = {name: TopicSettings(values={}, own={}) for name in names}
+    for response in await admin.describe_configs(resources):
+        for resource in response.resources:  # untyped tuples; the fourth of an entry says where it was set
+            for name, value, _, source, *_ in resource[4]:
+                if value is not None:
+                    found[resource[3]].values[name] = value
+                    if source == _SET_FOR_THE_TOPIC:
+                        found[resource[3]].own[name] = value
+    return found

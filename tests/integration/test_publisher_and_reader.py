@@ -1,15 +1,18 @@
 """Topics, publisher and reader on a real Kafka."""
 
+import asyncio
 import socket
 import time
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
-from infra.kafka.topics import Durability, create_topics
+from infra.kafka.topics import Durability, create_topics, topic_config
 from schemas.errors import BrokerAwayError, ContractError
-from schemas.topics import COMMANDS, DEAD
+from schemas.topics import COMMANDS, DEAD, VIDEO
 from stream_processors.ports import Emission
 
 pytestmark = pytest.mark.connected
@@ -27,6 +30,36 @@ async def test_topics_are_made_once_and_their_differences_told(kafka_bootstrap: 
     assert (again, differences) == (first, [])
     _, differences = await create_topics(kafka_bootstrap, Durability(flush=True))
     assert any("commands.v1: flush.messages is" in sentence for sentence in differences)
+
+
+async def video_settings(admin: AIOKafkaAdminClient) -> dict[str, str]:
+    """Return what holds for video.v1."""
+    [described] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, VIDEO.name)])
+    return {entry[0]: entry[1] for entry in described.resources[0][4]}
+
+
+async def test_a_topic_that_keeps_faces_too_long_is_set_right(kafka_bootstrap: str) -> None:
+    """The next creation gives video.v1 its minutes back and tells no difference; what else was set for it stays."""
+    await create_topics(kafka_bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    try:
+        own = {**topic_config(VIDEO, Durability()), "retention.ms": "604800000", "segment.bytes": "123456789"}
+        del own["segment.ms"]
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, VIDEO.name, own)])
+        async with asyncio.timeout(20):
+            while (await video_settings(admin))["segment.bytes"] != "123456789":  # noqa: ASYNC110 - the broker is asked
+                await asyncio.sleep(0.05)
+        _, differences = await create_topics(kafka_bootstrap)
+        assert differences == []
+        now = await video_settings(admin)
+        assert (now["retention.ms"], now["segment.ms"]) == ("600000", "60000")
+        assert now["segment.bytes"] == "123456789"
+        await admin.alter_configs([
+            ConfigResource(ConfigResourceType.TOPIC, VIDEO.name, topic_config(VIDEO, Durability()))
+        ])  # fmt: skip
+    finally:
+        await admin.close()
 
 
 async def test_what_was_published_can_be_read_in_order(kafka_bootstrap: str) -> None:

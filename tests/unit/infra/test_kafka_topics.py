@@ -1,6 +1,6 @@
 """Tests of the settings that topics are made with."""
 
-from infra.kafka.topics import Durability, differences, topic_config
+from infra.kafka.topics import Durability, TopicSettings, differences, mended, topic_config
 from schemas.topics import DEAD, READINGS, TOPICS, VIDEO, ZONES
 
 
@@ -35,3 +35,19 @@ def test_a_difference_is_one_sentence() -> None:
     assert differences("readings.v1", {"a": "1", "b": "2"}, {"a": "1", "b": "3", "c": "4"}) == [
         "readings.v1: b is 3, wanted 2."
     ]
+
+
+def test_how_long_faces_lie_is_mended_and_nothing_else() -> None:
+    """A topic of faces that keeps them longer gets its limits back beside what else was set for it; others do not."""
+    wanted = topic_config(VIDEO, Durability())
+    older = {**wanted, "segment.ms": "604800000", "max.message.bytes": "5"}
+    found = TopicSettings(values=older, own={"segment.bytes": "7", "max.message.bytes": "5"})
+    assert mended(VIDEO, wanted, found) == {
+        "segment.bytes": "7",
+        "max.message.bytes": "5",
+        "cleanup.policy": "delete",
+        "retention.ms": "600000",
+        "segment.ms": "60000",
+    }
+    assert mended(VIDEO, wanted, TopicSettings(values={**wanted, "max.message.bytes": "5"}, own={})) is None
+    assert mended(READINGS, topic_config(READINGS, Durability()), TopicSettings(values={}, own={})) is None
