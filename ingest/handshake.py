@@ -1,8 +1,9 @@
 """The HTTP half of the device port: who may open a device socket, and what everybody else is answered."""
 
 import hashlib
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 from websockets.datastructures import Headers
@@ -71,7 +72,9 @@ def agreed(request: Request) -> Encoding | None:
 
 def upgrade(request: Request) -> Response:
     """Return the answer that makes a WebSocket of the connection, or the one that says why it cannot be one."""
-    response = ServerProtocol(select_subprotocol=_chosen).accept(request)
+    protocol = _Handshake()
+    response = protocol.accept(request)
+    protocol.parser.close()  # open, it holds the protocol that holds it, and both wait for the cyclic collector
     if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
         return response
     status = HTTPStatus(response.status_code)
@@ -79,10 +82,12 @@ def upgrade(request: Request) -> Response:
     return error_response(status, "bad_handshake", "This path is a WebSocket: ask for an upgrade.", headers=kept)
 
 
-def _chosen(_: ServerProtocol, names: object) -> Subprotocol | None:
-    """Return the subprotocol to speak: the first of ours that was offered, else none, which means JSON."""
-    ours = [name for name in cast(list[str], names) if name in BY_SUBPROTOCOL]
-    return Subprotocol(ours[0]) if ours else None
+class _Handshake(ServerProtocol):
+    """Our rules of a handshake; a function given to the library's own class would be held in a cycle."""
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Return the subprotocol to speak: the first of ours that was offered, else none, which means JSON."""
+        return next((name for name in subprotocols if name in BY_SUBPROTOCOL), None)
 
 
 def offered(request: Request) -> list[str]:

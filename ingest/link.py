@@ -55,6 +55,7 @@ class Link:
         self._shut = True
         if self._hello is not None:
             self._hello.cancel()
+            self._hello = None
 
     def durable(self, seqs: list[int]) -> None:
         """Acknowledge what has become durable, at most once for all of it."""

@@ -128,12 +128,13 @@ class DeviceSocket(asyncio.Protocol):
             self._pull_farewell()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the same, whatever ended it
-        """Tell everybody who should know."""
+        """Tell everybody who should know, and let go of them: in a cycle they would wait for the collector."""
         self._state = _GONE
         self._set_timer(None)
         self._host.gone(self)
-        if self._handler is not None:
-            self._handler.lost()
+        handler, self._handler, self._reader, self._transport = self._handler, None, None, None
+        if handler is not None:
+            handler.lost()
 
     def pause_writing(self) -> None:
         """Hear nothing more from a device that does not read its answers."""
