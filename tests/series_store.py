@@ -12,6 +12,7 @@ from infra.timescale.series import READINGS
 from infra.timescale.variant import read_variant
 from schemas.episodes import Episode
 from schemas.frame import Frame
+from schemas.zones import ZoneStatus
 from stream_processors.families.storage import SeriesBatch
 from stream_processors.operators.merge import merge_readings, merge_scores
 
@@ -25,9 +26,14 @@ WHERE hypertable_name = 'readings' ORDER BY day
 """
 
 
-def batch(*frames: Frame, scored: Sequence[Frame] = (), episodes: Sequence[Episode] = ()) -> SeriesBatch:
+def batch(
+    *frames: Frame,
+    scored: Sequence[Frame] = (),
+    episodes: Sequence[Episode] = (),
+    zones: Sequence[ZoneStatus] = (),
+) -> SeriesBatch:
     """Return a batch as the storage family makes it."""
-    return SeriesBatch(readings=merge_readings(frames), scores=merge_scores(scored), episodes=episodes)
+    return SeriesBatch(readings=merge_readings(frames), scores=merge_scores(scored), episodes=episodes, zones=zones)
 
 
 async def copied(pool: asyncpg.Pool, frame: Frame) -> None:

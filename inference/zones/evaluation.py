@@ -17,12 +17,10 @@ from inference.zones.bins import ClosedBin
 from inference.zones.city import BINS_A_DAY, City, CityPlan
 from inference.zones.covariates import Recent
 from inference.zones.monitor import TESTS, Monitor, Region
+from inference.zones.recurrence import REST_BINS, SHIPPED_DAYS
 
 JUDGED_DAYS: Final = 7.0
 """The threshold that the clean year is judged at: once a week."""
-SHIPPED_DAYS: Final = 365.0
-REST_BINS: Final = 24
-"""What passes again within two hours of the last time is the same alarm."""
 ACTIVE: Final = (20, 50, 100, 200, 500)
 EXTRA: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5)
 SHIFTS: Final = (0.3, 0.5, 0.8, 1.2)

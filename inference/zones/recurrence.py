@@ -13,6 +13,10 @@ import numpy as np
 
 from inference.slots import Floats
 
+SHIPPED_DAYS: Final = 365.0
+"""What chance gives once in so many days is an alarm."""
+REST_BINS: Final = 24
+"""What passes again within two hours of the last time is the same alarm."""
 DAYS_KEPT: Final = 112
 PRIOR_DAYS: Final = 14.0
 _EULER: Final = 0.5772156649015329

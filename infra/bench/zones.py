@@ -18,7 +18,7 @@ from schemas.zones import BIN_MS as ZONE_BIN_MS
 from stream_processors.families.zones import ZonesFamily
 from stream_processors.hosts.saving import pack
 from stream_processors.operators.zone_bins import GRACE_MS
-from stream_processors.operators.zones import Definition
+from stream_processors.operators.zone_told import Definition
 from stream_processors.ports import Record
 
 _START_MS: Final = 1_767_225_600_000

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from infra.timescale.pool import Pool, database_errors
-from stream_processors.operators.zones import Definition
+from stream_processors.operators.zone_told import Definition
 
 _NAMED: Final = """
 SELECT zone_id, version, name, cells FROM (

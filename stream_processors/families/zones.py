@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
 from schemas import episodes, scores, zones
 from schemas.topics import EPISODES, PARTITIONS, SCORES, ZONES, partition_of
-from stream_processors.operators.zones import FORMAT, Definition, Told, Zones
+from stream_processors.operators.zone_told import FORMAT, Definition, Told
 from stream_processors.ports import Emission, Meter, PartitionState, Record, Step
+
+if TYPE_CHECKING:
+    from stream_processors.operators.zones import Zones
 
 _NOTHING: Final = np.empty(0, dtype=np.int64)
 
@@ -29,7 +32,7 @@ class ZoneDefinitions(Protocol):
 class ZonesState:
     """The state of the whole topic; a step is one record, of whatever partition."""
 
-    def __init__(self, zones_: Zones, meter: Meter) -> None:
+    def __init__(self, zones_: "Zones", meter: Meter) -> None:
         self._zones = zones_
         self._meter = meter
 
@@ -73,10 +76,7 @@ class ZonesFamily:
         Raises:
             ContractError: The snapshot cannot be read.
         """
-        found = Zones(PARTITIONS)
-        if blob is not None:
-            found.load(blob)
-        return ZonesState(found, self._meter)
+        return ZonesState(_opened(blob), self._meter)
 
     async def successor(self, state: PartitionState) -> bytes | None:
         """Return the snapshot of the state with the zones that are defined now, None where they are those it follows.
@@ -87,10 +87,19 @@ class ZonesFamily:
         wanted = await self._definitions.named()
         if isinstance(state, ZonesState) and {one.zone_id: one for one in wanted} == state.definitions():
             return None
-        found = Zones(PARTITIONS)
-        found.load(state.snapshot())
+        found = _opened(state.snapshot())
         found.define(wanted)
         return found.dump()
+
+
+def _opened(blob: bytes | None) -> "Zones":
+    """Load what judges zones only where it is needed: by the active process, once it has begun."""
+    from stream_processors.operators.zones import Zones
+
+    found = Zones(PARTITIONS)
+    if blob is not None:
+        found.load(blob)
+    return found
 
 
 def _emissions(told: Told) -> list[Emission]:

@@ -244,7 +244,7 @@ class Whole:
                 else:
                     return True
             _LOG.warning("the saved state is not used: all is computed again from the log's start", why=why)
-        self._state = self._family.open(None)
+        self._state = await asyncio.to_thread(self._family.open, None)
         return False
 
 

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 
 from inference.zones.disclosure import FEW, LEAST, coverage
-from inference.zones.evaluation import REST_BINS, SHIPPED_DAYS
 from inference.zones.levels import CUTS_DAYS
 from inference.zones.monitor import Region
+from inference.zones.recurrence import REST_BINS, SHIPPED_DAYS
 from schemas.episodes import EndReason, Episode, Evidence, Phase, Subject, episode_id
 from schemas.zones import BIN_MS, Label
 from stream_processors.operators import zone_words

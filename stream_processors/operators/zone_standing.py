@@ -10,10 +10,9 @@ from inference.slots import Bools, Ints
 from inference.zones.bins import ClosedBin
 from inference.zones.covariates import Recent
 from inference.zones.disclosure import LEAST, coverage, fewest
-from inference.zones.evaluation import SHIPPED_DAYS
 from inference.zones.levels import level_of, recurrence_words, smallest_visible
 from inference.zones.monitor import TESTS, Monitor, Region
-from inference.zones.recurrence import Gumbel
+from inference.zones.recurrence import SHIPPED_DAYS, Gumbel
 from inference.zones.scan import MILLION
 from schemas.zones import BIN_MS, RECURRENCE_STEPS, SHARE_STEPS, CellStatus, Label, ZoneStatus
 

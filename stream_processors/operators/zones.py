@@ -16,7 +16,6 @@ from inference.zones.bins import ClosedBin
 from inference.zones.covariates import Recent
 from inference.zones.monitor import Monitor, Region
 from inference.zones.scan import BINS_KEPT
-from schemas.episodes import Episode
 from schemas.scores import ScoreFrame
 from schemas.zones import AREA, AREA_NAME, BIN_MS, CellStatus, State, ZoneStatus
 from stream_processors.operators.packing import pack, unpack
@@ -24,31 +23,14 @@ from stream_processors.operators.zone_alarms import ZoneAlarms
 from stream_processors.operators.zone_bins import GRACE_MS, ZoneBins
 from stream_processors.operators.zone_partition import FixedPartition
 from stream_processors.operators.zone_standing import UNKNOWN, Sight, Standing, cell_status, describe
+from stream_processors.operators.zone_told import FORMAT, Definition, Told
 
-FORMAT: Final = "zones-state 1"
 BACK_MS: Final = 30_000
 """A partition that was told to be behind is back when it is no more than this behind."""
 STATUSES_A_BIN: Final = 1_000
 """Revisions between two bins: the bin's own is a multiple of it."""
 HOUR_MS: Final = 3_600_000
 _CELL: Final = "cell."
-
-
-class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """A named zone as it is followed; `cells` of resolution 8, ascending."""
-
-    zone_id: str
-    version: int
-    name: str
-    cells: tuple[int, ...]
-
-
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step tells: statuses, zones that are no more, and changes of episodes, each in order."""
-
-    statuses: list[ZoneStatus] = []
-    gone: list[str] = []
-    episodes: list[Episode] = []
 
 
 class _Facts(msgspec.Struct, kw_only=True):

@@ -1,16 +1,19 @@
 """Rows and offsets in a real PostgreSQL: together or not at all, and repeats change nothing."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import msgspec
 import pytest
 
+from infra.timescale.followed_zones import FollowedZones
 from infra.timescale.series import TimescaleSeries
 from infra.timescale.state import TimescaleStateStore
 from schemas.episodes import Episode, Evidence, Subject, episode_id
 from schemas.errors import ContractError, DatabaseAwayError, StaleOwnerError
+from schemas.zones import BIN_MS, ZoneStatus
+from stream_processors.operators.zone_told import Definition
 from stream_processors.ports import OffsetMove
 from tests.embedded_services import BOTH_DATABASES
 from tests.made_frames import NOW_MS, readings, scores, wearer
@@ -200,3 +203,42 @@ def _episode(revision: int, *, reason: str = "seen") -> Episode:
         decided_received_ms=NOW_MS,
         decided_append_ms=NOW_MS,
     )
+
+
+def _status(bin_ms: int, revision: int, level: Literal["usual", "critical"]) -> ZoneStatus:
+    return ZoneStatus(
+        zone_id="old-town",
+        name="Old Town",
+        version=1,
+        revision=revision,
+        bin_ms=bin_ms,
+        state="ok",
+        level=level,
+        coverage="good",
+        recurrence="on most days",
+    )
+
+
+async def test_a_zone_has_one_row_a_bin(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
+    """A higher revision replaces a row, a lower or equal one does not, and retention drops old bins."""
+    bin_ms = NOW_MS // BIN_MS * BIN_MS
+    await series.write(
+        batch(zones=[_status(bin_ms, 7, "usual"), _status(bin_ms - 2 * _DAY_US // 1000, 3, "usual")]), []
+    )
+    await series.write(batch(zones=[_status(bin_ms, 9, "critical")]), [])
+    await series.write(batch(zones=[_status(bin_ms, 8, "usual")]), [])
+    rows = await pool.fetch("SELECT revision, body->>'level' AS level FROM zone_status ORDER BY bin")
+    assert [tuple(row) for row in rows] == [(3, "usual"), (9, "critical")]
+    await series.upkeep(oldest_us=NOW_MS * 1000 - _DAY_US, newest_us=NOW_MS * 1000)
+    assert await pool.fetchval("SELECT array_agg(revision) FROM zone_status") == [9]
+
+
+async def test_followed_zones_are_the_newest_that_were_not_withdrawn(pool: asyncpg.Pool) -> None:
+    """Of each zone the newest version counts, and one that was withdrawn is followed no more."""
+    rows = [("a", 1, "A", [5, 6], False), ("a", 2, "B", [5], False), ("b", 1, "C", [7], True)]
+    await pool.executemany(
+        "INSERT INTO zones (zone_id, version, name, cells, withdrawn_at) "
+        "VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN now() END)",
+        rows,
+    )
+    assert await FollowedZones(pool).named() == [Definition(zone_id="a", version=2, name="B", cells=(5,))]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from schemas.episodes import Episode
 from schemas.scores import ScoreFrame
 from schemas.zones import ZoneStatus
-from stream_processors.operators.zones import STATUSES_A_BIN, Definition, Told, Zones
+from stream_processors.operators.zone_told import Definition, Told
+from stream_processors.operators.zones import STATUSES_A_BIN, Zones
 from tests.zone_frames import HERE, THERE, Crowd, log_of
 
 PARTITIONS = 3

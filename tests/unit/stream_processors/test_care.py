@@ -321,6 +321,13 @@ def test_priorities(changes: dict[str, Any], priority: str) -> None:
         ("no_data", Evidence(), "No data from any source"),
         ("clock_offset", Evidence(), "Device clock is wrong"),
         ("many_affected", Evidence(), "Many affected"),
+        ("zone.count", Evidence(place="Old Town"), "Unusual distress in Old Town"),
+        ("zone.shift", Evidence(place="Old Town"), "Everybody off their usual in Old Town"),
+        (
+            "zone.count",
+            Evidence(place="Old Town", labels=["firmware"]),
+            "Unusual distress in Old Town (likely one firmware)",
+        ),
     ],
 )
 def test_titles(condition: str, evidence: Evidence, title: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from schemas.episodes import Episode, Evidence, Subject, episode_id
 from schemas.frame import FRAME_SCHEMA, Frame
-from stream_processors.operators.merge import merge_readings, merge_scores, newest_episodes
+from schemas.zones import ZoneStatus
+from stream_processors.operators.merge import merge_readings, merge_scores, newest_episodes, newest_statuses
 from tests.made_frames import NOW_MS, readings, rows_of, scores, wearer
 
 
@@ -119,6 +120,36 @@ def test_merging_does_not_loop_over_readings() -> None:
     began = time.perf_counter()
     assert merge_readings([big]).rows == 1_000
     assert time.perf_counter() - began < 1.0
+
+
+def test_a_zone_has_one_status_a_bin() -> None:
+    """Of each zone and bin the highest revision stays, in order of both."""
+    made = [
+        _status("b", 300_000, 1_000),
+        _status("a", 300_000, 1_001),
+        _status("a", 300_000, 1_000),
+        _status("a", 0, 1),
+    ]
+    kept = newest_statuses(made)
+    assert [(one.zone_id, one.bin_ms, one.revision) for one in kept] == [
+        ("a", 0, 1),
+        ("a", 300_000, 1_001),
+        ("b", 300_000, 1_000),
+    ]
+
+
+def _status(zone_id: str, bin_ms: int, revision: int) -> ZoneStatus:
+    return ZoneStatus(
+        zone_id=zone_id,
+        name=zone_id,
+        version=1,
+        revision=revision,
+        bin_ms=bin_ms,
+        state="ok",
+        level="usual",
+        coverage="good",
+        recurrence="on most days",
+    )
 
 
 def _episode(revision: int, writer: str, *, reason: str = "seen") -> Episode:
