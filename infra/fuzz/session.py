@@ -4,6 +4,7 @@ from random import Random
 from typing import Any, Final
 from uuid import UUID
 
+import h3.api.basic_int as h3
 import msgspec
 import numpy as np
 
@@ -17,7 +18,7 @@ from ingest.effects import Admit, Close, Effect, Pause, Send
 from ingest.encoding import JSON, MSGPACK
 from ingest.ports import Device
 from ingest.session import DeviceSession
-from schemas.frame import encode
+from schemas.frame import CELL_RESOLUTION, encode
 from schemas.vitals import VITALS
 from stream_processors.operators.readings import read
 
@@ -158,6 +159,9 @@ class SessionFuzz:
         vitals = np.array([admit.rows.table[vital.name] for vital in VITALS]).T
         if ((vitals < _LOWEST) | (vitals > _HIGHEST) | np.isinf(vitals)).any():
             self.figures.fault("a value outside its range was admitted", data)
+        cell = admit.provenance.cell
+        if cell and (not h3.is_valid_cell(cell) or h3.get_resolution(cell) != CELL_RESOLUTION):
+            self.figures.fault("a place that is no cell was taken", data)
         now_ms = NOW_MS + self._clock.passed_ms
         sent = admit.rows.table["time_ms"]
         latest = sent.max() + admit.provenance.correction_ms

@@ -36,10 +36,13 @@ ANY_JSON = st.recursive(
 FIELD = st.sampled_from(["time", "source", "heart_rate", "spo2", "ibi", "worn", "quality", "injected", "hrv", "x"])
 ALMOST_READING = st.dictionaries(FIELD, ANY_JSON | st.integers(NOW_MS - 10, NOW_MS), max_size=6)
 ALMOST_MESSAGE = st.fixed_dictionaries(
-    {"type": st.sampled_from(["readings", "hello", "event", "video", "?"]) | ANY_JSON},
+    {"type": st.sampled_from(["readings", "hello", "event", "location", "video", "?"]) | ANY_JSON},
     optional={
         "seq": st.integers(0, 3) | ANY_JSON,
         "readings": st.lists(ALMOST_READING | ANY_JSON, max_size=4) | ANY_JSON,
+        "time": st.integers(NOW_MS - 10, NOW_MS) | ANY_JSON,
+        "latitude": st.floats(-90, 90) | ANY_JSON,
+        "longitude": st.floats(-180, 180) | ANY_JSON,
         "boot": st.uuids().map(str) | ANY_JSON,
         "clock": st.integers(0, 2 * NOW_MS) | ANY_JSON,
     },
