@@ -120,8 +120,7 @@ async def api_process(
     """
     (meter := PrometheusMeter()).begin("api", FOLLOWED)
     await store.access.refresh()
-    decoding = Decoding(store.access.device)
-    hub = Hub(grants=store.access, decoding=decoding, meter=meter)
+    hub = Hub(grants=store.access, decoding=(decoding := Decoding(store.access.device)), meter=meter)
     lags = Lags(hub.recent, store.reads)
     follower = KafkaFollower(bootstrap, list(FOLLOWED), begin=hub.begin, take=hub.take)
     async with AsyncExitStack() as stack:
@@ -152,8 +151,7 @@ async def api_process(
             door=beyond.door,
             tiles=beyond.tiles,
         )
-        from_ms = int(clock().timestamp() - _LOOK_BACK_S) * 1000
-        first = (store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms))
+        first = _first(store, hub, follower, now_s=clock().timestamp())
         tasks = [await stack.enter_async_context(_task(work)) for work in first]
         await follower.attached.wait()
         hub.log_id = await _log_id(reader)
@@ -213,6 +211,12 @@ def _probes(
         lags=_by_family(lags),
         beside={"live": live, **({"disk": disk} if folders else {})},
     )
+
+
+def _first(store: ApiStore, hub: Hub, follower: KafkaFollower, *, now_s: float) -> Sequence[Coroutine[Any, Any, None]]:
+    """Return the work that begins before anybody is served."""
+    from_ms = int(now_s - _LOOK_BACK_S) * 1000
+    return store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms)
 
 
 def _by_family(lags: Lags) -> Mapping[str, Callable[[], Awaitable[float | None]]]:

@@ -42,7 +42,8 @@ from schemas.topics import ALERTS, EPISODES, PARTITIONS, ZONES, partition_of
 from schemas.zones import AREA, AREA_NAME, BIN_MS, ZoneStatus
 from stream_processors.operators.care import Moment, Tracked, follow_episode
 from stream_processors.operators.zone_bins import GRACE_MS
-from stream_processors.operators.zones import Definition, Told, Zones
+from stream_processors.operators.zone_told import Definition, Told
+from stream_processors.operators.zones import Zones
 from stream_processors.ports import Record
 
 BEGIN_MS: Final = 1_767_225_600_000

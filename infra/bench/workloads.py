@@ -306,6 +306,16 @@ class _Everybody:
         del user_id, scope
         return self._wearers
 
+    def zone_scopes(self, user_id: UUID, zone: str) -> frozenset[str]:
+        """Return nothing: no zone is followed."""
+        del user_id, zone
+        return frozenset()
+
+    def zones(self, user_id: UUID, scope: str) -> frozenset[str]:
+        """Return no zone."""
+        del user_id, scope
+        return frozenset()
+
 
 def _record(emission: Emission, cause: Record) -> Record:
     assert emission.topic in {SCORES.name, EPISODES.name}  # noqa: S101 - all that vitals tells
