@@ -30,7 +30,9 @@ BATCH: Final = 64
 _POLL_MS: Final = 200
 _FETCH_BYTES: Final = 1_048_576
 _REST_S: Final = 0.5
-"""So long records gather between two looks where the last look found few: each costs the same for one or for many."""
+"""So long records gather once all that lay in the log was taken: a look costs the same for one record or for many."""
+_FINISH_MOST_S: Final = 8.0
+"""So long a worker that ends may take to finish and save; what it did not, its successor does again."""
 
 
 class SoleHost:
@@ -59,7 +61,13 @@ class SoleHost:
         ended = asyncio.create_task(stopping.wait(), name="wait for stop")
         try:
             while not stopping.is_set():
-                lease = await self._patience.insist("lock", self._leases.win)
+                trying = asyncio.create_task(self._patience.insist("lock", self._leases.win), name="try the lock")
+                await asyncio.wait({trying, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if not trying.done():
+                    trying.cancel()
+                    await asyncio.wait({trying})
+                    break
+                lease = trying.result()
                 self._tell("standby" if lease is None else "active")
                 if lease is None:
                     await asyncio.wait({ended}, timeout=TRY_EVERY_S)
@@ -91,7 +99,9 @@ class SoleHost:
         keeping = asyncio.create_task(lease.keep(), name="keep the lease")
         working = asyncio.create_task(self._work(lease, ended), name="work under the lease")
         try:
-            await asyncio.wait({keeping, working}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({keeping, working, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                await asyncio.wait({keeping, working}, timeout=_FINISH_MOST_S, return_when=asyncio.FIRST_COMPLETED)
             for task in (working, keeping):
                 if task.done():
                     task.result()
@@ -146,7 +156,7 @@ class SoleHost:
             known = {number: end for number, end in ends.items() if end is not None}
             lag = sum(max(0, end - self._whole.next[number]) for number, end in known.items())
             self._world.meter.gauge("lag_records", float(lag), topic=self._family.topic)
-            if sum(map(len, batches.values())) < BATCH:
+            if len(at_end) == PARTITIONS:
                 await asyncio.wait({ended}, timeout=_REST_S)
 
     async def _take(self, merge: Merge, at_end: set[int], lease: Lease, reign: int) -> None:
