@@ -122,7 +122,7 @@ def gateway() -> None:
 
 
 @app.command()
-def worker(family: Annotated[str, typer.Argument(help="storage, vitals, care or video.")]) -> None:
+def worker(family: Annotated[str, typer.Argument(help="storage, vitals, care, video or zones.")]) -> None:
     """Run one family of stream processors.
 
     Example: pulsera worker vitals
