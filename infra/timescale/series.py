@@ -98,10 +98,13 @@ READINGS: Final = SeriesTable(
     FRAME_SCHEMA,
     key=("wearer", "time", "stream_id"),
     merge=_first_value,
-    wire=("device_number", "boot", "seq"),
+    wire=("device_number", "boot", "seq", "cell"),
 )
-"""The stream id holds the device, and a connection's count means nothing later."""
-SCORES: Final = SeriesTable("scores", SCORE_SCHEMA, key=("wearer", "bin"), merge=_last_value, wire=("utc_offset_min",))
+"""The stream id holds the device, and a connection's count means nothing later. Cells would be a track of the wearer:
+zones need them for as long as the topic is read, and the tables' column of old stays empty."""
+SCORES: Final = SeriesTable(
+    "scores", SCORE_SCHEMA, key=("wearer", "bin"), merge=_last_value, wire=("cell", "utc_offset_min")
+)
 """The readings of a bin tell the offset from UTC."""
 
 _BEGIN: Final = f"""
