@@ -109,20 +109,18 @@ export async function loadOutline(zone, status) {
   const asked = id === AREA && status ? knownUntil(status) : 0;
   const before = drawn.get(id);
   if (before && before.version === version && (!lacking || before.asked >= asked)) return;
+  if (before?.failedAt > Date.now() - ASK_MS) return;
   drawn.set(id, { version, asked, cells: before?.cells });
   try {
     const shape = await api(`/community/zones/${id}`);
     if (id === AREA) drawn.get(id).cells = new Set(shape.features.map((feature) => feature.properties.cell));
     outlines.value = new Map(outlines.value).set(id, shape);
   } catch (error) {
-    drawn.delete(id);
+    drawn.set(id, { failedAt: Date.now() });
     // Nothing is known of a partition before the first status.
     if (!(error instanceof ApiError && error.status === 404)) zonesProblem.value = T.failed(error.message);
   }
 }
-
-/** Forget an outline, so that it is loaded anew. */
-export function forgetOutline(id) { drawn.delete(id); }
 
 /**
  * How a zone stood at a moment: what was told last of it in the quarter of an hour before; null where nothing was.
