@@ -131,8 +131,18 @@ class Database:
         return pa.csv.read_csv(io.BytesIO(done.stdout))
 
 
-def audit(database: Database, journal: Path, wearers: Sequence[Wearer], values: npt.NDArray[np.float64]) -> Findings:
-    """Compare everything in the journal with everything that is stored and scored."""
+def audit(
+    database: Database,
+    journal: Path,
+    wearers: Sequence[Wearer],
+    values: npt.NDArray[np.float64],
+    *,
+    beside: Sequence[str] = (),
+) -> Findings:
+    """Compare everything in the journal with everything that is stored and scored.
+
+    `beside` are ids of wearers whose readings somebody else judges.
+    """
     numbers = database.table("SELECT device_id::text AS id, device_number AS number FROM devices").to_pydict()
     number_of = dict(zip(numbers["id"], numbers["number"], strict=True))
     found = Findings()
@@ -144,7 +154,7 @@ def audit(database: Database, journal: Path, wearers: Sequence[Wearer], values: 
                 database, rows, members, {one.index: number_of[one.device_id] for one in members}, values, found
             )
     strangers = database.table(
-        "SELECT count(*) AS n FROM readings WHERE NOT wearer_id = ANY(:'wearers'::uuid[])", _ids(wearers)
+        "SELECT count(*) AS n FROM readings WHERE NOT wearer_id = ANY(:'wearers'::uuid[])", [*_ids(wearers), *beside]
     )
     if nobodys := int(strangers.column("n")[0].as_py()):
         found.wrong += nobodys

@@ -40,6 +40,10 @@ def audited_json(audited: Audited) -> dict[str, Any]:
         "scored": found.scored,
         "late": found.late,
         "neither": found.neither,
+        "pulses_expected": audited.pulse.expected,
+        "pulses_lost": audited.pulse.lost,
+        "pulses_doubled": audited.pulse.doubled,
+        "pulses_wrong": audited.pulse.wrong,
         "alerts_expected": alerts.expected,
         "alerts_missed": alerts.missed,
         "alerts_doubled": alerts.doubled,
@@ -52,7 +56,7 @@ def audited_json(audited: Audited) -> dict[str, Any]:
         "refused": load.get("refused", []),
         "carer": audited.carer,
         "breaches": audited.breaches,
-        "shown": [*found.shown, *alerts.shown],
+        "shown": [*found.shown, *audited.pulse.shown, *alerts.shown],
         "kept": str(audited.kept) if audited.kept else None,
         **origin(),
     }
@@ -97,6 +101,8 @@ def show_audit(console: Console, facts: dict[str, Any]) -> None:
         f"{facts['messages']} messages with {facts['acked']} readings acknowledged in {facts['lasted_s']:.0f} s: "
         f"{facts['lost']} lost, {facts['doubled']} doubled, {facts['wrong']} wrong\n"
         f"{facts['made_per_s']:.0f} messages/s made; {facts['neither']} readings neither scored nor counted as late\n"
+        f"{facts['pulses_expected']} seconds with a pulse of a camera: {facts['pulses_lost']} lost, "
+        f"{facts['pulses_doubled']} doubled, {facts['pulses_wrong']} wrong\n"
         f"{facts['alerts_expected']} alerts expected: {facts['alerts_missed']} missed, "
         f"{facts['alerts_doubled']} doubled ({facts['alerts_unexpected']} others)"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from infra.chaos.auditor import AuditError
+from infra.chaos.camera import NEWEST
 from infra.chaos.plan import FAMILIES, Fault
 from infra.chaos.scene import Audited, LoadPlan, Say, Scene, finish, kept_on_breach, scene
 from infra.chaos.system import replaced, second_workers, strike
@@ -51,7 +52,7 @@ async def run_chaos(plan: LoadPlan, faults: Sequence[Fault], say: Say) -> Outcom
     twins = FAMILIES if any(fault.kind == "evict" for fault in faults) else ()
     async with (
         kept_on_breach(outcome.audited, say) as folder,
-        scene(plan, len(faults) * each, folder, say) as now,
+        scene(plan, len(faults) * each, folder, say, filmed=any("video" in fault.targets for fault in faults)) as now,
         second_workers(now.system, folder, twins),
     ):
         for number, fault in enumerate(faults):
@@ -103,8 +104,13 @@ async def _trouble(now: Scene, struck: dict[str, int], fault: Fault, *, ended_s:
 
 
 def _behind(now: Scene, ended_ms: int) -> str:
-    """Return "" where the first device's readings of after the fault are stored and scored."""
+    """Return "" where the first device's readings of after the fault are stored and scored, and the camera's pulse."""
     row = now.database.table(_FRESH, [now.people[0].wearer_id]).to_pylist()[0]
     if (row["stored"] or 0) <= ended_ms:
         return "storage is behind"
-    return "" if (row["scored"] or 0) > ended_ms - 5_000 else "vitals is behind"
+    if (row["scored"] or 0) <= ended_ms - 5_000:
+        return "vitals is behind"
+    if now.camera is None:
+        return ""
+    newest = now.database.table(NEWEST, [now.camera.wearer_id]).column("stored")[0].as_py()
+    return "" if (newest or 0) > ended_ms else "video is behind"

@@ -1,6 +1,7 @@
 """What a chaos run and a soak share: the system, the people, the load, and the judgement at the end."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
@@ -12,14 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 
 from infra.chaos.alerts import AlertFindings, api_alerts, judge, stored_alerts
 from infra.chaos.auditor import AuditError, Database, Findings, Wearer, audit
+from infra.chaos.camera import Camera, PulseFindings, audit_pulse
 from infra.chaos.carer import Carer
 from infra.chaos.loading import Loading
 from infra.chaos.made_readings import table_of_values
 from infra.chaos.system import System, make_people, running_system
 from infra.embedded.postgres import client_program
+from infra.enrol import device_socket
 from schemas.errors import SetupError
 
 SETTLES_WITHIN_S: Final = 60.0
@@ -50,6 +55,7 @@ class Audited:
     plan: LoadPlan
     findings: Findings = field(default_factory=Findings)
     alerts: AlertFindings = field(default_factory=AlertFindings)
+    pulse: PulseFindings = field(default_factory=PulseFindings)
     load: dict[str, Any] = field(default_factory=dict)
     carer: dict[str, int] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
@@ -68,6 +74,10 @@ class Audited:
             "lost": self.findings.lost,
             "doubled": self.findings.doubled,
             "wrong": self.findings.wrong,
+            "pulses lost": self.pulse.lost,
+            "pulses doubled": self.pulse.doubled,
+            "pulses wrong": self.pulse.wrong,
+            "video never acknowledged": self.pulse.waiting,
             "alerts missed": self.alerts.missed,
             "alerts doubled": self.alerts.doubled,
             "refused": self.load.get("counts", {}).get("refused", 0),
@@ -82,7 +92,7 @@ class Audited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """The running system, the people in it, and the load on it."""
+    """The running system, the people in it, and the load on it; `camera` films one more wearer, if anybody."""
 
     system: System
     database: Database
@@ -90,6 +100,8 @@ class Scene:
     load: Loading
     carer: Carer
     folder: Path
+    camera: Camera | None = None
+    filming: asyncio.Task[None] | None = None
 
 
 @asynccontextmanager
@@ -114,11 +126,12 @@ async def kept_on_breach(audited: Audited, say: Say) -> AsyncIterator[Path]:
 
 
 @asynccontextmanager
-async def scene(plan: LoadPlan, patients: int, folder: Path, say: Say) -> AsyncIterator[Scene]:
+async def scene(plan: LoadPlan, patients: int, folder: Path, say: Say, *, filmed: bool = False) -> AsyncIterator[Scene]:
     """Start the system, make its people, put the load on it; end all of it with the context."""
     async with running_system(folder) as system:
         say(f"system is up in {folder}; making {plan.connections + patients} wearers and devices")
-        made = await make_people(system, plan.connections + patients)
+        made = await make_people(system, plan.connections + patients + filmed)
+        camera = _camera(system, made.pop()) if filmed else None
         people = [Wearer(index, wearer, device) for index, (wearer, device, _) in enumerate(made)]
         host, port = system.gateway
         carer = Carer(system.api, system.token, seed=plan.seed)
@@ -130,15 +143,26 @@ async def scene(plan: LoadPlan, patients: int, folder: Path, say: Say) -> AsyncI
             },
             folder,
         )  # fmt: skip
+        filming = None if camera is None else asyncio.create_task(camera.run())
         try:
             say(f"{plan.rate} messages/s over {plan.connections} devices")
             await asyncio.sleep(STEADY_S)
             database = Database(client_program("psql"), str(system.ready["database_url"]))
-            yield Scene(system=system, database=database, people=people, load=load, carer=carer, folder=folder)
+            yield Scene(
+                system=system, database=database, people=people, load=load, carer=carer, folder=folder, camera=camera,
+                filming=filming,
+            )  # fmt: skip
         finally:
-            following.cancel()
+            beside = [task for task in (following, filming) if task is not None]
+            for task in beside:
+                task.cancel()
             await load.end()
-            await asyncio.gather(following, return_exceptions=True)
+            await asyncio.gather(*beside, return_exceptions=True)
+
+
+def _camera(system: System, person: tuple[str, str, str]) -> Camera:
+    wearer_id, _, token = person
+    return Camera(device_socket(str(system.ready["gateway"])), token, wearer_id)
 
 
 async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: Say) -> None:
@@ -146,6 +170,7 @@ async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: 
     say("the load ends; waiting for the last acks")
     await now.load.finish()
     audited.load = now.load.status
+    await _end_filming(now)
     say("auditing every acknowledged reading")
     values = table_of_values(audited.plan.seed)
     deadline_s = time.monotonic() + SETTLES_WITHIN_S
@@ -153,8 +178,7 @@ async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: 
     while True:
         late = time.monotonic() > deadline_s
         try:
-            audited.findings = await asyncio.to_thread(audit, now.database, now.folder / "journal", now.people, values)
-            audited.alerts = await _judge_alerts(now, injected)
+            await _judge(now, audited, injected, values)
         except (AuditError, httpx.HTTPError) as error:
             if late:
                 raise SetupError(
@@ -163,13 +187,31 @@ async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: 
             say(f"asking again: {error or type(error).__name__}")
             await asyncio.sleep(AGAIN_AFTER_S)
             continue
-        is_kept = not (audited.findings.lost or audited.alerts.missed)
+        is_kept = not (audited.findings.lost or audited.alerts.missed or audited.pulse.lost)
         if late or (is_kept and was_kept):
             break
         was_kept = is_kept
         await asyncio.sleep(SETTLED_AFTER_S if is_kept else AGAIN_AFTER_S)
     carer = now.carer
     audited.carer = {"connections": carer.connections, "repeats": carer.repeats, "resets": carer.resets}
+
+
+async def _end_filming(now: Scene) -> None:
+    """Wait until the camera's last message is acknowledged; one that never is stays counted as waiting."""
+    if now.camera is not None and now.filming is not None:
+        now.camera.end()
+        with contextlib.suppress(TimeoutError):
+            await now.filming
+
+
+async def _judge(now: Scene, audited: Audited, injected: Sequence[Wearer], values: npt.NDArray[np.float64]) -> None:
+    beside = [] if now.camera is None else [now.camera.wearer_id]
+    audited.findings = await asyncio.to_thread(
+        audit, now.database, now.folder / "journal", now.people, values, beside=beside
+    )
+    audited.alerts = await _judge_alerts(now, injected)
+    if now.camera is not None:
+        audited.pulse = await asyncio.to_thread(audit_pulse, now.database, now.camera)
 
 
 async def _judge_alerts(now: Scene, injected: Sequence[Wearer]) -> AlertFindings:

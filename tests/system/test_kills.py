@@ -20,7 +20,7 @@ from tests.running_system import RunningSystem, eventually, now_ms, reading, sta
 
 pytestmark = [pytest.mark.chaos, pytest.mark.connected, pytest.mark.timeout(420)]
 
-VICTIMS = ("gateway", "storage", "vitals", "care", "api", "postgres", "kafka")
+VICTIMS = ("gateway", "storage", "vitals", "care", "video", "api", "postgres", "kafka")
 DEVICES = 20
 BACKLOG_S = 110
 FLOOR_IS_DUE_S = 130

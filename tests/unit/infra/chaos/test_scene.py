@@ -29,7 +29,7 @@ async def judged(monkeypatch: pytest.MonkeyPatch, *found: Findings | AuditError)
     monkeypatch.setattr(scene, "AGAIN_AFTER_S", 0.0)
     answers: Iterator[Findings | AuditError] = iter(found)
 
-    def audit(*_: Any) -> Findings:
+    def audit(*_: Any, **__: Any) -> Findings:
         answer = next(answers)
         if isinstance(answer, AuditError):
             raise answer
