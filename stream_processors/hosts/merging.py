@@ -5,7 +5,7 @@ from typing import Final
 
 from stream_processors.ports import Record
 
-WAITING_MOST: Final = 128
+WAITING_MOST: Final = 32
 """Records of one partition that wait here before no more of it are read."""
 AHEAD_MOST_MS: Final = 3_600_000
 """How far others may be read beyond a partition that is silent: what they tell meanwhile lies in open bins."""

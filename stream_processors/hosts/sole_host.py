@@ -140,7 +140,7 @@ class SoleHost:
         merge, paused = Merge(PARTITIONS), set[int]()
         reign = self._whole.reign
         while not ended.done() and self._whole.reign == reign:
-            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=BATCH * 4)
+            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=BATCH)
             self._patience.resumed("log")
             for place, raws in batches.items():
                 for raw in raws:
