@@ -79,6 +79,12 @@ async def filled(pool: asyncpg.Pool, series: TimescaleSeries) -> asyncpg.Pool:
         ada.wearer_id,
     )
     await pool.execute("INSERT INTO alert_events (alert_id, number, kind, at) VALUES ($1, 1, 'raised', now())", alert)
+    await pool.execute(
+        "INSERT INTO zones (zone_id, version, name, cells, made_by) VALUES ('old-town', 1, 'Old Town', '{5,6}', $1)",
+        user,
+    )
+    await pool.execute("INSERT INTO zone_grants (zone_id, user_id, scopes) VALUES ('old-town', $1, '{status}')", user)
+    await pool.execute("INSERT INTO zone_status (zone_id, bin, revision, body) VALUES ('old-town', now(), 7, '{}')")
     return pool
 
 
