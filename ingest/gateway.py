@@ -249,13 +249,16 @@ class Gateway:
         while True:
             await asyncio.sleep(_TICK_S)
             tick = (tick + 1) % _PING_TICKS
-            for socket in list(self._rings[tick]):
-                socket.ping()
-            for ring in self._rings[tick % _CHECK_TICKS :: _CHECK_TICKS]:
-                for one in list(ring.values()):
-                    if one is not None and not self._directory.holds(one.digest, one.device):
-                        one.link.shut(CLOSE_REVOKED, "token revoked")
+            self._look_after(tick)
             self._meter.gauge("sessions", len(self._open))
+
+    def _look_after(self, tick: int) -> None:
+        for socket in list(self._rings[tick]):
+            socket.ping()
+        for ring in self._rings[tick % _CHECK_TICKS :: _CHECK_TICKS]:
+            for one in list(ring.values()):
+                if one is not None and not self._directory.holds(one.digest, one.device):
+                    one.link.shut(CLOSE_REVOKED, "token revoked")
 
     async def _drain(self, server: asyncio.Server) -> None:
         """Stop accepting and reading, append and acknowledge what was admitted, say 4503, and go."""
