@@ -34,8 +34,8 @@ class CellStatus(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cell: H3 index of resolution 7 or 6, in hexadecimal.
         level: How seldom chance alone gives as much there.
-        active: Wearers who report, None where that is not told.
-        flagged: Of these flagged, None where that is not told.
+        active: At least so many wearers report, a step of `inference.zones.disclosure`; None where that is not told.
+        flagged: At least so many of these are flagged; None where that is not told, as where nobody is.
     """
 
     cell: str
