@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.chaos.plan import TARGETS, chosen_targets, draw_plan, with_evictions
+from infra.logs import configure_logging
 from infra.termination import run_until_terminated
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def chaos(
     from infra.chaos.run import run_chaos
 
     targets = chosen_targets(kill)
+    configure_logging("chaos", level="error")  # that the camera loses its connection is what the run is for
     plan = _load_plan(seed, rate, connections)
     faults = with_evictions(draw_plan(targets, rounds=rounds, seed=plan.seed), evictions=evict, seed=plan.seed)
     facts = report.as_json(run_until_terminated(run_chaos(plan, faults, _say)))
