@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from inference.zones.bins import ClosedBin
@@ -26,6 +27,11 @@ _PARTS: Final = ZONE_BIN_MS // BIN_MS
 _MILLION: Final = 1e6
 _DEVIATE: Final = "z_heart_rate"
 """Of a common shift only the heart rate tells: everybody's device measures it."""
+_READ: Final = ("wearer", "bin", "tier0", "tier0_rate", "worn", "at_rest", "cell", "firmware", "readings", "backfill",
+                "utc_offset_min", _DEVIATE)  # fmt: skip
+_GATHER_ROWS: Final = 4_000
+_GATHER_FRAMES: Final = 256
+"""So much waits until it is gathered at once: most of what a small frame costs does not depend on its rows."""
 
 
 class _Open:
@@ -56,12 +62,22 @@ class ZoneBins:
         self._slots: dict[bytes, int] = {}
         self._heard_ms = Table({"heard_ms": Column("i8", NEVER)})
         self._open: dict[int, _Open] = {}
+        self._waiting: list[tuple[int, Frame]] = []
+        self._rows = 0
+        self._passed = NEVER
 
     def take(self, partition: int, scores: ScoreFrame) -> list[ClosedBin]:
         """Take one record of `scores.v1`; return the bins that it closes, in order of time."""
         clock_ms = int(self.clocks[partition])
-        self._gather(scores.frame, clock_ms=clock_ms if clock_ms > NEVER else scores.clock_ms)
+        if not scores.frame.absent("cell"):
+            self._waiting.append((clock_ms if clock_ms > NEVER else scores.clock_ms, scores.frame))
+            self._rows += scores.rows
         self.clocks[partition] = max(clock_ms, scores.clock_ms)
+        passed = (int(self.clocks.min()) - GRACE_MS) // ZONE_BIN_MS
+        if passed == self._passed and self._rows < _GATHER_ROWS and len(self._waiting) < _GATHER_FRAMES:
+            return []
+        self._passed = passed
+        self._gather()
         return self._close()
 
     def stalled(self) -> list[int]:
@@ -70,27 +86,37 @@ class ZoneBins:
         behind: list[int] = np.flatnonzero(self.clocks < newest - STALLED_MS).tolist()
         return behind
 
-    def _gather(self, frame: Frame, *, clock_ms: int) -> None:
+    def _gather(self) -> None:
+        """Add up what waits; what came too late is counted only now."""
+        if not self._waiting:
+            return
+        frame = _joined([frame for _, frame in self._waiting])
+        clock_ms = np.repeat([clock_ms for clock_ms, _ in self._waiting], [frame.rows for _, frame in self._waiting])
+        self._waiting, self._rows = [], 0
         cells = frame.integers("cell").view(np.int64)
         rows = np.flatnonzero((cells != 0) & (frame.booleans("worn") | ~frame.known("worn")))
         if len(rows) == 0:
             return
         start_ms = frame.integers("bin")[rows] // 1000
         bin_ms = start_ms // ZONE_BIN_MS * ZONE_BIN_MS
-        late = bin_ms + ZONE_BIN_MS + GRACE_MS <= clock_ms
+        late = bin_ms + ZONE_BIN_MS + GRACE_MS <= clock_ms[rows]
         self.late += int(late.sum())
         slots = self._placed(frame, rows)
         columns = _columns(frame, rows) | {"cell": cells[rows]}
         for one in np.unique(bin_ms[~late]).tolist():
-            here = np.flatnonzero(bin_ms == one)
+            here = np.flatnonzero((bin_ms == one) & ~late)
             kept = {name: column[here] for name, column in columns.items()}
             self._add(one, slots[here], start_ms[here], kept)
 
     def _placed(self, frame: Frame, rows: Ints) -> Ints:
+        """Return the slot of each row's wearer; slots are given in the order of the rows, however they were joined."""
         ids, index = frame.ids("wearer")
-        found = np.array([self._slots.setdefault(wearer, len(self._slots)) for wearer in ids], dtype=np.int64)
+        used, first, place = np.unique(index[rows], return_index=True, return_inverse=True)
+        found = np.empty(len(used), dtype=np.int64)
+        for at in np.argsort(first).tolist():
+            found[at] = self._slots.setdefault(ids[used[at]], len(self._slots))
         self._heard_ms.extend(len(self._slots))
-        slots: Ints = found[index[rows]]
+        slots: Ints = found[place]
         return slots
 
     def _add(self, bin_ms: int, slots: Ints, start_ms: Ints, columns: dict[str, Ints]) -> None:
@@ -165,6 +191,7 @@ class ZoneBins:
 
     def dump(self) -> tuple[list[bytes], dict[str, npt.NDArray[Any]]]:
         """Return the wearers by slot, and the state as arrays."""
+        self._gather()
         found: dict[str, npt.NDArray[Any]] = {
             "clocks": self.clocks,
             "scalars": np.array([self.late], dtype=np.int64),
@@ -186,6 +213,15 @@ class ZoneBins:
                 opened = self._open.setdefault(int(part.removeprefix("open.")), _Open())
                 opened.table.extend(len(column))
                 opened.table[of][: len(column)] = column
+
+
+def _joined(frames: list[Frame]) -> Frame:
+    """Return the rows of all frames, with the columns that are read."""
+    batches = [frame.batch.select(_READ) for frame in frames]
+    if len(batches) == 1:
+        return Frame(batches[0])
+    table = pa.Table.from_batches([batch.replace_schema_metadata(None) for batch in batches])
+    return Frame(table.unify_dictionaries().combine_chunks().to_batches()[0])
 
 
 def _columns(frame: Frame, rows: Ints) -> dict[str, Ints]:

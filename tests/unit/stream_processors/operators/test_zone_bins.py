@@ -103,6 +103,7 @@ def test_what_comes_for_a_closed_bin_is_counted_and_not_scored() -> None:
     bins.take(0, frame([Row(0, START_MS)], clock_ms=START_MS))
     assert len(closing(bins, 1)) == 1
     assert bins.take(0, frame([Row(1, START_MS)], clock_ms=START_MS + ZONE_BIN_MS + GRACE_MS)) == []
+    assert closing(bins, 1, past_ms=2 * ZONE_BIN_MS + GRACE_MS) == []
     assert bins.late == 1
 
 
