@@ -20,7 +20,7 @@ from ingest.client.city import CitySize, Crowd
 from ingest.client.happenings import Happening
 from ingest.client.simulator import Tally
 from schemas.topics import EPISODES, SCORES, ZONES
-from stream_processors.operators.zone_bins import GRACE_MS
+from stream_processors.operators.zone_bins import GRACE_MS, ZONE_BIN_MS
 
 EVERY_S: Final = 10.0
 HOUR: Final = 10.0
@@ -41,6 +41,11 @@ def happenings_of(minutes: float, event: str, decoy: str) -> list[Happening]:
         Happening(kind=event, begins_min=first, lasts_min=lasts, rings=2, share=0.8),
         Happening(kind=decoy, begins_min=first + 0.6 * left, lasts_min=lasts, rings=2, share=0.8),
     ]
+
+
+def last_bin_s(now_ms: int) -> float:
+    """Return how long after the city's end its last bin closes: writers' clocks go on without devices."""
+    return (ZONE_BIN_MS - now_ms % ZONE_BIN_MS + GRACE_MS) / 1000 + _TAIL_S
 
 
 async def end_to_end(*, minutes: float, people: int, rings: int, seed: int, event: str, decoy: str) -> dict[str, Any]:
@@ -83,8 +88,7 @@ async def _followed(plan: CityPlan, ready: dict[str, Any]) -> dict[str, Any]:
         tally = await live(
             plan, url, tokens, on_progress=said.show, begun=lambda crowd, start_ms: began.append((crowd, start_ms))
         )
-        # The last bin that ended closes two minutes after its end; writers' clocks go on without devices.
-        await asyncio.sleep(GRACE_MS / 1000 + _TAIL_S)
+        await asyncio.sleep(last_bin_s(round(time.time() * 1000)))
         cores = await usage
     finally:
         usage.cancel()

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from infra.zones.end_to_end import happenings_of, told
+from infra.zones.end_to_end import happenings_of, last_bin_s, told
 from infra.zones.hearing import Heard
 from ingest.client.happenings import Happening
 from schemas import episodes, scores, zones
@@ -118,6 +118,12 @@ def test_the_event_lies_where_wearers_are_judged_and_before_the_decoy(minutes: f
     event, decoy = happenings_of(minutes, "heat", "firmware")
     assert event.begins_min < decoy.begins_min < minutes
     assert event.begins_min == (18.0 if minutes >= 23 else 0.4 * minutes)
+
+
+@pytest.mark.parametrize(("into_s", "waits_s"), [(0, 450.0), (1, 449.0), (299, 151.0)])
+def test_the_bin_in_which_the_city_ends_is_waited_for(into_s: int, waits_s: float) -> None:
+    """What is followed goes on until two minutes and a half after the end of that bin."""
+    assert last_bin_s(START_MS + into_s * 1000) == waits_s
 
 
 def test_nothing_found_is_said() -> None:
