@@ -24,8 +24,9 @@ from stream_processors.operators.zone_bins import GRACE_MS, ZONE_BIN_MS
 
 EVERY_S: Final = 10.0
 HOUR: Final = 10.0
-JUDGED_FROM_MIN: Final = 16
-"""A wearer's first minutes are not judged (`inference.pulsenet.activity.WARM_UP_MIN`)."""
+JUDGED_FROM_MIN: Final = 21
+"""Of a new wearer 15 min are not judged (`inference.pulsenet.activity.WARM_UP_MIN`), and nothing is usual before five
+minutes at rest (`inference.pulsenet.personal.KNOWN_MIN`)."""
 _TAIL_S: Final = 30.0
 _LEAST_MIN: Final = 5.0
 """What lasts shorter than a bin is hardly in it."""
@@ -33,7 +34,7 @@ _LEAST_MIN: Final = 5.0
 
 def happenings_of(minutes: float, event: str, decoy: str) -> list[Happening]:
     """Return the event and the decoy, far apart in what is left once wearers are judged."""
-    judged = JUDGED_FROM_MIN + 2.0
+    judged = JUDGED_FROM_MIN + _LEAST_MIN
     first = judged if minutes >= judged + _LEAST_MIN else 0.4 * minutes
     left = minutes - first
     lasts = max(0.35 * left, _LEAST_MIN)
@@ -159,7 +160,7 @@ def told(report: dict[str, Any]) -> str:
     ]
     if not report["alarms"]:
         lines.append(
-            f"Nothing was found. Wearers are judged from minute {JUDGED_FROM_MIN} on; the rate of their flags is the "
+            f"Nothing was found. Wearers at rest are judged from minute {JUDGED_FROM_MIN} on; the rate of their flags is the "
             "population's until they have worn the device for weeks, and thresholds are those of made cities for two."
         )
     return "\n".join(lines)

@@ -117,7 +117,7 @@ def test_the_event_lies_where_wearers_are_judged_and_before_the_decoy(minutes: f
     """The event begins once wearers are judged where there is time for that, the decoy after it and before the end."""
     event, decoy = happenings_of(minutes, "heat", "firmware")
     assert event.begins_min < decoy.begins_min < minutes
-    assert event.begins_min == (18.0 if minutes >= 23 else 0.4 * minutes)
+    assert event.begins_min == (26.0 if minutes >= 31 else 0.4 * minutes)
 
 
 @pytest.mark.parametrize(("into_s", "waits_s"), [(0, 450.0), (1, 449.0), (299, 151.0)])
