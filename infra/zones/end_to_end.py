@@ -160,8 +160,9 @@ def told(report: dict[str, Any]) -> str:
     ]
     if not report["alarms"]:
         lines.append(
-            f"Nothing was found. Wearers at rest are judged from minute {JUDGED_FROM_MIN} on; the rate of their flags is the "
-            "population's until they have worn the device for weeks, and thresholds are those of made cities for two."
+            f"Nothing was found. Wearers at rest are judged from minute {JUDGED_FROM_MIN} on; the rate of their "
+            "flags is the population's until they have worn the device for weeks, and for the first two the thresholds "
+            "are those of made cities."
         )
     return "\n".join(lines)
 
