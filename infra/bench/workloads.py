@@ -12,7 +12,6 @@ from typing import Final
 from uuid import UUID, uuid5
 
 import numpy as np
-import pyarrow as pa
 
 from api.live.entries import Decoding
 from api.live.hub import Client, Hub
@@ -24,6 +23,7 @@ from inference.slots import Bools, Ints
 from infra.bench.load import Device as Sender
 from infra.bench.made_frames import SPACE, records
 from infra.bench.made_traces import Unseen, traces
+from infra.bench.zones import NoZones, zone_bins
 from infra.clocks import SystemClock
 from infra.detectors import PULSENET, shipped_detectors
 from infra.metrics.meter import PrometheusMeter
@@ -32,21 +32,20 @@ from ingest.effects import Admit
 from ingest.framing import Framer
 from ingest.ports import Device
 from ingest.session import DeviceSession
-from schemas import alerts, episodes, frame, scores
+from schemas import alerts, episodes, frame
 from schemas.alerts import Command, CommandKind
 from schemas.live_protocol import Subscribe
-from schemas.scores import ScoreFrame
 from schemas.topics import EPISODES, PARTITIONS, READINGS, SCORES
 from stream_processors.families.storage import SeriesBatch, StorageFamily
 from stream_processors.families.video import VideoFamily
 from stream_processors.families.vitals import VitalsFamily
+from stream_processors.families.zones import ZonesFamily
 from stream_processors.operators.care import Change, Moment, Tracked, answer_command, follow_episode
 from stream_processors.operators.detector import Detector
 from stream_processors.operators.earlier import EarlierDetector
 from stream_processors.operators.eviction import Parts, Remaining
 from stream_processors.operators.pending import FACT
 from stream_processors.operators.resting import RestingDetector
-from stream_processors.operators.zone_bins import ZoneBins
 from stream_processors.ports import Emission, OffsetMove, Record, Roles
 
 Round = Callable[[], object]
@@ -57,7 +56,8 @@ _MESSAGES: Final = 50
 _SPACING_MS: Final = 100
 _FOLLOWERS: Final = 10
 _CAMERAS: Final = 2
-_CELL: Final = 0x881F8D4A03FFFFF
+_ROUNDS_S: Final = 5
+"""Of the zones: a bin for every so many seconds of the other workloads."""
 _FILMED_S: Final = 100
 """Beats are looked for from half a minute on, and their variability is told from a whole one."""
 
@@ -110,16 +110,15 @@ def earlier(size: Size) -> Iterator[Round]:
 
 
 def zones(size: Size) -> Iterator[Round]:
-    """Yield one frame of scores a round, gathered into bins of five minutes of wearers who are somewhere."""
-    state, bins = VitalsFamily().open(0, None), ZoneBins(1)
-    for record in frames_of(size):
-        told = [one.value for one in state.step(record).emissions if one.topic == SCORES.name]
+    """Yield a bin of five minutes a round, as the one worker of the zones takes it; once all wearers are flagged."""
+    state = ZonesFamily(NoZones(), PrometheusMeter()).open(None)
+    for found in zone_bins(wearers=size.wearers, bins=size.seconds // _ROUNDS_S):
 
-        def gather(told: Sequence[bytes] = told) -> None:
-            for value in told:
-                bins.take(0, _somewhere(scores.decode(value)))
+        def take(found: Sequence[Record] = found) -> None:
+            for record in found:
+                state.step(record)
 
-        yield gather
+        yield take
 
 
 def storage(size: Size) -> Iterator[Round]:
@@ -246,13 +245,6 @@ WORKLOADS: Final[Mapping[str, Callable[[Size], Iterator[Round]]]] = {
 }
 """What a round is: 50 messages; a frame, thrice; a frame of scores; a batch of two frames; a change of an episode; a
 frame in each partition; a partition whose silent wearers go; half a second of a camera's colours."""
-
-
-def _somewhere(told: ScoreFrame) -> ScoreFrame:
-    batch = told.frame.batch
-    at = batch.schema.get_field_index("cell")
-    cells = pa.array(np.full(batch.num_rows, _CELL, dtype=np.uint64))
-    return ScoreFrame(frame.Frame(batch.set_column(at, batch.schema.field(at), cells)), told.clock_ms)
 
 
 def _forget(stay: Bools, streams: Ints, parts: Parts) -> Parts:

@@ -10,6 +10,7 @@ import h3.api.basic_int as h3
 import numpy as np
 import pyarrow as pa
 
+from inference.zones.disclosure import LEAST
 from infra.metrics.meter import PrometheusMeter
 from schemas import scores
 from schemas.scores import BIN_MS, SCORE_SCHEMA
@@ -24,6 +25,7 @@ from stream_processors.ports import Record
 _START_MS: Final = 1_767_225_600_000
 _SAVES: Final = ZONE_BIN_MS // 30_000
 _TIER0_RATE: Final = 0.01
+_LEAST_TOLD: Final = 2 * LEAST
 _TIME: Final = pa.timestamp("us", tz="UTC")
 
 
@@ -36,12 +38,28 @@ class ZoneLoad:
     rings: int
 
 
-class _NoZones:
+class NoZones:
     """Nobody has defined a zone."""
 
     async def named(self) -> list[Definition]:
         """Return none."""
         return []
+
+
+def zone_bins(*, wearers: int, bins: int) -> Iterator[list[Record]]:
+    """Yield the records of each bin of five minutes: a score of each wearer; in one bin in the middle all are flagged.
+
+    There are at least as many wearers as a zone needs to be told of.
+    """
+    many = max(wearers, _LEAST_TOLD)
+    load = ZoneLoad(wearers=many, rows=many, rings=0)
+    for number in range(bins):
+        at_ms = _START_MS + number * ZONE_BIN_MS
+        frames = {partition: _at(batch, at_ms) for partition, batch in _frames(load, flagged=number == bins // 2)}
+        yield [
+            _record(partition, frames.get(partition, scores.empty()), clock_ms=at_ms + ZONE_BIN_MS)
+            for partition in range(PARTITIONS)
+        ]
 
 
 def measure_zones(load: ZoneLoad, *, progress: Callable[[int, int], None]) -> dict[str, float]:
@@ -50,7 +68,7 @@ def measure_zones(load: ZoneLoad, *, progress: Callable[[int, int], None]) -> di
     A first bin fills the state and is not counted.
     """
     frames = list(_frames(load))
-    state = ZonesFamily(_NoZones(), PrometheusMeter()).open(None)
+    state = ZonesFamily(NoZones(), PrometheusMeter()).open(None)
     slots = ZONE_BIN_MS // BIN_MS
     spent = {"take": 0.0, "close": 0.0, "save": 0.0}
     size = 0
@@ -77,7 +95,7 @@ def measure_zones(load: ZoneLoad, *, progress: Callable[[int, int], None]) -> di
     return {**spent, "frames": float(len(frames) * slots), "saved_mib": size / 2**20, "core_share": share}
 
 
-def _frames(load: ZoneLoad) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _frames(load: ZoneLoad, *, flagged: bool = False) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield the frames of one bin of 5 s, by partition; only their times are still to be set."""
     draw = np.random.default_rng(1)
     disc = np.array(sorted(h3.grid_disk(h3.latlng_to_cell(52.52, 13.40, 8), load.rings)), dtype=np.uint64)
@@ -89,10 +107,12 @@ def _frames(load: ZoneLoad) -> Iterator[tuple[int, pa.RecordBatch]]:
     for partition, numbers in enumerate(by_partition):
         for start in range(0, len(numbers), load.rows):
             some = numbers[start : start + load.rows]
-            yield partition, _batch([ids[one] for one in some], cells[some], draw)
+            yield partition, _batch([ids[one] for one in some], cells[some], draw, flagged=flagged)
 
 
-def _batch(ids: list[bytes], cells: np.ndarray[Any, np.dtype[np.uint64]], draw: np.random.Generator) -> pa.RecordBatch:
+def _batch(
+    ids: list[bytes], cells: np.ndarray[Any, np.dtype[np.uint64]], draw: np.random.Generator, *, flagged: bool
+) -> pa.RecordBatch:
     count = len(ids)
     whole = pa.array(np.full(count, 5, dtype=np.int32))
     none = pa.array(np.zeros(count, dtype=np.int32))
@@ -101,7 +121,7 @@ def _batch(ids: list[bytes], cells: np.ndarray[Any, np.dtype[np.uint64]], draw: 
         "bin": pa.array(np.zeros(count, dtype=np.int64)).cast(_TIME),
         "bin_ms": pa.array(np.full(count, BIN_MS, dtype=np.int32)),
         "tier": pa.array(np.full(count, -1, dtype=np.int8)),
-        "tier0": pa.array(draw.random(count) < _TIER0_RATE / 60),
+        "tier0": pa.array((draw.random(count) < _TIER0_RATE / 60) | flagged),
         "tier0_rate": pa.array(np.full(count, _TIER0_RATE, dtype=np.float32)),
         "worn": pa.array(np.ones(count, dtype=np.bool_)),
         "at_rest": pa.array(draw.random(count) < 0.7),  # noqa: PLR2004 - any share serves
