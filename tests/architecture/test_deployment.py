@@ -17,7 +17,7 @@ from infra import cli
 from infra.docker.without_embedded import EMBEDDED, without_embedded
 from infra.embedded.jars import KAFKA_VERSION
 from infra.embedded.postgres import _INSTALL
-from infra.embedded.up import FAMILIES
+from infra.embedded.up import ALLOCATOR, FAMILIES
 from infra.metrics.table import METRICS
 from infra.settings import Settings
 from infra.worker_process import FAMILIES as MEMBERS
@@ -155,6 +155,12 @@ def test_the_image_runs_as_nobody_in_particular() -> None:
 
 
 # The compose file.
+
+
+def test_memory_is_given_back_in_a_container_as_on_a_computer() -> None:
+    """The image and `pulsera up` tell the allocators the same."""
+    for name, value in ALLOCATOR.items():
+        assert f"{name}={value} " in DOCKERFILE
 
 
 def test_every_part_is_there() -> None:
