@@ -24,6 +24,7 @@ import numpy as np
 from infra.bench.path import make_devices, running_system
 from infra.bench.processes import Usage, watch
 from infra.bench.reads_rows import EVERY_US, PER_WEARER, frame_of, made_alerts
+from infra.bench.reads_zones import make_zones, zone_questions
 from infra.bench.scrape import Percentiles, of_values
 from infra.embedded.postgres import client_program
 from infra.timescale.filling import Filling, Size
@@ -119,6 +120,7 @@ async def bench_reads(plan: Plan) -> Outcome:
                 _say(f"{stored.rows} readings are stored here already")
             else:
                 stored = await _store(plan, ready, filling)
+                await make_zones(ready["api"], ready["admin_token"], filling)
                 kept.write_bytes(msgspec.json.encode(stored))
             _say(f"sending {plan.rate} messages/s for {plan.seconds} s and asking")
             answers, usage = await _ask_under_load(plan, ready, folder, stored.people)
@@ -277,6 +279,7 @@ def _questions(filled: Sequence[str], sending: Sequence[str]) -> dict[str, Calla
         "a month in steps of 1h": past(28, "1h"),
         "a month in steps of 1d": past(28, "1d"),
         "alerts, newest 100": lambda _: "/alerts?limit=100",
+        **zone_questions(),
     }
 
 

@@ -34,6 +34,14 @@ FROM jsonb_to_record($1::jsonb) AS made(alert_id uuid, episode_id uuid, revision
     priority text, condition text, response text, onset_ms bigint, raised_ms bigint, cleared_ms bigint)
 ON CONFLICT DO NOTHING
 """
+_STATUSES: Final = """
+INSERT INTO zone_status (zone_id, bin, revision, body)
+SELECT newest.body->>'zone_id', to_timestamp(bin_ms / 1000.0), bin_ms / 300000 * 1000,
+    newest.body || jsonb_build_object('bin_ms', bin_ms, 'revision', bin_ms / 300000 * 1000)
+FROM (SELECT $1::text::jsonb AS body) AS newest, generate_series(0, $2::bigint - 1) AS back,
+    LATERAL (SELECT (newest.body->>'bin_ms')::bigint - 300000 * back AS bin_ms) AS bins
+ON CONFLICT DO NOTHING
+"""
 _PLAIN_SIZE: Final = """
 SELECT sum(pg_table_size(relid))::bigint AS rows, sum(pg_indexes_size(relid))::bigint AS indexes
 FROM pg_partition_tree('readings')
@@ -123,6 +131,10 @@ class Filling:
         """Add alerts as care's rows hold them."""
         rows = [(msgspec.json.encode(one).decode(), one.subject.wearer, one.subject.key) for one in alerts]
         await self._pool.executemany(_ALERT, rows)
+
+    async def add_statuses(self, newest: str, bins: int) -> None:
+        """Add so many statuses of a zone, five minutes apart, the newest of which is this JSON."""
+        await self._pool.execute(_STATUSES, newest, bins)
 
     async def settle(self) -> dict[str, float]:
         """Do what the database does by itself in time: compress, bring sums up to date, learn its rows; seconds."""
