@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from schemas import episodes, scores, zones
+from schemas.cells import are_cells
+from schemas.errors import FrameError
+from schemas.frame import Frame
 from schemas.topics import EPISODES, PARTITIONS, SCORES, ZONES, partition_of
 from stream_processors.operators.zone_told import FORMAT, Definition, Told
 from stream_processors.ports import Emission, Meter, PartitionState, Record, Step
@@ -40,10 +43,11 @@ class ZonesState:
         """Handle one record.
 
         Raises:
-            ContractError: The record is unreadable; raised before any change of state.
+            ContractError: The record is unreadable, or names a place that is none; raised before any change of state.
             RegistryVersionError: It was written with a newer registry than this process knows.
         """
         frame = scores.decode(record.value)
+        _refuse_strange_places(frame.frame)
         late = self._zones.bins.late
         told = self._zones.take(record.partition, frame)
         if self._zones.bins.late > late:
@@ -90,6 +94,15 @@ class ZonesFamily:
         found = _opened(state.snapshot())
         found.define(wanted)
         return found.dump()
+
+
+def _refuse_strange_places(frame: Frame) -> None:
+    """Raise FrameError where a cell is none: at a later bin nobody could tell any more which record it came with."""
+    if frame.absent("cell"):
+        return
+    cells = frame.integers("cell")
+    if not are_cells(cells[cells != 0]).all():
+        raise FrameError("A cell of the scores is no index of the grid, or of another size.")
 
 
 def _opened(blob: bytes | None) -> "Zones":

@@ -1,0 +1,49 @@
+"""The zones family: what it refuses, what it counts, and how it takes in definitions."""
+
+import h3.api.basic_int as h3
+import pytest
+
+from schemas import scores
+from schemas.errors import ContractError
+from schemas.topics import PARTITIONS, SCORES
+from stream_processors.families.zones import ZonesFamily, ZonesState
+from stream_processors.operators.zone_told import Definition
+from stream_processors.ports import Record
+from tests.conformance.worlds import CountingMeter
+from tests.zone_frames import HERE, START_MS, STEP_MS, frame
+
+TWO_BINS_MS = 4 * STEP_MS
+
+
+class NoZones:
+    """Nobody has defined a zone."""
+
+    async def named(self) -> list[Definition]:
+        """Return none."""
+        return []
+
+
+def record(rows: list[tuple[int, int, bool, bool, int]], *, clock_ms: int, partition: int = 0) -> Record:
+    """Return a record of scores: (wearer, start of the bin, flagged, moving, cell)."""
+    batch = frame(rows, clock_ms=clock_ms).frame.batch.replace_schema_metadata(scores.SCORE_SCHEMA.metadata)
+    value = scores.encode(batch, clock_ms=clock_ms)
+    return Record(topic=SCORES.name, partition=partition, offset=0, append_ms=clock_ms, key=None, value=value)
+
+
+def passing(state: ZonesState, clock_ms: int) -> int:
+    """Let the clocks of all partitions pass; return how much was told."""
+    return sum(
+        len(state.step(record([], clock_ms=clock_ms, partition=number)).emissions) for number in range(PARTITIONS)
+    )
+
+
+@pytest.mark.parametrize("cell", [5, h3.cell_to_parent(HERE[0], 7), HERE[0] ^ (1 << 20)])
+def test_a_place_that_is_none_is_refused_before_it_changes_anything(cell: int) -> None:
+    """The record is refused whole, the state is as it was, and the next bins close without it."""
+    state = ZonesFamily(NoZones(), CountingMeter()).open(None)
+    state.step(record([(1, START_MS, False, False, HERE[0])], clock_ms=START_MS))
+    before = state.snapshot()
+    with pytest.raises(ContractError, match="cell"):
+        state.step(record([(2, START_MS, False, False, HERE[1]), (3, START_MS, False, False, cell)], clock_ms=START_MS))
+    assert state.snapshot() == before
+    assert passing(state, START_MS + TWO_BINS_MS) > 0
