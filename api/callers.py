@@ -1,7 +1,7 @@
 """Who calls, and may they: default deny. One dependency finds the caller, one checks the grant for a wearer."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -16,6 +16,7 @@ from api.live.hub import Hub
 from api.ports import Access, Audit, Clock, Commands, LogReader, Meter, Metrics, People, Probes, Reads, SignIn, Videos
 from api.records import AuditEntry, Caller, Scope, ZoneScope
 from api.tiles import MapTiles
+from api.zone_places import Places
 from api.zone_ports import Zones
 from schemas.alerts import Alert
 from schemas.episodes import Subject
@@ -57,6 +58,7 @@ class Ports:
     """Where devices connect to; None where nobody told."""
     tiles: MapTiles | None = None
     """Where the map's pictures come from; None: it has none."""
+    places: Places = field(default_factory=Places)
 
 
 def ports_of(connection: HTTPConnection) -> Ports:

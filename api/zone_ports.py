@@ -17,7 +17,19 @@ class TooManyZonesError(RefusedError):
         super().__init__(409, "too_many_zones", f"There may be {most} zones; withdraw one first.", most=most)
 
 
-class Zones(Protocol):
+class Definitions(Protocol):
+    """Knows zones as they are defined now. Both raise DatabaseAwayError when the database is away."""
+
+    async def definitions(self, only: Collection[str] | None) -> Sequence[Zone]:
+        """Return zones as they are defined now, by name: all, or those named."""
+        ...
+
+    async def listed(self, only: Collection[str] | None) -> Sequence[Zone]:
+        """Return the same without the cells, which are long."""
+        ...
+
+
+class Zones(Definitions, Protocol):
     """Keeps zones by version, grants for them, and their history.
 
     Every method raises DatabaseAwayError when the database is away. `area`, the whole area, is always there; it can be
@@ -38,10 +50,6 @@ class Zones(Protocol):
 
     async def withdraw(self, zone: str) -> bool:
         """End a zone and every grant for it; return whether there was such a zone. Its id is not given again."""
-        ...
-
-    async def definitions(self, only: Collection[str] | None) -> Sequence[Zone]:
-        """Return zones as they are defined now, by name: all, or those named."""
         ...
 
     async def grant(self, zone: str, user: UUID, *, scopes: Sequence[str], expires: datetime | None, by: UUID) -> None:

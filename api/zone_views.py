@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from api.moments import stamp_ms
-from api.outlines import bounds, cell_name, cell_number, outline, polygon
+from api.outlines import cell_name, cell_number, outline, polygon
 from api.records import Zone, ZoneNow
 from schemas.zones import AREA, CellStatus, Level, ZoneStatus
 
@@ -60,14 +60,16 @@ def status_now(found: ZoneNow, *, now_ms: int) -> dict[str, Any]:
     return body
 
 
-def item(zone: Zone, stands: dict[str, Any] | None, scopes: frozenset[str]) -> dict[str, Any]:
+def item(
+    zone: Zone, bounds: Sequence[float] | None, stands: dict[str, Any] | None, scopes: frozenset[str]
+) -> dict[str, Any]:
     """Return a zone of the list; without a status where the caller may know the definition alone."""
     told = ("level", "coverage", "risk_level", "state", "active_episodes", "last_updated")
     return {
         "zone_id": zone.zone_id,
         "name": zone.name,
         "version": zone.version,
-        "bounds": bounds(zone.cells),
+        "bounds": bounds,
         "scopes": sorted(scopes),
         **{name: stands[name] if stands is not None else None for name in told},
     }

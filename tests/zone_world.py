@@ -113,6 +113,10 @@ class Kept:
         found = (one for one in self.definitions_.values() if only is None or one.zone_id in only)
         return [Zone(zone_id=one.zone_id, name=one.name, version=one.version, cells=one.cells) for one in found]
 
+    async def listed(self, only: Collection[str] | None) -> Sequence[Zone]:
+        """Return the zones without their cells."""
+        return [replace(one, cells=()) for one in await self.definitions(only)]
+
     async def now(self, only: Collection[str]) -> Sequence[ZoneNow]:
         """Return how they stood last."""
         names = {zone_id: one.name for zone_id, one in self.definitions_.items()} | {AREA: AREA_NAME}

@@ -63,14 +63,18 @@ async def zones(caller: CallerHere, ports: PortsHere) -> Response:
     """List the zones whose status the caller may see; an admin sees every name and place."""
     visible = ports.access.zones(caller.user_id, "status")
     stands = {one["zone_id"]: one for one in await _now(ports, visible)}
-    defined = list(await ports.zones.definitions(None if caller.role == "admin" else visible))
+    listed = list(await ports.zones.listed(None if caller.role == "admin" else visible))
+    bounds = await ports.places.bounds(ports.zones, listed)
     if AREA in stands:
-        defined.insert(0, Zone(zone_id=AREA, name=stands[AREA]["name"], version=stands[AREA]["version"]))
+        listed.insert(0, Zone(zone_id=AREA, name=stands[AREA]["name"], version=stands[AREA]["version"]))
     note(ports, caller, "GET zones", None)
     scopes = ports.access.zone_scopes
 
     def made() -> Response:
-        items = [zone_views.item(one, stands.get(one.zone_id), scopes(caller.user_id, one.zone_id)) for one in defined]
+        items = [
+            zone_views.item(one, bounds.get(one.zone_id), stands.get(one.zone_id), scopes(caller.user_id, one.zone_id))
+            for one in listed
+        ]
         return answer({"items": items, "cursor": None})
 
     return await asyncio.to_thread(made)
@@ -99,10 +103,10 @@ async def zone(zone_id: ZoneId, caller: CallerHere, ports: PortsHere) -> Respons
     if zone_id == AREA:
         (stands,) = await _now(ports, {AREA})
         return answer(await asyncio.to_thread(zone_views.area, stands))
-    found = await ports.zones.definitions([zone_id])
-    if not found:
+    found = await ports.places.feature(ports.zones, zone_id)
+    if found is None:
         raise UnknownSubjectError(NO_ZONE)
-    return answer(await asyncio.to_thread(zone_views.feature, found[0]))
+    return answer(found)
 
 
 @router.put("/zones/{zone_id}", response_model=DefinitionShape)

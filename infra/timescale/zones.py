@@ -28,6 +28,7 @@ SELECT zone_id, name, version, cells FROM (
     WHERE $1::text[] IS NULL OR zone_id = ANY($1::text[]) ORDER BY zone_id, version DESC
 ) AS newest WHERE withdrawn_at IS NULL ORDER BY name, zone_id
 """
+_LISTED: Final = _NEWEST.replace(", cells", "")
 _COUNT: Final = """
 SELECT count(DISTINCT zone_id) FROM zones
 WHERE zone_id NOT IN (SELECT zone_id FROM zones WHERE withdrawn_at IS NOT NULL)
@@ -125,6 +126,12 @@ class ZoneTable:
         with database_errors():
             rows = await self._pool.fetch(_NEWEST, None if only is None else list(only))
         return [_zone(row) for row in rows]
+
+    async def listed(self, only: Collection[str] | None) -> Sequence[Zone]:
+        """Return the same without the cells."""
+        with database_errors():
+            rows = await self._pool.fetch(_LISTED, None if only is None else list(only))
+        return [Zone(**dict(row)) for row in rows]
 
     async def grant(self, zone: str, user: UUID, *, scopes: Sequence[str], expires: datetime | None, by: UUID) -> None:
         """Grant exactly these scopes, replacing what was granted before.
