@@ -27,7 +27,8 @@ CELL_RESOLUTION: Final = 8
 OFFSET_UNKNOWN: Final = -32_768
 """What stands for an offset from UTC that is not known, wherever a null cannot stand."""
 
-_UNREADABLE: Final = (pa.ArrowException, OSError, ValueError, IndexError)
+UNREADABLE: Final = (pa.ArrowException, OSError, ValueError, IndexError)
+"""What Arrow raises of bytes that are no stream."""
 _DIGITS_MOST: Final = 18
 _KIND: Final = b"pulsera.readings"
 _ID: Final = pa.dictionary(pa.int32(), pa.binary(16))
@@ -217,7 +218,7 @@ def _known_frame(data: bytes) -> Frame | None:
         batches = list(pa.ipc.open_stream(pa.py_buffer(data)))
         for batch in batches:
             batch.validate(full=True)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise FrameError(f"The bytes are not an Arrow stream: {type(error).__name__}.") from error
     return Frame(batches[0], columns) if len(batches) == 1 else None
 
@@ -295,7 +296,7 @@ def read_stream(data: bytes, *, kind: bytes, registry_version: int) -> pa.Record
     """
     try:
         batches, schema = _batches(data)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise FrameError(f"The bytes are not an Arrow stream: {type(error).__name__}.") from error
     metadata = schema.metadata or {}
     if metadata.get(b"kind") != kind:
@@ -317,7 +318,7 @@ def rows_in(data: bytes) -> int:
     """Return how many rows a whole frame of any kind holds, 0 where the bytes are none."""
     try:
         batches, _ = _batches(data)
-    except (FrameError, *_UNREADABLE):
+    except (FrameError, *UNREADABLE):
         return 0
     return sum(batch.num_rows for batch in batches)
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.errors import FrameError
-from schemas.frame import Frame, conform, read_stream, refuse_nameless, write_stream
+from schemas.frame import UNREADABLE, Frame, conform, read_stream, refuse_nameless, write_stream
 from schemas.vitals import NAMES, REGISTRY_VERSION
 
 BIN_MS: Final = 5_000
@@ -97,6 +97,15 @@ def decode(data: bytes) -> ScoreFrame:
     conformed = conform(batch, SCORE_SCHEMA)
     refuse_nameless(conformed, _NAMED)
     return ScoreFrame(Frame(conformed), int(clock))
+
+
+def clock_of(data: bytes) -> int | None:
+    """Return the writer's clock without reading any column, None where the bytes do not tell of one."""
+    try:
+        clock = (pa.ipc.read_schema(pa.py_buffer(data)).metadata or {}).get(b"clock_ms", b"")
+    except UNREADABLE:
+        return None
+    return int(clock) if clock.isdigit() and len(clock) <= _DIGITS_MOST else None
 
 
 def empty() -> pa.RecordBatch:

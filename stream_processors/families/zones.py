@@ -1,6 +1,6 @@
 """The zones family: one state over all partitions of `scores.v1`, statuses and episodes of zones out of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -58,6 +58,10 @@ class ZonesState:
         """Return the state as bytes; `open` with them continues exactly where this state stands."""
         return self._zones.dump()
 
+    def clocks(self) -> Mapping[int, int]:
+        """Return how far each partition is taken in, by its writer's clock."""
+        return self._zones.bins.reached()
+
     def definitions(self) -> dict[str, Definition]:
         """Return the named zones that are followed."""
         return dict(self._zones.definitions)
@@ -81,6 +85,10 @@ class ZonesFamily:
             ContractError: The snapshot cannot be read.
         """
         return ZonesState(_opened(blob), self._meter)
+
+    def clock_ms(self, record: Record) -> int | None:
+        """Return the clock of the record's writer, None where it does not tell."""
+        return scores.clock_of(record.value)
 
     async def successor(self, state: PartitionState) -> bytes | None:
         """Return the snapshot of the state with the zones that are defined now, None where they are those it follows.

@@ -1,9 +1,9 @@
 """What a host needs of which one process is active: the lease, where it is won, and the family that runs under it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from stream_processors.ports import OffsetMove, PartitionState, SavedState
+from stream_processors.ports import OffsetMove, PartitionState, Record, SavedState
 
 
 class Lease(Protocol):
@@ -53,6 +53,17 @@ class Leases(Protocol):
         ...
 
 
+class WholeState(PartitionState, Protocol):
+    """The one state of all partitions."""
+
+    def clocks(self) -> Mapping[int, int]:
+        """Return how far each partition is taken in, by the clock that its records carry, Unix milliseconds.
+
+        One of which nothing came is where the oldest lies that waits for it, and left out while nothing does.
+        """
+        ...
+
+
 class WholeFamily(Protocol):
     """A family with one state for all partitions of its topic."""
 
@@ -60,11 +71,15 @@ class WholeFamily(Protocol):
     topic: str
     version: str
 
-    def open(self, blob: bytes | None) -> PartitionState:
+    def open(self, blob: bytes | None) -> WholeState:
         """Return the state: fresh, or from a snapshot of the same version."""
         ...
 
-    async def successor(self, state: PartitionState) -> bytes | None:
+    def clock_ms(self, record: Record) -> int | None:
+        """Return the clock that a record carries, Unix milliseconds, None where it does not tell."""
+        ...
+
+    async def successor(self, state: WholeState) -> bytes | None:
         """Return the snapshot of the state that takes this one's place where it is saved, None where it stays.
 
         Raises:

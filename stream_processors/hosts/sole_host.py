@@ -137,15 +137,16 @@ class SoleHost:
         read = dict(self._whole.next)
         for number, place in places.items():
             consumer.seek(place, read[number])
-        merge, paused = Merge(PARTITIONS), set[int]()
+        merge, paused = Merge(PARTITIONS, reached=self._whole.clocks()), set[int]()
         reign = self._whole.reign
         while not ended.done() and self._whole.reign == reign:
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=BATCH)
             self._patience.resumed("log")
-            for place, raws in batches.items():
-                for raw in raws:
-                    merge.add(record_of(raw))
-                    read[place.partition] = raw.offset + 1
+            records = [record_of(raw) for raws in batches.values() for raw in raws]
+            clocks_ms = await asyncio.to_thread(self._clocks_ms, records)
+            for record, clock_ms in zip(records, clocks_ms, strict=True):
+                merge.add(record, clock_ms)
+                read[record.partition] = record.offset + 1
             ends = {number: consumer.highwater(place) for number, place in places.items()}
             at_end = {number for number, end in ends.items() if end is not None and read[number] >= end}
             await self._take(merge, at_end, lease, reign)
@@ -158,6 +159,9 @@ class SoleHost:
             self._world.meter.gauge("lag_records", float(lag), topic=self._family.topic)
             if len(at_end) == PARTITIONS:
                 await asyncio.wait({ended}, timeout=_REST_S)
+
+    def _clocks_ms(self, records: Sequence[Record]) -> list[int | None]:
+        return [self._family.clock_ms(record) for record in records]
 
     async def _take(self, merge: Merge, at_end: set[int], lease: Lease, reign: int) -> None:
         """Hand over all that is in order."""

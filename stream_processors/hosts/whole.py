@@ -1,7 +1,7 @@
 """The one state of a family that reads all partitions: restored, stepped, published, and saved under a lease."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -10,7 +10,7 @@ import structlog
 from schemas.errors import ContractError, LeaseLostError, RegistryVersionError
 from schemas.topics import PARTITIONS
 from stream_processors.hosts.dead_letters import Undertaker
-from stream_processors.hosts.leases import Lease, WholeFamily
+from stream_processors.hosts.leases import Lease, WholeFamily, WholeState
 from stream_processors.hosts.restore import Restorer, Standing
 from stream_processors.hosts.retry import Patience
 from stream_processors.hosts.runner import Place, Surroundings
@@ -51,7 +51,7 @@ class Whole:
         )
         self.next: dict[int, int] = {}
         self.reign = 0
-        self._state: PartitionState | None = None
+        self._state: WholeState | None = None
         self._saved: dict[int, int | None] = {}
         self._clock_ms: dict[int, int] = {}
         self._saved_at_ms = 0.0
@@ -63,6 +63,10 @@ class Whole:
     def lost_records(self) -> int:
         """Records that the log dropped before they were read."""
         return self._restorer.lost_records
+
+    def clocks(self) -> Mapping[int, int]:
+        """Return how far each partition is taken in, by the clock that its records carry."""
+        return {} if self._state is None else self._state.clocks()
 
     def drop(self) -> None:
         """Forget the state: somebody else goes on with what was saved."""

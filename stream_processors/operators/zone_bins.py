@@ -80,6 +80,12 @@ class ZoneBins:
         self._gather()
         return self._close()
 
+    def reached(self) -> dict[int, int]:
+        """Return each partition's clock; where one was never heard of, when the oldest bin that waits for it began."""
+        oldest_ms = min(self._open, default=NEVER)
+        told = np.where(self.clocks > NEVER, self.clocks, oldest_ms)
+        return {number: clock_ms for number, clock_ms in enumerate(told.tolist()) if clock_ms > NEVER}
+
     def stalled(self) -> list[int]:
         """Return the partitions that are a minute behind the newest clock."""
         newest = int(self.clocks.max())

@@ -39,6 +39,10 @@ class _Sum:
         """Return the digest."""
         return self.digest
 
+    def clocks(self) -> dict[int, int]:
+        """Return nothing: no record carries a clock."""
+        return {}
+
 
 @dataclass
 class _Family:
@@ -52,6 +56,10 @@ class _Family:
     def open(self, blob: bytes | None) -> _Sum:
         """Return a sum."""
         return _Sum(blob or b"")
+
+    def clock_ms(self, record: Record) -> int | None:
+        """Return that of the log."""
+        return record.append_ms
 
     async def successor(self, state: PartitionState) -> bytes | None:
         """Return what is wanted, once."""

@@ -1,5 +1,7 @@
 """The zones family: what it refuses, what it counts, and how it takes in definitions."""
 
+from dataclasses import replace
+
 import h3.api.basic_int as h3
 import pytest
 
@@ -47,3 +49,23 @@ def test_a_place_that_is_none_is_refused_before_it_changes_anything(cell: int) -
         state.step(record([(2, START_MS, False, False, HERE[1]), (3, START_MS, False, False, cell)], clock_ms=START_MS))
     assert state.snapshot() == before
     assert passing(state, START_MS + TWO_BINS_MS) > 0
+
+
+def test_the_state_tells_how_far_each_partition_is() -> None:
+    """By the clocks of its records; one that was never heard of is where the oldest bin lies that waits for it."""
+    family = ZonesFamily(NoZones(), CountingMeter())
+    state = family.open(None)
+    assert state.clocks() == {}
+    told = record([(1, START_MS, False, False, HERE[0])], clock_ms=START_MS + 7_000, partition=3)
+    assert family.clock_ms(told) == START_MS + 7_000
+    state.step(told)
+    again = family.open(state.snapshot())
+    assert again.clocks() == {number: START_MS + (7_000 if number == 3 else 0) for number in range(PARTITIONS)}
+
+
+def test_bytes_that_are_no_scores_carry_no_clock() -> None:
+    """Whatever lies on the topic, its clock is told or it is not."""
+    family = ZonesFamily(NoZones(), CountingMeter())
+    plain = record([], clock_ms=START_MS)
+    for value in (b"", b"\x00" * 64, b"\xff\xff\xff\xff", plain.value[:40], plain.value[8:]):
+        assert family.clock_ms(replace(plain, value=value)) is None
