@@ -284,7 +284,9 @@ class Record:
         cell[row] = h3.str_to_int(ring[int(self._draw.integers(len(ring)))])
         gone, left = on.copy(), np.delete(np.arange(len(closed.cell)), row)
         gone[np.flatnonzero(on)[row]] = False
-        columns = {name: getattr(closed, name)[left] for name in ("cell", "flag", "rate", "deviate", "moving")}
+        columns = {
+            name: getattr(closed, name)[left] for name in ("wearer", "cell", "flag", "rate", "deviate", "moving")
+        }
         without = replace(closed, **columns)
         base = self._world.otherwise(closed, on)
         for kind, one, there in (

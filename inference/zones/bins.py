@@ -6,12 +6,18 @@ from typing import Final
 import numpy as np
 
 from inference.slots import Bools, Floats, Ints
+from inference.zones.flagged import Counted
 from inference.zones.scan import MILLION
 
 DEVIATE_MOST: Final = 4.0
 """One wearer far off is that wearer's alert and moves a common shift by no more."""
-COLUMNS: Final = 4
-"""Flags, expected flags, deviates, wearers with a deviate."""
+COLUMNS: Final = 6
+"""Flags, expected flags, deviates, wearers with a deviate, flagged people, wearers who report.
+
+Of flagged people each is in the newest bin in which a flag of theirs counts and in no other: summed over a window and
+region that is no more than how many different people were flagged there.
+"""
+PEOPLE: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +26,7 @@ class ClosedBin:
 
     Attributes:
         start_ms: Start of the bin, Unix milliseconds, event time.
+        wearer: A number for the wearer, the same in every bin.
         cell: H3 cell of resolution 8.
         flag: The tier-0 flag was raised in the bin.
         rate: Share of clean bins in which that flag is raised, 0 to 1.
@@ -31,6 +38,7 @@ class ClosedBin:
     """
 
     start_ms: int
+    wearer: Ints
     cell: Ints
     flag: Bools
     rate: Floats
@@ -41,23 +49,28 @@ class ClosedBin:
     offset_min: Ints
 
 
-def by_cell(closed: ClosedBin, rows: Ints, cells: int, *, ratio: float, shift: float) -> Floats:
+def by_cell(closed: ClosedBin, rows: Ints, cells: int, *, counted: Counted, ratio: float, shift: float) -> Floats:
     """Return the sums of the bin by cell, shape (cells, COLUMNS), in whole numbers and millionths.
 
     Args:
         closed: The bin.
         rows: Row of each wearer's cell.
         cells: Number of known cells.
+        counted: Whose flags count.
         ratio: Flags that there are for each that is expected, at this hour in the whole area.
         shift: Usual mean of the deviates at this hour in the whole area.
     """
     live = ~closed.backfill
     judged = live & ~np.isnan(closed.deviate)
     deviate = np.clip(np.where(judged, closed.deviate - shift, 0.0), -DEVIATE_MOST, DEVIATE_MOST)
+    flags = np.zeros(len(rows), dtype=np.bool_)
+    flags[counted.rows] = True
     weights = (
-        closed.flag & live,
+        flags,
         np.round(np.where(live, closed.rate * ratio, 0.0) * MILLION),
         np.round(deviate * MILLION),
         judged,
+        flags,
+        live,
     )
     return np.stack([np.bincount(rows, weights=weight, minlength=cells) for weight in weights], axis=1)

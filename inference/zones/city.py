@@ -99,6 +99,7 @@ class City:
         count = int(on.sum())
         closed = ClosedBin(
             start_ms=start_ms,
+            wearer=np.flatnonzero(on),
             cell=self.cells[place[on]],
             flag=raised[on],
             rate=np.full(count, RATE),

@@ -221,6 +221,7 @@ def _keep(made: _Bin, rows: Ints) -> ClosedBin:
     closed = made.closed
     return ClosedBin(
         start_ms=closed.start_ms,
+        wearer=closed.wearer[rows],
         cell=closed.cell[rows],
         flag=closed.flag[rows],
         rate=closed.rate[rows],
@@ -242,7 +243,10 @@ def _doubles(made: _Bin, wearers: Ints, draw: np.random.Generator) -> ClosedBin:
     """A neighbourhood's wearers are twice as many: as many more like them report."""
     del draw
     extra = np.flatnonzero(np.isin(made.wearers, wearers))
-    return _keep(made, np.sort(np.concatenate((np.arange(len(made.wearers)), extra))))
+    rows = np.concatenate((np.arange(len(made.wearers)), extra))
+    other = np.arange(len(rows)) >= len(made.wearers)
+    kept = _keep(made, rows)
+    return replace(kept, wearer=np.where(other, -1 - kept.wearer, kept.wearer))
 
 
 _DECOYS: Final[Mapping[str, tuple[Callable[[_Bin, Ints, np.random.Generator], ClosedBin], str]]] = {

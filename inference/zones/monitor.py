@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.slots import Floats, Ints
-from inference.zones.bins import COLUMNS, ClosedBin, by_cell
+from inference.zones.bins import COLUMNS, PEOPLE, ClosedBin, by_cell
 from inference.zones.cells import DISCS, Discs
+from inference.zones.disclosure import LEAST
 from inference.zones.dispersion import Dispersion
+from inference.zones.flagged import Flagged
 from inference.zones.recurrence import Days, Gumbel
 from inference.zones.scan import (
     BINS_KEPT,
+    LEAST_PEOPLE,
     LEAST_SHIFTED,
     MILLION,
     WINDOW_BINS,
@@ -22,6 +25,7 @@ from inference.zones.scan import (
     common_shift,
     enough,
     excess,
+    tellable,
     windows_of,
 )
 from inference.zones.usual import Usual
@@ -50,7 +54,7 @@ class Region:
         recurrence_days: Once in so many days chance alone gives as much somewhere (of the two tests together).
         cells: The cells of the region, in order of their ids.
         window_bins: Length of the window that ends with the bin.
-        flags: Wearer-bins flagged.
+        flags: Wearer-bins flagged, of one wearer six at most.
         expected: Of these as many as were expected.
         wearers: Wearers judged, on average over the window.
         mean_shift: Mean deviate less what is usual.
@@ -81,6 +85,7 @@ class Monitor:
     def __init__(self) -> None:
         self.discs = Discs()
         self.bins: Floats = np.zeros((BINS_KEPT, 0, COLUMNS))
+        self.flagged = Flagged()
         self.usual = Usual()
         self.scatter = {"count": Dispersion(*PRIOR_FLAGS), "shift": Dispersion(*PRIOR_SHIFT)}
         self.days = {test: Days(prior_law(test, 1)) for test in TESTS}
@@ -106,7 +111,9 @@ class Monitor:
         rows = self.discs.places(closed.cell)
         count = len(self.discs.cells)
         ratio, shift = float(self.usual.ratio[hour]), float(self.usual.shift[hour])
-        self.bins[0] = by_cell(closed, rows, count, ratio=ratio, shift=shift)
+        counted = self.flagged.take(closed.wearer, closed.cell, closed.flag & ~closed.backfill)
+        np.subtract.at(self.bins[..., PEOPLE], (counted.ages, self.discs.places(counted.cells)), 1.0)
+        self.bins[0] = by_cell(closed, rows, count, counted=counted, ratio=ratio, shift=shift)
         self._learn_usual(hour, ratio, shift)
         windows = windows_of(self.bins)
         sums = self.discs.sums(windows.reshape(count, -1)).reshape(DISCS, count, WINDOWS, COLUMNS)
@@ -123,7 +130,7 @@ class Monitor:
         """Return the state as arrays; equal states give equal arrays."""
         found: dict[str, npt.NDArray[Any]] = {"cells": self.discs.cells, "bins": self.bins}
         found["start_ms"] = np.array([self.start_ms], dtype=np.int64)
-        parts: dict[str, dict[str, Floats]] = {"usual": self.usual.dump()}
+        parts: dict[str, dict[str, npt.NDArray[Any]]] = {"usual": self.usual.dump(), "flagged": self.flagged.dump()}
         parts |= {f"scatter.{test}": self.scatter[test].dump() for test in TESTS}
         parts |= {f"days.{test}": self.days[test].dump() for test in TESTS}
         for name, days in sorted(self.zone_days.items()):
@@ -144,6 +151,7 @@ class Monitor:
             part, at, column = name.rpartition("/")
             if at:
                 parts.setdefault(part, {})[column] = array
+        found.flagged = Flagged.load(parts["flagged"])
         found.usual = Usual.load(parts["usual"])
         found.scatter = {test: Dispersion.load(parts[f"scatter.{test}"]) for test in TESTS}
         found.days = {test: Days.load(parts[f"days.{test}"]) for test in TESTS}
@@ -168,6 +176,7 @@ class Monitor:
         if steps < BINS_KEPT:
             shifted[steps:] = self.bins[: BINS_KEPT - steps]
         self.bins = shifted
+        self.flagged.move(steps)
         self.start_ms = start_ms
 
     def _close_day(self) -> None:
@@ -179,7 +188,7 @@ class Monitor:
                 zone[test].close_day(prior_law(test, 1), cap_days=CAP_DAYS)
 
     def _learn_usual(self, hour: int, ratio: float, shift: float) -> None:
-        flags, expected, deviates, wearers = self.bins[0].sum(axis=0).tolist()
+        flags, expected, deviates, wearers = self.bins[0, :, :PEOPLE].sum(axis=0).tolist()
         self.usual.learn(
             hour,
             flags=flags,
@@ -198,12 +207,15 @@ class Monitor:
         self.scatter["shift"].learn(residual, wearers / WINDOW_BINS, told)
 
     def _scores(self, test: Test, sums: Floats) -> tuple[Floats, Floats]:
+        """Return the score of each region, 0 of one that holds too few to tell of or in which too few are flagged."""
         count, expected, shift, wearers = _columns(sums)
+        told = tellable(sums[..., PEOPLE + 1], LEAST)
         if test == "count":
             factor = self.scatter["count"].factor(expected)
-            return excess(count, expected, factor), factor
+            told &= sums[..., PEOPLE] >= LEAST_PEOPLE
+            return np.where(told, excess(count, expected, factor), 0.0), factor
         factor = self.scatter["shift"].factor(wearers / WINDOW_BINS)
-        return common_shift(shift, wearers, factor, WINDOW_BINS.astype(np.float64)), factor
+        return np.where(told, common_shift(shift, wearers, factor, WINDOW_BINS.astype(np.float64)), 0.0), factor
 
     def _highest(self, test: Test, sums: Floats) -> Region | None:
         scores, factor = self._scores(test, sums)

@@ -1,6 +1,5 @@
 """The scan: each disc and each window of 5 to 120 min, its count against what was expected, and its common shift."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,24 +16,9 @@ LEAST_EXPECTED: Final = 0.2
 """The small-count guard: below, the tail of the score is heavier than any law fitted to it."""
 LEAST_SHIFTED: Final = 11
 """Wearers (on average over the window) below which no common shift is judged."""
+LEAST_PEOPLE: Final = 4
+"""Different people behind a count: fewer are their own alerts."""
 MILLION: Final = 1e6
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """What is summed over regions and windows, each of one shape; counts and millionths, so that sums are exact.
-
-    Attributes:
-        count: Flags raised.
-        expected: Flags expected, in millionths.
-        shift: Sum of the wearers' deviates, in millionths.
-        wearers: Wearers whose deviate is in `shift`.
-    """
-
-    count: Floats
-    expected: Floats
-    shift: Floats
-    wearers: Floats
 
 
 def excess(count: Floats, expected: Floats, factor: Floats) -> Floats:
@@ -58,6 +42,17 @@ def common_shift(shift: Floats, wearers: Floats, factor: Floats, bins: Floats) -
     found = np.zeros(shift.shape)
     np.divide(shift, np.sqrt(wearers * factor, where=told, out=np.ones(shift.shape)), out=found, where=told)
     return np.asarray(np.round(np.maximum(found, 0.0), 6), dtype=np.float64)
+
+
+def tellable(active: Floats, least: int) -> Bools:
+    """Return which regions hold as many wearers as may be told of: now, and on average over the window.
+
+    Args:
+        active: Wearers who report, summed over the window; the windows are the last axis, the newest bin alone first.
+        least: So many.
+    """
+    found: Bools = (active >= least * WINDOW_BINS) & (active[..., :1] >= least)
+    return found
 
 
 def windows_of(bins: Floats) -> Floats:

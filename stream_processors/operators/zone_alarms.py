@@ -2,7 +2,7 @@
 
 What passes the once-a-year threshold opens an episode. While it is open, and for two hours after it passed last, what
 passes again in that zone belongs to it, whichever test it is. It ends when no test has reached the once-a-month cut for
-six bins in a row, or when too few wearers are there to tell.
+six bins in a row, or when for as long too few wearers are there to tell: what few show keeps nothing open.
 """
 
 from typing import Final, Self
@@ -10,7 +10,7 @@ from typing import Final, Self
 import msgspec
 import numpy as np
 
-from inference.zones.disclosure import FEW, LEAST, coverage
+from inference.zones.disclosure import LEAST, coverage
 from inference.zones.levels import CUTS_DAYS
 from inference.zones.monitor import Region
 from inference.zones.recurrence import REST_BINS, SHIPPED_DAYS
@@ -59,15 +59,16 @@ class ZoneAlarms:
 
     def judge(self, sight: Sight, standing: Standing) -> list[Episode]:
         """Return what one bin changes in a zone's episodes."""
-        best = sight.rarest
-        passing = best if best is not None and best.recurrence_days >= SHIPPED_DAYS else None
         held = self._open.get(sight.zone_id)
+        few = sight.wearers < LEAST
+        best = None if few else sight.rarest
+        passing = best if best is not None and best.recurrence_days >= SHIPPED_DAYS else None
         if held is None:
             return [] if passing is None else self._opened(sight, passing, standing.labels(passing))
         holds = best is not None and best.recurrence_days >= _HOLDS_DAYS
         if holds:
             held.quiet = held.few = 0
-        elif standing.active(np.array(held.cells, dtype=np.int64)) < FEW:
+        elif few or standing.active(np.array(held.cells, dtype=np.int64)) < LEAST:
             held.few += 1
         else:
             held.quiet, held.few = held.quiet + 1, 0
@@ -104,7 +105,7 @@ class ZoneAlarms:
     def _opened(self, sight: Sight, region: Region, labels: tuple[Label, ...]) -> list[Episode]:
         last_ms = self._passed_ms.get(sight.zone_id)
         resting = last_ms is not None and sight.bin_ms - last_ms <= REST_BINS * BIN_MS
-        if resting or sight.wearers < LEAST:
+        if resting:
             return []
         self._passed_ms[sight.zone_id] = sight.bin_ms
         evidence = _evidence(sight, region, labels)

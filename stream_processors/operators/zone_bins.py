@@ -157,7 +157,9 @@ class ZoneBins:
 
     def _closed(self, bin_ms: int, table: Table) -> ClosedBin:
         slots = np.flatnonzero(table["parts"])
-        slots = slots[np.lexsort(self._halves()[slots].T[::-1])]
+        halves = self._halves()[slots]
+        order = np.lexsort(halves.T[::-1])
+        slots, halves = slots[order], halves[order]
         parts = {name: table[name][slots] for name in ("flags", "judged", "deviates", "moving", "late", "parts")}
         count = _bits(parts["parts"])
         judged = parts["judged"] > 0
@@ -166,6 +168,7 @@ class ZoneBins:
         )
         return ClosedBin(
             start_ms=bin_ms,
+            wearer=(halves[:, 0] ^ halves[:, 1]).view(np.int64),
             cell=table["cell"][slots],
             flag=parts["flags"] > 0,
             rate=table["rate"][slots] / _MILLION,

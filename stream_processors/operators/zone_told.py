@@ -7,7 +7,7 @@ import msgspec
 from schemas.episodes import Episode
 from schemas.zones import ZoneStatus
 
-FORMAT: Final = "zones-state 1"
+FORMAT: Final = "zones-state 2"
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):

@@ -277,6 +277,7 @@ def _nobody(start_ms: int) -> ClosedBin:
     whole, truth = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
     return ClosedBin(
         start_ms=start_ms,
+        wearer=whole,
         cell=whole,
         flag=truth,
         rate=np.empty(0),

@@ -17,6 +17,7 @@ def made(**changed: object) -> ClosedBin:
     cell = np.where(rows < 40, HERE, THERE)
     plain = ClosedBin(
         start_ms=BIN_MS,
+        wearer=rows,
         cell=cell,
         flag=rows < 4,
         rate=np.full(200, 0.01),

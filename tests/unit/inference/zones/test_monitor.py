@@ -3,14 +3,18 @@
 import copy
 from dataclasses import replace
 
+import h3.api.basic_int as h3
 import numpy as np
 import pytest
 
-from inference.slots import Ints
+from inference.slots import Bools, Ints
 from inference.zones.bins import ClosedBin
 from inference.zones.city import BIN_MS, City, CityPlan
+from inference.zones.disclosure import LEAST
 from inference.zones.monitor import Monitor, Region
+from inference.zones.scan import BINS_KEPT
 
+FAR = h3.latlng_to_cell(46.2, 7.4, 8)
 PLAN = CityPlan(wearers=1_500, rings=6, seed=11)
 
 
@@ -30,7 +34,7 @@ def told(regions: list[Region]) -> list[tuple[str, float, int, int]]:
 
 def in_order(closed: ClosedBin, rows: Ints) -> ClosedBin:
     """Return the bin with its rows in another order."""
-    columns = ("cell", "flag", "rate", "deviate", "moving", "firmware", "backfill", "offset_min")
+    columns = ("wearer", "cell", "flag", "rate", "deviate", "moving", "firmware", "backfill", "offset_min")
     return replace(closed, **{name: getattr(closed, name)[rows] for name in columns})
 
 
@@ -85,6 +89,43 @@ def test_a_named_zone_is_judged_by_its_own_cells(morning: tuple[Monitor, list[Cl
     loud = monitor.close(replace(closed, flag=closed.flag | (closed.cell == outside)), zones)[1]
     assert told(calm["inside"]) == told(loud["inside"])
     assert loud["nowhere"] == []
+
+
+def test_no_region_of_few_wearers_or_few_flagged_scores(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """One alone in a cell and two in a full one are flagged for an hour: neither cell has a count that tells."""
+    monitor, hour = copy.deepcopy(morning[0]), morning[1]
+    cells, counts = np.unique(hour[0].cell, return_counts=True)
+    full = cells[counts.argmax()]
+    ill = hour[0].wearer[hour[0].cell == full][:3]
+    zones = {"far": np.array([FAR]), "full": np.array([full])}
+    for closed in hour:
+        moved = closed_with(closed, rows=np.isin(closed.wearer, ill[:1]), cell=FAR)
+        later_ms = closed.start_ms + BINS_KEPT * BIN_MS
+        regions, named = monitor.close(replace(moved, start_ms=later_ms, flag=np.isin(moved.wearer, ill)), zones)
+        assert all(one.wearers >= LEAST for one in regions)
+        assert named["far"] == []
+        assert not [one for one in named["full"] if one.test == "count"]
+
+
+def closed_with(closed: ClosedBin, *, rows: Bools, cell: int) -> ClosedBin:
+    """Return the bin with these rows in another cell."""
+    found = closed.cell.copy()
+    found[rows] = cell
+    return replace(closed, cell=found)
+
+
+def test_a_lesser_region_is_told_where_a_greater_one_holds_too_few(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """A true event in a full cell is found while twenty wearers elsewhere, all of them flagged, score higher."""
+    monitor, closed = copy.deepcopy(morning[0]), morning[1][0]
+    cells, counts = np.unique(closed.cell, return_counts=True)
+    full = cells[counts.argmax()]
+    away = closed_with(closed, rows=(closed.cell != full) & (np.cumsum(closed.cell != full) <= 20), cell=FAR)
+    flag = away.flag | np.isin(away.cell, [full, FAR])
+    regions, zones = monitor.close(replace(away, flag=flag), {"far": np.array([FAR])})
+    count = next(one for one in regions if one.test == "count")
+    assert full in count.cells
+    assert count.recurrence_days >= 365.0
+    assert zones["far"] == []
 
 
 def test_bins_are_taken_once_and_in_order(morning: tuple[Monitor, list[ClosedBin]]) -> None:

@@ -83,6 +83,29 @@ def test_an_event_that_goes_on_where_people_leave_is_never_called_over() -> None
     assert of(found, "old-town")[-1].level == "too_few_wearers"
 
 
+def test_two_who_stay_flagged_keep_nothing_open() -> None:
+    """Of forty flagged all leave but two, who stay flagged: the episode ends with its data, and rises no more."""
+    event = Crowd(wearers=38, cells=HERE, flagged_in=frozenset({1}), until_bin=3)
+    two = Crowd(wearers=2, cells=HERE, flagged_in=frozenset(range(1, 85)))
+    found = told(followed(OLD_TOWN), [event, two, Crowd(wearers=30, cells=THERE)], bins=85)
+    for zone_id in ("old-town", AREA):
+        own = [one for one in found.episodes if one.subject.zone == zone_id]
+        assert [one.phase for one in own] == ["opened", "ended"]
+        assert own[-1].end_reason == "data_ended"
+        assert own[-1].changed_ms <= START_MS + 9 * BIN_MS
+        assert own[-1].evidence.recurrence_days == own[0].evidence.recurrence_days
+
+
+@pytest.mark.parametrize("company", [[THERE[0]], HERE])
+def test_one_person_flagged_for_hours_is_no_alarm(company: list[int]) -> None:
+    """One wearer alone in a cell, or among sixty, flagged for two hours and more: no episode, and no level rises."""
+    crowds = [Crowd(wearers=60, cells=HERE), Crowd(wearers=1, cells=company, flagged_in=frozenset(range(5, 31)))]
+    found = told(followed(OLD_TOWN), crowds, bins=34)
+    assert found.episodes == []
+    assert {one.level for one in found.statuses} <= {"usual", "too_few_wearers"}
+    assert {one.recurrence_days for one in found.statuses} == {None}
+
+
 def test_people_who_move_make_a_notice_that_says_so() -> None:
     """Where most of those in the region are moving, the episode is a notice with its likely cause."""
     run = Crowd(wearers=40, cells=HERE, flagged_in=frozenset({1}), moving=True)
