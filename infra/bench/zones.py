@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,8 +41,9 @@ class ZoneLoad:
 class NoZones:
     """Nobody has defined a zone."""
 
-    async def named(self) -> list[Definition]:
+    async def named(self, held: Mapping[str, Definition]) -> list[Definition]:
         """Return none."""
+        del held
         return []
 
 

@@ -1,5 +1,6 @@
 """The zones family: one state over all partitions of `scores.v1`, statuses and episodes of zones out of it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
@@ -23,8 +24,8 @@ _NOTHING: Final = np.empty(0, dtype=np.int64)
 class ZoneDefinitions(Protocol):
     """Where named zones are defined."""
 
-    async def named(self) -> Sequence[Definition]:
-        """Return the newest version of every zone that was not withdrawn.
+    async def named(self, held: Mapping[str, Definition]) -> Sequence[Definition]:
+        """Return the newest version of every zone that was not withdrawn; those that are held are not read again.
 
         Raises:
             PassingError: The database is away.
@@ -38,6 +39,7 @@ class ZonesState:
     def __init__(self, zones_: "Zones", meter: Meter) -> None:
         self._zones = zones_
         self._meter = meter
+        self._late_told = zones_.bins.late
 
     def step(self, record: Record) -> Step:
         """Handle one record.
@@ -48,15 +50,15 @@ class ZonesState:
         """
         frame = scores.decode(record.value)
         _refuse_strange_places(frame.frame)
-        late = self._zones.bins.late
         told = self._zones.take(record.partition, frame)
-        if self._zones.bins.late > late:
-            self._meter.count("zone_late_total", self._zones.bins.late - late)
+        self._tell_late()
         return Step(emissions=_emissions(told), received_ms=_NOTHING)
 
     def snapshot(self) -> bytes:
         """Return the state as bytes; `open` with them continues exactly where this state stands."""
-        return self._zones.dump()
+        blob = self._zones.dump()
+        self._tell_late()
+        return blob
 
     def clocks(self) -> Mapping[int, int]:
         """Return how far each partition is taken in, by its writer's clock."""
@@ -65,6 +67,13 @@ class ZonesState:
     def definitions(self) -> dict[str, Definition]:
         """Return the named zones that are followed."""
         return dict(self._zones.definitions)
+
+    def _tell_late(self) -> None:
+        """Count what was found late since it was told last: saving finds some too."""
+        late = self._zones.bins.late
+        if late > self._late_told:
+            self._meter.count("zone_late_total", late - self._late_told)
+            self._late_told = late
 
 
 class ZonesFamily:
@@ -96,12 +105,9 @@ class ZonesFamily:
         Raises:
             PassingError: The database is away.
         """
-        wanted = await self._definitions.named()
-        if isinstance(state, ZonesState) and {one.zone_id: one for one in wanted} == state.definitions():
-            return None
-        found = _opened(state.snapshot())
-        found.define(wanted)
-        return found.dump()
+        held = state.definitions() if isinstance(state, ZonesState) else {}
+        wanted = await self._definitions.named(held)
+        return await asyncio.to_thread(_following, state, held, wanted)
 
 
 def _refuse_strange_places(frame: Frame) -> None:
@@ -111,6 +117,15 @@ def _refuse_strange_places(frame: Frame) -> None:
     cells = frame.integers("cell")
     if not are_cells(cells[cells != 0]).all():
         raise FrameError("A cell of the scores is no index of the grid, or of another size.")
+
+
+def _following(state: PartitionState, held: Mapping[str, Definition], wanted: Sequence[Definition]) -> bytes | None:
+    """Return the snapshot of the state that follows what is wanted, None where that is what it holds."""
+    if {one.zone_id: one for one in wanted} == held:
+        return None
+    found = _opened(state.snapshot())
+    found.define(wanted)
+    return found.dump()
 
 
 def _opened(blob: bytes | None) -> "Zones":

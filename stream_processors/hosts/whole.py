@@ -169,6 +169,7 @@ class Whole:
             _LOG.error("the database refuses a state: a restart would read the log instead", reason=str(refused))
             return
         self._saved = {move.partition: move.next for move in moves}
+        self._aside = {(number, offset) for number, offset in self._aside if offset >= self.next[number]}
         self._saved_bytes = len(packed)
         self._world.meter.count("saved_bytes_total", len(packed))
 

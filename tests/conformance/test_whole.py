@@ -203,6 +203,19 @@ async def test_a_step_that_breaks_the_state_is_undone(world: _World) -> None:
     assert len(world.log.slice(Place(DEAD.name, 0), 0)) == 1
 
 
+async def test_what_was_set_aside_is_forgotten_once_a_save_has_passed_it(world: _World) -> None:
+    """A save behind the breaking record leaves nothing to remember of it; one before it keeps it."""
+    lease, only = _Lease(world.store), world.whole()
+    await only.restore(lease)
+    records = world.append(b"a", b"broken", b"c")
+    await only.handle(records, lease)
+    await only.save(lease)
+    assert only._aside == {(0, 1)}
+    await only.handle(records, lease)
+    await only.save(lease)
+    assert only._aside == set()
+
+
 async def test_a_broker_that_is_away_is_waited_for(world: _World) -> None:
     """Publishing is tried again until it works, without another step."""
     lease, only = _Lease(world.store), world.whole()

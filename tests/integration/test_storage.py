@@ -241,4 +241,19 @@ async def test_followed_zones_are_the_newest_that_were_not_withdrawn(pool: async
         "VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN now() END)",
         rows,
     )
-    assert await FollowedZones(pool).named() == [Definition(zone_id="a", version=2, name="B", cells=(5,))]
+    newest = Definition(zone_id="a", version=2, name="B", cells=(5,))
+    older = Definition(zone_id="a", version=1, name="A", cells=(5, 6))
+    for held in ({}, {"a": older}, {"b": Definition(zone_id="b", version=1, name="C", cells=(7,))}):
+        assert await FollowedZones(pool).named(held) == [newest]
+
+
+async def test_cells_of_a_version_that_is_held_are_not_read_again(pool: asyncpg.Pool) -> None:
+    """What is held of the newest version is what comes back, whatever cells the database has."""
+    await pool.execute(
+        "INSERT INTO zones (zone_id, version, name, cells) VALUES ('a', 1, 'A', '{5}'), ('b', 1, 'B', '{6}')"
+    )
+    held = Definition(zone_id="a", version=1, name="A", cells=(99,))
+    assert await FollowedZones(pool).named({"a": held}) == [
+        held,
+        Definition(zone_id="b", version=1, name="B", cells=(6,)),
+    ]

@@ -1,5 +1,7 @@
 """The zones family: what it refuses, what it counts, and how it takes in definitions."""
 
+import threading
+from collections.abc import Mapping
 from dataclasses import replace
 
 import h3.api.basic_int as h3
@@ -20,9 +22,23 @@ TWO_BINS_MS = 4 * STEP_MS
 class NoZones:
     """Nobody has defined a zone."""
 
-    async def named(self) -> list[Definition]:
+    async def named(self, held: Mapping[str, Definition]) -> list[Definition]:
         """Return none."""
+        del held
         return []
+
+
+class OneZone:
+    """Somebody has defined a zone; it is sent to those alone who do not hold it."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def named(self, held: Mapping[str, Definition]) -> list[Definition]:
+        """Return it."""
+        if "a" not in held:
+            self.sent += 1
+        return [held.get("a", Definition(zone_id="a", version=1, name="A", cells=tuple(HERE)))]
 
 
 def record(rows: list[tuple[int, int, bool, bool, int]], *, clock_ms: int, partition: int = 0) -> Record:
@@ -69,3 +85,39 @@ def test_bytes_that_are_no_scores_carry_no_clock() -> None:
     plain = record([], clock_ms=START_MS)
     for value in (b"", b"\x00" * 64, b"\xff\xff\xff\xff", plain.value[:40], plain.value[8:]):
         assert family.clock_ms(replace(plain, value=value)) is None
+
+
+def test_rows_that_are_found_late_while_saving_are_counted_too() -> None:
+    """What is told as late is what the bins found late, whether a step or a save looked at it; each once."""
+    meter = CountingMeter()
+    family = ZonesFamily(NoZones(), meter)
+    state = family.open(None)
+    passing(state, START_MS + TWO_BINS_MS)
+    state.step(record([(1, START_MS, False, False, HERE[0])], clock_ms=START_MS + TWO_BINS_MS))
+    state.snapshot()
+    passing(state, START_MS + 2 * TWO_BINS_MS)
+    assert meter.counts["zone_late_total"] == 1
+    passing(family.open(state.snapshot()), START_MS + 3 * TWO_BINS_MS)
+    assert meter.counts["zone_late_total"] == 1
+
+
+async def test_definitions_are_taken_in_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The successor follows what is defined, is made in another thread, and is needed once."""
+    threads: list[threading.Thread] = []
+    snapshot = ZonesState.snapshot
+
+    def seen(state: ZonesState) -> bytes:
+        threads.append(threading.current_thread())
+        return snapshot(state)
+
+    monkeypatch.setattr(ZonesState, "snapshot", seen)
+    defined = OneZone()
+    family = ZonesFamily(defined, CountingMeter())
+    blob = await family.successor(family.open(None))
+    assert blob is not None
+    assert threads
+    assert threading.main_thread() not in threads
+    follower = family.open(blob)
+    assert list(follower.definitions()) == ["a"]
+    assert await family.successor(follower) is None
+    assert defined.sent == 1
