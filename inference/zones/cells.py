@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from inference.slots import Floats, Ints
+from inference.slots import Bools, Floats, Ints
 
 SCANNED: Final = 8
 """Resolution of the cells that are stored and scanned, 0.74 km2 on average."""
@@ -28,7 +28,7 @@ def parents(cells: Ints, resolution: int) -> Ints:
 
 
 class Discs:
-    """Which of the known cells lie in which ring around each; cells are only added and lie in order of their ids.
+    """Which of the known cells lie in which ring around each; cells lie in order of their ids.
 
     Regions are thus the same in the same order however the cells became known.
     """
@@ -53,6 +53,13 @@ class Discs:
         ]
         self._rings = [self._matrix(*pairs) for pairs in self._pairs]
         return self.places(before)
+
+    def forget(self, stay: Bools) -> None:
+        """Know only these of the cells, shape (cells,)."""
+        self.cells = self.cells[stay]
+        kept = [np.isin(centre, self.cells) & np.isin(member, self.cells) for centre, member in self._pairs]
+        self._pairs = [(pair[0][here], pair[1][here]) for pair, here in zip(self._pairs, kept, strict=True)]
+        self._rings = [self._matrix(*pairs) for pairs in self._pairs]
 
     def places(self, cells: Ints) -> Ints:
         """Return the row of each cell; it must be known."""

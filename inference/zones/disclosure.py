@@ -5,7 +5,7 @@ of flags from eleven on: a none that is told apart from few says of the first wh
 count is told as the highest step that it reaches, so that one person who comes or goes seldom changes it, and never by
 one. With k wearers of n flagged, n - k of 1 to 10 would tell as much, and is hidden. What a total would give away is
 hidden with it (complementary suppression): next smallest counts, until two at least and so many wearers together are
-hidden that they may be told of, or the total where no count is left.
+hidden that they may be told of, or all of the group are.
 """
 
 from dataclasses import dataclass
@@ -54,23 +54,6 @@ def disclose(active: Ints, flagged: Ints, group: Ints) -> Shown:
     nearly_all = (active - flagged > 0) & (active - flagged < FEW)
     hide_flagged = _complemented(flagged, hide_active | (flagged < FEW) | nearly_all, group)
     return Shown(_floored(active, hide_active), _floored(flagged, hide_flagged))
-
-
-def totals(active: Ints, flagged: Ints, group: Ints, shown: Shown) -> Shown:
-    """Return what may be shown of the groups as wholes beside what is shown of their members, shape (groups,).
-
-    A total passes the rules of a cell, and is hidden as well where it would tell what its members hide.
-    """
-    groups = int(group.max()) + 1 if len(group) else 0
-    found: list[Ints] = []
-    sums = [np.bincount(group, weights=values, minlength=groups).astype(np.int64) for values in (active, flagged)]
-    whole = disclose(sums[0], sums[1], np.arange(groups))
-    for values, parts, total in ((active, shown.active, whole.active), (flagged, shown.flagged, whole.flagged)):
-        hidden = parts < 0
-        count = np.bincount(group, weights=hidden, minlength=groups)
-        behind = np.bincount(group, weights=np.where(hidden, values, 0), minlength=groups)
-        found.append(np.where((count == 1) | ((count > 0) & (behind < LEAST)), -1, total))
-    return Shown(*found)
 
 
 def coverage(active: float) -> Coverage:

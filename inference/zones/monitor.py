@@ -40,6 +40,7 @@ PRIOR_SHIFT: Final = (
     np.array([0.005, 0.009, 0.012, 0.016, 0.022, 0.027, 0.034, 0.045]),
 )
 """Scatter by window, as measured on made cities of 300 to 10,000 wearers (`inference.zones.city`)."""
+CELL_DAYS: Final = 7
 CAP_DAYS: Final = 60.0
 """A day's maximum counts as once in two months at most: an event must not raise its own threshold."""
 
@@ -85,6 +86,7 @@ class Monitor:
     def __init__(self) -> None:
         self.discs = Discs()
         self.bins: Floats = np.zeros((BINS_KEPT, 0, COLUMNS))
+        self._seen_day: Ints = np.zeros(0, dtype=np.int64)
         self.flagged = Flagged()
         self.usual = Usual()
         self.scatter = {"count": Dispersion(*PRIOR_FLAGS), "shift": Dispersion(*PRIOR_SHIFT)}
@@ -105,11 +107,15 @@ class Monitor:
             grown = np.zeros((BINS_KEPT, len(self.discs.cells), COLUMNS))
             grown[:, moved] = self.bins
             self.bins = grown
+            seen_day = np.zeros(len(self.discs.cells), dtype=np.int64)
+            seen_day[moved] = self._seen_day
+            self._seen_day = seen_day
             for test in TESTS:
                 self.days[test].expect(prior_law(test, len(self.discs.cells)))
         hour = closed.start_ms % DAY_MS // HOUR_MS
         rows = self.discs.places(closed.cell)
         count = len(self.discs.cells)
+        self._seen_day[rows] = closed.start_ms // DAY_MS
         ratio, shift = float(self.usual.ratio[hour]), float(self.usual.shift[hour])
         counted = self.flagged.take(closed.wearer, closed.cell, closed.flag & ~closed.backfill)
         np.subtract.at(self.bins[..., PEOPLE], (counted.ages, self.discs.places(counted.cells)), 1.0)
@@ -128,7 +134,7 @@ class Monitor:
 
     def dump(self) -> dict[str, npt.NDArray[Any]]:
         """Return the state as arrays; equal states give equal arrays."""
-        found: dict[str, npt.NDArray[Any]] = {"cells": self.discs.cells, "bins": self.bins}
+        found: dict[str, npt.NDArray[Any]] = {"cells": self.discs.cells, "bins": self.bins, "seen_day": self._seen_day}
         found["start_ms"] = np.array([self.start_ms], dtype=np.int64)
         parts: dict[str, dict[str, npt.NDArray[Any]]] = {"usual": self.usual.dump(), "flagged": self.flagged.dump()}
         parts |= {f"scatter.{test}": self.scatter[test].dump() for test in TESTS}
@@ -144,7 +150,7 @@ class Monitor:
         """Return the monitor whose `dump` this is; it goes on exactly where that one stood."""
         found = cls()
         found.discs.learn(state["cells"])
-        found.bins = np.array(state["bins"])
+        found.bins, found._seen_day = np.array(state["bins"]), np.array(state["seen_day"])
         found.start_ms = int(state["start_ms"][0])
         parts: dict[str, dict[str, npt.NDArray[Any]]] = {}
         for name, array in state.items():
@@ -171,7 +177,7 @@ class Monitor:
             raise ValueError("Bins are taken in order of time, each once.")
         ended = start_ms // DAY_MS - self.start_ms // DAY_MS
         if ended:
-            self._close_day()
+            self._close_day(self.start_ms // DAY_MS)
         shifted = np.zeros_like(self.bins)
         if steps < BINS_KEPT:
             shifted[steps:] = self.bins[: BINS_KEPT - steps]
@@ -179,7 +185,12 @@ class Monitor:
         self.flagged.move(steps)
         self.start_ms = start_ms
 
-    def _close_day(self) -> None:
+    def _close_day(self, day: int) -> None:
+        """Let what a day taught hold from now on, and forget cells from which nobody reported for a week."""
+        stay = self._seen_day > day - CELL_DAYS
+        if not stay.all():
+            self.discs.forget(stay)
+            self.bins, self._seen_day = self.bins[:, stay], self._seen_day[stay]
         self.usual.close_day()
         for test in TESTS:
             self.scatter[test].close_day()

@@ -45,6 +45,21 @@ def test_known_cells_move_to_their_new_places(town: np.ndarray) -> None:
     assert discs.learn(town) is None
 
 
+def test_forgotten_cells_are_as_if_they_had_never_been_known(town: np.ndarray) -> None:
+    """Sums over the cells that stay are those of discs that know no others; a forgotten cell is learned again."""
+    discs, only = Discs(), Discs()
+    discs.learn(town)
+    only.learn(town[::3])
+    discs.forget(np.isin(town, town[::3]))
+    values = np.random.default_rng(6).integers(0, 10**6, (len(only.cells), 2)).astype(np.float64)
+    assert np.array_equal(discs.cells, only.cells)
+    assert np.array_equal(discs.sums(values), only.sums(values))
+    discs.learn(town)
+    only.learn(town)
+    whole = np.ones((len(town), 1))
+    assert np.array_equal(discs.sums(whole), only.sums(whole))
+
+
 def test_a_parent_is_the_grids_own(town: np.ndarray) -> None:
     """Cells are rolled up by the hierarchy of the grid."""
     coarse = parents(town, 6)

@@ -11,7 +11,7 @@ from inference.slots import Bools, Ints
 from inference.zones.bins import ClosedBin
 from inference.zones.city import BIN_MS, City, CityPlan
 from inference.zones.disclosure import LEAST
-from inference.zones.monitor import Monitor, Region
+from inference.zones.monitor import CELL_DAYS, DAY_MS, Monitor, Region
 from inference.zones.scan import BINS_KEPT
 
 FAR = h3.latlng_to_cell(46.2, 7.4, 8)
@@ -136,6 +136,20 @@ def test_bins_are_taken_once_and_in_order(morning: tuple[Monitor, list[ClosedBin
         monitor.close(hour[0], {})
     monitor.close(replace(hour[1], start_ms=hour[0].start_ms + 100 * BIN_MS), {})
     assert monitor.bins[1:].sum() == 0.0
+
+
+def test_cells_without_anybody_for_a_week_are_forgotten(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """A cell that one wearer passed through is known for a week and no longer; a monitor saved meanwhile agrees."""
+    monitor, closed = copy.deepcopy(morning[0]), morning[1][0]
+    passed = closed_with(closed, rows=closed.wearer == closed.wearer[0], cell=FAR)
+    monitor.close(passed, {})
+    for day in range(1, CELL_DAYS + 2):
+        assert FAR in monitor.discs.cells
+        monitor = Monitor.load(monitor.dump())
+        monitor.close(replace(closed, start_ms=closed.start_ms + day * DAY_MS), {})
+    assert FAR not in monitor.discs.cells
+    assert set(closed.cell.tolist()) <= set(monitor.discs.cells.tolist())
+    assert monitor.bins.shape[1] == len(monitor.discs.cells)
 
 
 def test_a_monitor_that_was_saved_goes_on_as_if_it_had_not_been(morning: tuple[Monitor, list[ClosedBin]]) -> None:
