@@ -64,11 +64,18 @@ class Table:
         return {name: array[: self.rows] for name, array in self._arrays.items()}
 
     def load(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `dump` returned."""
+        """Take over what `dump` returned; a dump without columns holds nothing."""
+        if not arrays:
+            return
         rows = len(next(iter(arrays.values())))
         self.extend(rows)
         for name, array in arrays.items():
             self._arrays[name][:rows] = array
+
+    def anew(self, arrays: Mapping[str, npt.NDArray[Any]], prefix: str, *names: str) -> dict[str, npt.NDArray[Any]]:
+        """Return dumps, this table's behind a prefix, with these of its columns (else all) as those of new slots."""
+        fills = {prefix + name: self._columns[name].fill for name in names or self._columns}
+        return {name: np.full_like(array, fills[name]) if name in fills else array for name, array in arrays.items()}
 
     def load_same(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take over, of what another table's `dump` returned, the columns that are alike here."""

@@ -31,7 +31,7 @@ from stream_processors.operators.resting import RestingDetector
 from stream_processors.operators.rows import FrameRows
 from stream_processors.operators.shadow import Shadow
 from stream_processors.operators.silence import ClockOffsets, Silence
-from stream_processors.operators.takeover import DETECTOR, Aside, Only, followed, opened, taught, written
+from stream_processors.operators.takeover import DETECTOR, INHERITED, Aside, Only, followed, opened, taught, written
 from stream_processors.operators.telling import Telling
 from stream_processors.operators.watch import Watch
 from stream_processors.operators.wearers import Roster
@@ -78,9 +78,12 @@ class VitalsState:
         self._partition = partition
         self._models = models
         self._look_at = LOOK_AT
-        self._begin(roles)
+        detector = models.detector(roles.alerting)
+        if detector is None:
+            raise ContractError(f"The state is one of the detector {roles.alerting}, which cannot be read here.")
+        self._begin(detector, shadow=roles.shadow)
 
-    def _begin(self, roles: Roles) -> None:
+    def _begin(self, detector: Detector, *, shadow: str) -> None:
         self._clock = LogClock()
         self._roster = Roster()
         self._corrections = Corrections()
@@ -90,19 +93,15 @@ class VitalsState:
         self._frozen = {"stream": FrozenGate(), "wearer": FrozenGate()}
         self._rest = {"stream": Rest(), "wearer": Rest()}
         self._floor = Floor()
-        detector = self._models.detector(roles.alerting)
-        if detector is None:
-            raise ContractError(f"The state is one of the detector {roles.alerting}, which cannot be read here.")
         self._detector = detector
-        self.shadow = Shadow(self._models.detector(roles.shadow) if roles.shadow else None)
+        self.shadow = Shadow(self._models.detector(shadow) if shadow else None)
         self._episodes = Episodes()
         self._watch = Watch(self._episodes, self._roster.ids, self._detector)
         self._silence = Silence(self._episodes, self._roster.ids)
         self._offsets = ClockOffsets(self._episodes, self._roster.ids)
         self._counts = Table({"late": Column("i8", 0), "backfill": Column("i8", 0)})
-        self._arrivals = 0
+        self._arrivals = self._gathered_ms = 0
         self._telling = Telling(self._partition)
-        self._gathered_ms = 0
         self._aside = Aside()
 
     def step(self, record: Record) -> Step:
@@ -115,6 +114,7 @@ class VitalsState:
         touched = np.empty(0, dtype=np.int64)
         received = np.empty(0, dtype=np.int64)
         self._clock.move(record.append_ms)
+        self._aside = self._aside.at(self._clock.observed_ms)
         if readings is not None:
             received = readings.received_ms
             touched = self._take(readings, record.append_ms)
@@ -139,8 +139,7 @@ class VitalsState:
         self._place(readings, wearer, stream, firmware, time_ms)
         self._lateness.hear(stream, time_ms, self._clock)
         order = np.lexsort((time_ms, wearer))
-        last = np.flatnonzero(np.append(np.diff(wearer[order]) != 0, True))
-        newest = order[last]
+        newest: Ints = order[np.append(np.diff(wearer[order]) != 0, True)]
         wearers = wearer[newest]
         np.maximum.at(self._episodes.table["received_ms"], wearer, readings.received_ms)
         self._offsets.check(wearer, readings, self._clock)
@@ -207,8 +206,7 @@ class VitalsState:
             self._beats.gather(whole.wearer, whole.end_ms)
         self._pending.close(by_wearer, by_stream)
         scored: list[score_frames.Wave] = []
-        floor_waves = in_waves(own, "stream")
-        score_waves = in_waves(whole, "wearer")
+        floor_waves, score_waves = in_waves(own, "stream"), in_waves(whole, "wearer")
         for number in range(max(len(floor_waves), len(score_waves))):
             if number < len(floor_waves):
                 self._judge_floor(floor_waves[number])
@@ -306,13 +304,17 @@ class VitalsState:
         return None if stay.all() else stay
 
     def _forget(self, stay: Bools) -> None:
+        detector = self._models.detector(self._detector.name)
+        if detector is None:  # its files are gone: nobody is forgotten before a restart, nor looked for all the time
+            self._look_at = 2 * len(stay)
+            return
         scalars, blobs, parts = self._dump()
         remaining = Remaining(stay, self._roster.streams["wearer"][: self._roster.streams.rows])
         ids = [wearer for wearer, stays in zip(self._roster.ids, stay.tolist(), strict=True) if stays]
         blobs["wearers"] = b"".join(ids)
         blobs["episodes"] = msgspec.msgpack.encode(remaining.episodes(self._episodes.open))
         off = self.shadow.off
-        self._begin(self.roles)
+        self._begin(detector, shadow=self.shadow.name)
         self.shadow.off = off
         self.restore(scalars, blobs, remaining.parts(parts))
 
@@ -339,10 +341,8 @@ class VitalsState:
             "roster": self._roster.dump(),
             "pending": self._pending.dump(),
             "lateness": self._lateness.dump(),
-            "frozen.stream": self._frozen["stream"].dump(),
-            "frozen.wearer": self._frozen["wearer"].dump(),
-            "rest.stream": self._rest["stream"].dump(),
-            "rest.wearer": self._rest["wearer"].dump(),
+            **{f"frozen.{lane}": gate.dump() for lane, gate in self._frozen.items()},
+            **{f"rest.{lane}": rest.dump() for lane, rest in self._rest.items()},
             "floor": self._floor.runs.dump(),
             DETECTOR: self._detector.dump(),
             **self._aside.parts(),
@@ -392,7 +392,7 @@ class VitalsState:
         self._floor.runs.table.load(parts["floor"])
         self._aside = Aside.read(blobs, parts, observed_ms=self._clock.observed_ms)
         taught(self._detector, parts)
-        self.shadow.load(parts, beside=parts.get(DETECTOR, {}))
+        self.shadow.load(parts, beside=parts.get(DETECTOR) or parts.get(INHERITED, {}))
         self._beats.load(parts["beats"], parts["beats.waiting"])
         self._watch.load(parts["watch"])
         self._silence.load(parts["silence"])

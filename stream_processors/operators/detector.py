@@ -156,6 +156,10 @@ class Detector(Protocol):
         """Take over a dump."""
         ...
 
+    def rested(self, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Return a dump of this detector without what only the very next bin could go on with: it was away since."""
+        ...
+
     def inherit(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Take over, of another detector's dump, what holds for this one too."""
         ...

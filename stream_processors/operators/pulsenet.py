@@ -287,6 +287,10 @@ class PulseNetDetector:
             part.load({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
         self._calming = int((self._said["calm_ms"] > NEVER).sum())
 
+    def rested(self, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Return a dump in which no minute gathers and no run goes on: what was half told then, others told since."""
+        return self._runs.table.anew(self._minutes.table.anew(arrays, "minutes.", "minute"), "runs.")
+
     def inherit(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Take over what another model gathered of the present minute, and knows of the wearers without its weights."""
         of = {name: {key.removeprefix(name): a for key, a in arrays.items() if key.startswith(name)}

@@ -117,6 +117,10 @@ class RestingDetector(JudgesAtOnce):
         for prefix, part in (("model.", self._model), ("tiers.", self._tiers), ("usual.", self._usual)):
             part.load({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
 
+    def rested(self, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Return a dump without runs of bins, and without since when a threshold has been passed."""
+        return self._tiers.table.anew(self._tiers.runs.table.anew(arrays, "tiers.runs."), "tiers.since.")
+
 
 def _decision(row: int, rule: int, tier: int) -> Decision:
     """Return the threshold of a tier, the same for everybody."""

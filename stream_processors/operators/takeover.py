@@ -7,11 +7,12 @@ change shows from a save on, and what is computed again from a saved state is wh
 
 Where the one that alerted cannot be read, because its files are damaged or a release ships others, another takes its
 place in the same state: open episodes go on, and nothing of the past is told again. What the absent one had learned is
-kept aside, and goes on where it was as soon as it can be read; what stands behind no weights, the other one inherits.
+kept aside, and it judges by that again as soon as it can be read; what it had half gathered is over by then, and goes.
+What stands behind no weights, the one that stands in inherits.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +22,7 @@ from schemas.errors import ContractError
 from stream_processors.operators.detector import Detector
 from stream_processors.operators.eviction import Parts
 from stream_processors.operators.shadow import PART, TALLY, TALLY_WEARERS, Shadow
+from stream_processors.operators.tally import learning
 from stream_processors.ports import Models, Roles
 
 DETECTOR: Final = "detector"
@@ -47,14 +49,22 @@ class Aside:
         """Return its arrays as a snapshot has them."""
         return {ASIDE: self.arrays} if self.name else {}
 
+    def at(self, observed_ms: int) -> "Aside":
+        """Return what is kept at this time: itself, or nothing where it is too old."""
+        return Aside() if self.name and observed_ms - self.since_ms > ASIDE_MOST_MS else self
+
+    def rested(self, models: Models) -> "Aside":
+        """Return it as its detector goes on from it, after whatever time."""
+        detector = models.detector(self.name) if self.name else None
+        return self if detector is None else replace(self, arrays=detector.rested(self.arrays))
+
     @classmethod
     def read(cls, blobs: Mapping[str, bytes], parts: Parts, *, observed_ms: int) -> "Aside":
         """Return what a snapshot keeps aside, unless that is too old."""
         if ASIDE not in blobs:
             return cls()
         name, since_ms = msgspec.msgpack.decode(blobs[ASIDE], type=tuple[str, int])
-        old = observed_ms - since_ms > ASIDE_MOST_MS
-        return cls() if old else cls(name=name, since_ms=since_ms, arrays=dict(parts.get(ASIDE, {})))
+        return cls(name=name, since_ms=since_ms, arrays=dict(parts.get(ASIDE, {}))).at(observed_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +133,12 @@ def _seated(now: Roles, aside: Aside, parts: Parts, models: Models, *, observed_
     rest = {name: part for name, part in parts.items() if name not in {DETECTOR, ASIDE}}
     left = Aside(name=now.alerting, since_ms=observed_ms, arrays=dict(parts[DETECTOR]))
     if next_one == aside.name:
-        return Roles(next_one, now.shadow), Aside(), rest | {DETECTOR: aside.arrays}
+        return Roles(next_one, now.shadow), Aside(), rest | {DETECTOR: aside.rested(models).arrays}
     if next_one == now.shadow:
         kept = {name: part for name, part in rest.items() if name not in {PART, TALLY, TALLY_WEARERS}}
-        return Roles(next_one), left, kept | {DETECTOR: parts[PART]}
+        # Seated in shadow by this very save, it has judged nothing there yet.
+        learned = {DETECTOR: parts[PART]} if parts.get(PART) else {INHERITED: parts[DETECTOR]}
+        return Roles(next_one), left, kept | learned
     return Roles(next_one, now.shadow), left, rest | {INHERITED: parts[DETECTOR]}
 
 
@@ -145,7 +157,7 @@ def followed(
     scalars, blobs, parts = dump()
     if shadow.off and now.shadow == then.alerting:
         return None  # it failed just now, as it was to be saved: what it learned is lost, and it does not take over
-    parts = handed_over(parts, now, then, aside=aside)
+    parts = handed_over(parts, now, then, aside=aside.rested(models))
     if then.alerting == aside.name:
         blobs, parts = dict(blobs), dict(parts)
         blobs.pop(ASIDE, None)
@@ -175,8 +187,20 @@ def next_roles(now: Roles, models: Models, *, shadow_ready: bool, aside: str = "
 
 
 def handed_over(parts: Parts, now: Roles, then: Roles, *, aside: Aside) -> Parts:
-    """Return the parts of a state with each detector's under its new role; a new one has none, and both count anew."""
+    """Return the parts of a state with each detector's under its new role; a new one has none, and both count anew.
+
+    Whoever stays in shadow has to learn still what it had to. Who stood in was never asked what it knows: it has all
+    to learn before it may alert again.
+    """
     of = {aside.name: aside.arrays, now.alerting: parts[DETECTOR], now.shadow: parts[PART]}
     kept = {name: part for name, part in parts.items() if name not in {DETECTOR, PART, TALLY, TALLY_WEARERS}}
-    heard = {TALLY_WEARERS: {"minute": parts[TALLY_WEARERS]["minute"]}}  # of whom there is something to learn
-    return kept | heard | {DETECTOR: of[then.alerting], PART: of.get(then.shadow, {}) if then.shadow else {}}
+    heard = learning(
+        parts[TALLY_WEARERS],
+        goes_on=then.shadow == now.shadow,
+        knows=then.shadow != now.alerting or then.alerting != aside.name,
+    )
+    return (
+        kept
+        | {TALLY_WEARERS: heard}
+        | {DETECTOR: of[then.alerting], PART: of.get(then.shadow, {}) if then.shadow else {}}
+    )

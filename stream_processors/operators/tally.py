@@ -15,7 +15,7 @@ import numpy.typing as npt
 from inference.pulsenet import drift
 from inference.pulsenet.calibration import REFRACTORY_MIN
 from inference.pulsenet.series import VITAL_COUNT as MODEL_VITALS
-from inference.slots import NEVER, Column, Floats, Ints, Table
+from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from stream_processors.operators.bins import Bins
 from stream_processors.operators.detector import RULES, Verdict
 
@@ -30,6 +30,21 @@ _LIVE_MIN: Final = 1_440
 _MINUTE_MS: Final = 60_000
 _REFRACTORY_MS: Final = REFRACTORY_MIN * _MINUTE_MS
 _DAY_MS: Final = 86_400_000
+
+
+def learning(wearers: dict[str, npt.NDArray[Any]], *, goes_on: bool, knows: bool) -> dict[str, npt.NDArray[Any]]:
+    """Return, of a dump by wearer, what is to be learned of whom once detectors change places; the rest counts anew.
+
+    `goes_on`: the one in shadow stays there; of another, `knows` says whether it knows these wearers.
+    """
+    minute = wearers["minute"]
+    if goes_on:
+        return {name: wearers[name] for name in ("minute", "to_learn", "judged")}
+    return {
+        "minute": minute,
+        "to_learn": np.full(len(minute), 0 if knows else LEARNED_MIN, dtype=np.int16),
+        "judged": np.zeros(len(minute), dtype=np.int8),
+    }
 
 
 class Lack(NamedTuple):
@@ -105,11 +120,13 @@ class Tally:
             "told_ms": Column("i8", NEVER, 2 * RULES),
             "told_tier": Column("i1", 0, 2 * RULES),
             "to_learn": Column("i2", 0),
+            "judged": Column("i1", 0),
         })  # fmt: skip
 
     def begin_learning(self) -> None:
         """A model begins in shadow that knows nobody of these wearers; of whoever comes later none knows more."""
-        self.table["to_learn"][: self.table.rows] = LEARNED_MIN
+        for name, values in learning(self.table.dump(), goes_on=False, knows=False).items():
+            self.table[name][: self.table.rows] = values
 
     @property
     def lack(self) -> Lack:
@@ -130,8 +147,17 @@ class Tally:
         drift.count(counts.scores[ALERTING, None], drift.SCORES, alerting[fresh, None])
         if shadow is not None:
             drift.count(counts.scores[SHADOW, None], drift.SCORES, shadow[fresh, None])
-            judged = bins.wearer[fresh & ~np.isnan(shadow)]
-            self.table["to_learn"][judged] = np.maximum(self.table["to_learn"][judged] - 1, 0)
+            self._learn(bins.wearer[fresh], alerting=~np.isnan(alerting[fresh]), shadow=~np.isnan(shadow[fresh]))
+
+    def _learn(self, wearers: Ints, *, alerting: Bools, shadow: Bools) -> None:
+        """Count a minute of which each detector said something or did not.
+
+        Of whom the alerting one has said nothing either since the other sits in shadow, there is nothing to know.
+        """
+        judged = self.table["judged"][wearers] > 0
+        self.table["judged"][wearers] = judged | alerting
+        known = wearers[shadow | ~(judged | alerting)]
+        self.table["to_learn"][known] = np.maximum(self.table["to_learn"][known] - 1, 0)
 
     def hear(self, side: int, verdicts: Sequence[Verdict]) -> None:
         """Count the alerts of one detector's verdicts."""

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inference.slots import NEVER
 from stream_processors.families import vitals
 from stream_processors.families.vitals import FORMAT, VitalsFamily, VitalsState
 from stream_processors.operators import takeover, tally
 from stream_processors.operators.detector import Scores, Verdict
 from stream_processors.operators.packing import unpack_parts
 from stream_processors.operators.pulsenet import PulseNetDetector
+from stream_processors.operators.resting import RestingDetector
 from stream_processors.operators.tally import ALERTING, SHADOW
 from stream_processors.ports import Roles
 from tests.made_model import model
@@ -45,6 +47,18 @@ def run(state: VitalsState, records: list[tuple[int, list[dict[str, Any]]]]) -> 
     for append_ms, readings in records:
         log.append(append_ms, readings)
     return log
+
+
+def kept(column: str) -> bool:
+    """Return whether a column of a detector's is as it was once the detector is put back."""
+    return column != "minutes.minute" and not column.startswith("runs.")
+
+
+def lasting(snapshot: bytes) -> tuple[Any, ...]:
+    """Return what is the same in a state whose detector was away."""
+    scalars, blobs, parts = unpack_parts(FORMAT, snapshot)
+    told = {(part, name): array.tobytes() for part, arrays in parts.items() for name, array in arrays.items()}
+    return scalars, blobs, {key: data for key, data in told.items() if key[0] != "detector" or kept(key[1])}
 
 
 def state_of(wanted: Roles) -> tuple[VitalsState, MadeModels, VitalsFamily]:
@@ -242,7 +256,10 @@ def test_an_open_episode_outlives_the_model_that_opened_it(other: str) -> None:
 
 
 def test_what_a_model_learned_is_kept_aside_while_it_cannot_be_read() -> None:
-    """Another stands in, is saved and restarted; then the first goes on with what it had learned, and its episodes."""
+    """Another stands in, is saved and restarted; then the first goes on with what it had learned.
+
+    What it had begun is over: no minute gathers, no run goes on.
+    """
     state, models, family = state_of(Roles(MADE))
     run(state, RECORDS[:30])
     learned = unpack_parts(FORMAT, state.snapshot())[2]["detector"]
@@ -260,7 +277,10 @@ def test_what_a_model_learned_is_kept_aside_while_it_cannot_be_read() -> None:
     assert mended.roles == Roles(MADE)
     _, blobs, parts = unpack_parts(FORMAT, mended.snapshot())
     assert parts["detector"].keys() == learned.keys()
-    assert all(parts["detector"][name].tobytes() == array.tobytes() for name, array in learned.items())
+    assert all(parts["detector"][name].tobytes() == array.tobytes() for name, array in learned.items() if kept(name))
+    assert (learned["minutes.minute"] > NEVER).all()
+    assert (parts["detector"]["minutes.minute"] == NEVER).all()
+    assert (parts["detector"]["runs.bins"] == 0).all()
     assert "aside" not in parts
     assert "aside" not in blobs
     assert {row["model"] for row in run(mended, RECORDS[36:]).rows} == {MADE}
@@ -275,7 +295,87 @@ def test_what_is_kept_aside_is_put_back_where_the_stand_in_is_not_to_go_on() -> 
     stands_in = family.open(0, state.snapshot())
     models.made = {MADE: making}
     models.wanted = Roles(MADE)
-    assert family.open(0, stands_in.snapshot()).snapshot() == state.snapshot()
+    assert lasting(family.open(0, stands_in.snapshot()).snapshot()) == lasting(state.snapshot())
+
+
+def test_a_model_that_is_put_back_ends_no_episode_by_an_old_minute() -> None:
+    """What it had half gathered before it was away speaks for nothing: the episode ends when the stand-in's would."""
+    state, models, family = state_of(Roles(MADE))
+    run(state, RECORDS[:36])
+    making = models.made.pop(MADE)
+    models.wanted = Roles(OTHER)
+    stands_in = family.open(0, state.snapshot())
+    run(stands_in, RECORDS[36:60])
+    models.made[MADE] = making
+    models.wanted = Roles(MADE)
+    ended = []
+    for saved in (stands_in.successor(), stands_in.snapshot()):
+        log = run(family.open(0, saved), RECORDS[60:])
+        ended.append([one.ended_ms for one in log.episodes if one.phase == "ended"])
+    assert ended[0] == ended[1]
+    assert len(ended[0]) == 1
+
+
+def test_a_simple_detector_that_is_put_back_has_no_run_under_way() -> None:
+    """Since when a threshold had been passed before it was away says nothing of now; what is usual stays known."""
+    detector = RestingDetector()
+    detector.extend(1)
+    before = {name: np.ones_like(array) for name, array in detector.dump().items()}
+    back = detector.rested(before)
+    assert (back["tiers.runs.bins"] == 0).all()
+    assert (back["tiers.since.first_ms"] == NEVER).all()
+    assert all((array == 1).all() for name, array in back.items() if not name.startswith("tiers."))
+
+
+def test_what_a_shadow_has_to_learn_outlives_a_stand_in() -> None:
+    """Where the alerting model is put back, its shadow knows no more than before; who stood in has all to learn."""
+    state, models, family = state_of(Roles(MADE))
+    run(state, RECORDS[:20])
+    making = models.made.pop(MADE)
+    models.wanted = Roles(RESTING, OTHER)
+    stands_in = family.open(0, state.snapshot())
+    stands_in = family.open(0, stands_in.successor())
+    assert stands_in.roles == Roles(RESTING, OTHER)
+    models.made[MADE] = making
+    models.wanted = Roles(MADE, OTHER)
+    back = family.open(0, stands_in.successor())
+    assert back.roles == Roles(MADE, OTHER)
+    assert back.shadow.tally.lack == (WEARERS, WEARERS)
+    models.wanted = Roles(MADE, RESTING)
+    back = family.open(0, stands_in.successor())
+    assert back.roles == Roles(MADE, RESTING)
+    assert back.shadow.tally.lack == (WEARERS, WEARERS)
+
+
+def test_a_state_whose_shadow_has_just_been_seated_is_opened_by_it() -> None:
+    """Where the alerting model is gone at that moment, the new one judges with what it inherits."""
+    state, models, family = state_of(Roles(MADE))
+    run(state, RECORDS[:30])
+    models.wanted = Roles(OTHER, MADE)
+    seated = state.successor()
+    assert seated is not None
+    del models.made[MADE]
+    models.wanted = Roles(OTHER)
+    opened = family.open(0, seated)
+    assert opened.roles == Roles(OTHER)
+    theirs = unpack_parts(FORMAT, opened.snapshot())[2]
+    assert theirs["aside"].keys() == theirs["detector"].keys()
+    np.testing.assert_array_equal(theirs["detector"]["model.personal.centre"], theirs["aside"]["model.personal.centre"])
+
+
+def test_nobody_is_forgotten_while_the_detector_cannot_be_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are gone while it runs: the state stays whole, and it goes on."""
+    state, models, _ = state_of(Roles(RESTING))
+    run(state, RECORDS[:30])
+    monkeypatch.setattr(vitals, "FORGET_MS", 20_000)
+    del models.made[RESTING]
+    log = LoggedState(state)
+    for second in range(60):
+        state._look_at = 0
+        at = RECORDS[30][0] + second * 1000
+        log.append(at + 50, [reading(at, wearer=1, heart_rate=64.0, steps=0.0)])
+    assert len(state._roster.ids) == WEARERS
+    assert log.rows
 
 
 def test_who_is_forgotten_is_forgotten_in_what_is_kept_aside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,11 +406,10 @@ def test_what_is_kept_aside_does_not_stay_for_ever(monkeypatch: pytest.MonkeyPat
     del models.made[MADE]
     models.wanted = Roles(OTHER)
     stands_in = family.open(0, state.snapshot())
+    assert "aside" in unpack_parts(FORMAT, stands_in.snapshot())[2]
     monkeypatch.setattr(takeover, "ASIDE_MOST_MS", 1)
     run(stands_in, RECORDS[30:33])
-    small = family.open(0, stands_in.snapshot()).snapshot()
-    assert "aside" in unpack_parts(FORMAT, stands_in.snapshot())[2]
-    assert "aside" not in unpack_parts(FORMAT, small)[2]
+    assert "aside" not in unpack_parts(FORMAT, stands_in.snapshot())[2]
 
 
 class Breaks(PulseNetDetector):

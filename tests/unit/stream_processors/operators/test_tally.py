@@ -1,12 +1,13 @@
 """What is counted of two detectors."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
 from stream_processors.operators.conditions import CODE
 from stream_processors.operators.detector import RULES, Decision, Verdict
-from stream_processors.operators.tally import ALERTING, SHADOW, Counts, Tally
+from stream_processors.operators.tally import ALERTING, LEARNED_MIN, SHADOW, Counts, Tally
 from tests.closed_bins import activity, bins
 
 HIGH, LOW = CODE["heart_rate.high"], CODE["heart_rate.low"]
@@ -100,3 +101,32 @@ def test_a_dump_goes_on() -> None:
     assert again.counts.alerts[SHADOW].tolist() == [1, 0]
     for one in dataclasses.fields(Counts):
         assert (getattr(again.counts, one.name) == getattr(made.counts, one.name)).all()
+
+
+def lacking(made: Tally, said: Iterable[tuple[float, float]]) -> list[int]:
+    """Return how many wearers lack after each minute of which the two said this."""
+    told = []
+    for number, (alerting, shadow) in enumerate(said):
+        made.see(bins(12 * number), np.array([alerting]), np.array([shadow]))
+        told.append(made.lack.lacking)
+    return told
+
+
+def test_who_cannot_be_judged_keeps_no_model_waiting() -> None:
+    """Of whom neither detector ever said anything there is nothing to learn."""
+    made = tally()
+    made.begin_learning()
+    told = lacking(made, [(np.nan, np.nan)] * LEARNED_MIN)
+    assert told == [1] * (LEARNED_MIN - 1) + [0]
+
+
+def test_silence_teaches_nothing_of_who_can_be_judged() -> None:
+    """Once the alerting one spoke of a wearer, only minutes count of which the shadow spoke too."""
+    made = tally()
+    made.begin_learning()
+    nothing = (np.nan, np.nan)
+    assert lacking(made, [(0.5, np.nan), *[nothing] * LEARNED_MIN])[-1] == 1
+    made = tally()
+    made.begin_learning()
+    told = lacking(made, [(0.5, 0.5), *[(0.5, np.nan)] * 5, *[(np.nan, 0.5)] * (LEARNED_MIN - 1)])
+    assert told[-2:] == [1, 0]
