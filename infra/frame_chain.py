@@ -1,8 +1,8 @@
 """Measures the pictures of streams, chunk after chunk: each goes on where the face was after the one before it."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -53,6 +53,10 @@ class FrameChain:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return Measuring(task)
+
+    def status(self) -> Mapping[str, Any]:
+        """Return what the health answer says: that pictures wait, and why."""
+        return {"waiting": dict(self._patience.waiting)}
 
     async def close(self) -> None:
         """Drop what is being measured and end the processes."""

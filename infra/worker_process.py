@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -95,6 +95,7 @@ def _video(means: Means) -> Runner:
 
     frames = FrameChain(FrameWorkers(), meter=means.world.meter)
     means.stack.push_async_callback(frames.close)
+    means.health.append(frames.status)
     return StatefulRunner(VideoFamily(frames, means.world.meter), means.world)
 
 
@@ -125,6 +126,17 @@ def check_family(name: str) -> None:
         raise SetupError(f"There is no family {name!r}.", next_step=f"Choose one of {', '.join([*FAMILIES, *SOLE])}.")
 
 
+def health_answer(family: str, tells: Sequence[Callable[[], Mapping[str, Any]]]) -> Mapping[str, Any]:
+    """Return what /health says: the later of these overrides the earlier, but all that anybody waits for is named."""
+    told: dict[str, Any] = {"family": family, "status": "starting"}
+    waiting: dict[str, str] = {}
+    for tell in tells:
+        part = tell()
+        told |= part
+        waiting |= part.get("waiting", {})
+    return told | {"waiting": waiting}
+
+
 @asynccontextmanager
 async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]:
     """Open what a worker needs, waiting for database and broker, and give its host.
@@ -138,10 +150,7 @@ async def worker_process(settings: Settings, family: str) -> AsyncIterator[Host]
     health: list[Callable[[], Mapping[str, Any]]] = []
 
     def answer() -> Mapping[str, Any]:
-        told: dict[str, Any] = {"family": family, "status": "starting"}
-        for tell in health:
-            told |= tell()
-        return told | {"waiting": {**told.get("waiting", {}), **coordinator.waiting()}}
+        return health_answer(family, [*health, lambda: {"waiting": coordinator.waiting()}])
 
     async with AsyncExitStack() as stack:
         stack.enter_context(

@@ -89,3 +89,24 @@ async def test_a_damaged_picture_among_others_is_counted() -> None:
     seen.faces[1] = unreadable(TIMES).faces[1]
     _, _, counted = await measured(Failing([], seen))
     assert counted == {("unreadable_frames_total", "undecodable"): 1, ("measured_frames_total", ""): 2}
+
+
+async def test_what_the_pictures_wait_for_is_told_until_it_is_there() -> None:
+    """While no process can be started the health answer says so, and why; afterwards it says nothing."""
+    told = []
+
+    class Watched(Failing):
+        """Notes at each try what the health answer says."""
+
+        async def measure(
+            self, frames: Sequence[bytes], times_s: Floats, state: FaceState
+        ) -> tuple[Samples, FaceState]:
+            """Note it, then fail or measure."""
+            told.append(chain.status())
+            return await super().measure(frames, times_s, state)
+
+    chain = FrameChain(Watched([NONE]), meter=Counts(), backoff=Backoff(first_s=0.0, most_s=0.0))
+    await chain.begin([b"picture"] * 3, TIMES, FaceState()).done()
+    assert told == [{"waiting": {}}, {"waiting": {"decoder": str(NONE)}}]
+    assert chain.status() == {"waiting": {}}
+    await chain.close()
