@@ -45,7 +45,10 @@ def analysed(folder: Path, scene: Scene, codec: str = "MJPG") -> Analysis:
     ids=["still", "15 frames a second", "moved by 12 pixels", "light of 1.9 Hz", "compressed", "dark, weak pulse"],
 )
 def test_what_is_told_of_a_face_is_right(scene: Scene, codec: str, promise: Promise, tmp_path: Path) -> None:
-    """The heart rate of the file and that of every window lie within the promise, or are withheld where they may be."""
+    """The heart rate of the file lies within the promise, that of every window within 5 bpm, or they are withheld.
+
+    The one of the file is withheld only where it may be.
+    """
     told, truth = analysed(tmp_path, scene, codec), waveform(scene.waveform)[2]
     assert (told.heart_rate_bpm is not None) or not promise.must_tell
     if told.heart_rate_bpm is not None:
