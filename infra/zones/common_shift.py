@@ -37,8 +37,8 @@ REST_MIN: Final = 120
 """So long before the event everybody sits; before that they live as made people do."""
 EVENT_MIN: Final = 60
 _NEIGHBOURHOOD_RINGS: Final = 2
-_FIRST_MINUTE: Final = 29_454_720
-"""2026-01-01 00:00 UTC; everybody lives by that clock."""
+_FIRST_MINUTE: Final = 29_455_320
+"""2026-01-01 10:00 UTC; everybody lives by that clock."""
 _MINUTE_MS: Final = 60_000
 _READINGS_A_MINUTE: Final = 2
 _SITTING_G: Final = 0.007
@@ -55,8 +55,8 @@ class ShiftPlan:
     Attributes:
         wearers: Whose readings are made, in the middle of the city.
         others: Of the rest of the city, within `rings` of the middle.
-        quiet_days: Days before the event, from which everything learns. The monitor's share of that holds from the next
-            midnight on, and the first day begins at one: without a whole day its laws are those of made cities.
+        quiet_days: Days before the event, from 10:00 on, from which the model learns; the monitor does so at midnights,
+            and has the laws of made cities until then.
         raised_bpm: What the event adds to everybody's resting rate.
     """
 
@@ -64,7 +64,7 @@ class ShiftPlan:
     wearers: int = 100
     others: int = 1_000
     rings: int = 8
-    quiet_days: float = 3.625
+    quiet_days: float = 5 / 24
     raised_bpm: float = 6.0
 
 
@@ -168,9 +168,11 @@ def common_shift(made: ShiftPlan, *, progress: Progress) -> dict[str, Any]:
     begins = round(made.quiet_days * DAY_MIN)
     if begins < REST_MIN:
         raise ValueError(f"Everybody sits for {REST_MIN} min before the event.")
+    city = City(CityPlan(wearers=made.others, rings=made.rings, seed=made.seed))
+    city.bin = _FIRST_MINUTE % DAY_MIN // 5
     world = _World(
         people=_Neighbours(made, begins + EVENT_MIN),
-        city=City(CityPlan(wearers=made.others, rings=made.rings, seed=made.seed)),
+        city=city,
         state=_FAMILY.open(0, None),
         bins=ZoneBins(1),
         monitor=Monitor(),
@@ -252,7 +254,7 @@ def told(report: dict[str, Any]) -> str:
     """Return the report in a table."""
     who = f"{report['wearers']} made wearers at rest, {report['others']:,} around them"
     lines = [
-        f"{who}, {report['quiet_days']:g} days before, seed {report['seed']}. All simulated.",
+        f"{who}, {24 * report['quiet_days']:g} h before, seed {report['seed']}. All simulated.",
         "",
         "| an hour with | highest z of the shift test | once a year | mean shift | alarm after | notices of wearers |",
         "|---|---|---|---|---|---|",
