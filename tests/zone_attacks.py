@@ -310,4 +310,5 @@ class Record:
                 if before != after:
                     self.changed[f"{kind}: cells.{name}"] += 1
                     known = isinstance(before, int) and isinstance(after, int)
+                    self.tried["one person counted"] += known
                     self.learned["one person counted"] += known and abs(after - before) < FEW

@@ -174,15 +174,15 @@ class ZoneWorld:
         self._follow()
         self.operator.take(0, self._frame(None, self._nobody(), at_ms=begin_ms))
 
-    def bins(self, count: int) -> Iterator[tuple[ClosedBin, Bools, ScoreFrame]]:
+    def bins(self, count: int, *, ill: int = -1) -> Iterator[tuple[ClosedBin, Bools, ScoreFrame]]:
         """Yield the next bins: what is true of each, who is in it, and the record that closes it.
 
-        Each is taken in, with all that follows from it, after it was yielded.
+        Each is taken in, with all that follows from it, after it was yielded. The flag of wearer `ill` is always up.
         """
         for _ in range(count):
             closed, on = self.city.next(shift=self._events())
             at_ms = self.begin_ms + closed.start_ms
-            closed = replace(closed, start_ms=at_ms)
+            closed = replace(closed, start_ms=at_ms, flag=closed.flag | (closed.wearer == ill))
             scores = self._frame(closed, on, at_ms=at_ms)
             yield closed, on, scores
             self._keep(self.operator.take(0, scores))

@@ -125,7 +125,7 @@ class Monitor:
         sums = self.discs.sums(windows.reshape(count, -1)).reshape(DISCS, count, WINDOWS, COLUMNS)
         if closed.start_ms % HOUR_MS == 0:
             self._learn_scatter(sums)
-        found = [self._highest(test, sums) for test in TESTS]
+        found = [self._highest(test, sums) for test in self._tests()]
         return [one for one in found if one is not None], self._zones(windows, zones)
 
     def threshold(self, test: Test, days: float) -> float:
@@ -191,12 +191,18 @@ class Monitor:
         if not stay.all():
             self.discs.forget(stay)
             self.bins, self._seen_day = self.bins[:, stay], self._seen_day[stay]
+        tests = self._tests()
         self.usual.close_day()
         for test in TESTS:
             self.scatter[test].close_day()
+        for test in tests:
             self.days[test].close_day(prior_law(test, len(self.discs.cells)), cap_days=CAP_DAYS)
             for zone in self.zone_days.values():
                 zone[test].close_day(prior_law(test, 1), cap_days=CAP_DAYS)
+
+    def _tests(self) -> tuple[Test, ...]:
+        """Return the tests whose usual is known."""
+        return TESTS if self.usual.knows_shift else ("count",)
 
     def _learn_usual(self, hour: int, ratio: float, shift: float) -> None:
         flags, expected, deviates, wearers = self.bins[0, :, :PEOPLE].sum(axis=0).tolist()
@@ -256,7 +262,7 @@ class Monitor:
             known = np.intersect1d(cells, self.discs.cells)
             sums = windows[self.discs.places(known)].sum(axis=0)
             found[name] = [
-                one for test in TESTS if (one := self._zone_highest(test, sums, days[test], known)) is not None
+                one for test in self._tests() if (one := self._zone_highest(test, sums, days[test], known)) is not None
             ]
         return found
 

@@ -14,6 +14,9 @@ HALF_LIFE_DAYS: Final = 14.0
 _PRIOR_FLAGS: Final = 200.0
 _PRIOR_WEARERS: Final = 2_000.0
 RATIO_MOST: Final = 3.0
+SHIFT_DAYS: Final = 7
+"""So many days are followed before a common shift is told: until then a model that does not know its wearers yet, or an
+hour at which everybody sits down, looks like one."""
 
 
 class Usual:
@@ -24,6 +27,12 @@ class Usual:
         self._today = np.zeros((4, HOURS))
         self.ratio = np.ones(HOURS)
         self.shift = np.zeros(HOURS)
+        self.days = 0
+
+    @property
+    def knows_shift(self) -> bool:
+        """Whether enough days were followed to tell a common shift from what is usual."""
+        return self.days >= SHIFT_DAYS
 
     def learn(self, hour: int, *, flags: float, expected: float, deviates: float, wearers: float) -> None:
         """Take one bin's sums over the area, uncorrected."""
@@ -32,6 +41,7 @@ class Usual:
     def close_day(self) -> None:
         """Let today count; a day of an event counts as twice what was usual at most."""
         flags, expected, deviates, wearers = self._today
+        self.days += bool(wearers.any())
         flags = np.minimum(flags, 2.0 * self.ratio * expected)
         deviates = np.clip(deviates, (self.shift - 0.5) * wearers, (self.shift + 0.5) * wearers)
         keep = 0.5 ** (1.0 / HALF_LIFE_DAYS)
@@ -44,7 +54,8 @@ class Usual:
 
     def dump(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return the state."""
-        return {"learned": self._learned, "today": self._today, "usual": np.stack((self.ratio, self.shift))}
+        return {"learned": self._learned, "today": self._today, "usual": np.stack((self.ratio, self.shift)),
+                "days": np.array([self.days], dtype=np.float64)}  # fmt: skip
 
     @classmethod
     def load(cls, state: dict[str, npt.NDArray[np.float64]]) -> Self:
@@ -52,4 +63,5 @@ class Usual:
         found = cls()
         found._learned, found._today = state["learned"].copy(), state["today"].copy()
         found.ratio, found.shift = state["usual"][0].copy(), state["usual"][1].copy()
+        found.days = int(state["days"][0])
         return found

@@ -64,7 +64,7 @@ class ShiftPlan:
     wearers: int = 100
     others: int = 1_000
     rings: int = 8
-    quiet_days: float = 5 / 24
+    quiet_days: float = 8.0
     raised_bpm: float = 6.0
 
 

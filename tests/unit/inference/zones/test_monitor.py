@@ -13,6 +13,7 @@ from inference.zones.city import BIN_MS, City, CityPlan
 from inference.zones.disclosure import LEAST
 from inference.zones.monitor import CELL_DAYS, DAY_MS, Monitor, Region
 from inference.zones.scan import BINS_KEPT
+from inference.zones.usual import SHIFT_DAYS
 
 FAR = h3.latlng_to_cell(46.2, 7.4, 8)
 PLAN = CityPlan(wearers=1_500, rings=6, seed=11)
@@ -20,8 +21,9 @@ PLAN = CityPlan(wearers=1_500, rings=6, seed=11)
 
 @pytest.fixture(scope="module")
 def morning() -> tuple[Monitor, list[ClosedBin]]:
-    """A monitor that has seen four clean hours, and the hour that follows."""
+    """A monitor to which shifts are known, that has seen four clean hours, and the hour that follows."""
     city, monitor = City(PLAN), Monitor()
+    monitor.usual.days = SHIFT_DAYS
     for closed in city.bins(48):
         monitor.close(closed, {})
     return monitor, list(city.bins(12))
@@ -59,6 +61,14 @@ def test_everybody_a_little_off_is_a_common_shift(morning: tuple[Monitor, list[C
     shift = next(one for one in regions if one.test == "shift")
     assert shift.score > monitor.threshold("shift", 365.0)
     assert shift.mean_shift == pytest.approx(0.8, abs=0.25)
+
+
+def test_a_common_shift_is_told_once_a_week_was_followed(morning: tuple[Monitor, list[ClosedBin]]) -> None:
+    """A day less, and neither the area nor a zone of it has a region of the shift test, however far all are off."""
+    monitor, hour = copy.deepcopy(morning[0]), morning[1]
+    monitor.usual.days = SHIFT_DAYS - 1
+    regions, zones = monitor.close(replace(hour[0], deviate=hour[0].deviate + 2.0), {"all": np.unique(hour[0].cell)})
+    assert "shift" not in {one.test for one in (*regions, *zones["all"])}
 
 
 def test_the_order_of_rows_changes_no_bit(morning: tuple[Monitor, list[ClosedBin]]) -> None:
