@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from inference.protobuf import fields
 from inference.strain.model import FEATURES, session
 from schemas.errors import ContractError
 
@@ -19,7 +20,6 @@ LEVELS: Final = (1 / 3, 2 / 3)
 
 _TYPICAL: Final = ((70.0, 4.0, 40.0, 15.0), (95.0, 6.0, 20.0, 2.0))
 _OPSET_IMPORT, _DOMAIN, _VERSION = 8, 1, 2
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class OwnModel:
@@ -71,52 +71,18 @@ def opsets(data: bytes) -> Iterator[tuple[str, int]]:
     """
     found = False
     try:
-        for field, value in _fields(data):
+        for field, value in fields(data):
             if field == _OPSET_IMPORT and isinstance(value, bytes):
-                named = dict(_fields(value))
+                named = dict(fields(value))
                 domain, version = named.get(_DOMAIN, b""), named.get(_VERSION, 0)
                 if not isinstance(domain, bytes) or not isinstance(version, int):
                     raise ContractError("The file is no ONNX model.")
                 found = True
                 yield domain.decode(), version
-    except (IndexError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ContractError("The file is no ONNX model.") from error
     if not found:
         raise ContractError("The file is no ONNX model: it names no operators.")
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield number and value of the fields of a protocol buffer (its wire format, without a schema)."""
-    at = 0
-    while at < len(data):
-        key, at = _number(data, at)
-        kind = key & 7
-        if kind == _VARINT:
-            value, at = _number(data, at)
-            yield key >> 3, value
-            continue
-        if kind == _BYTES:
-            size, at = _number(data, at)
-        elif kind in {_FIXED64, _FIXED32}:
-            size = 8 if kind == _FIXED64 else 4
-        else:
-            raise IndexError(kind)
-        if at + size > len(data):
-            raise IndexError(size)
-        yield key >> 3, data[at : at + size]
-        at += size
-
-
-def _number(data: bytes, at: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:  # noqa: PLR2004 - the last byte of a number has no high bit
-            return value, at
-        if shift > 63:  # noqa: PLR2004 - numbers have 64 bits
-            raise IndexError(at)
 
 
 def _input(loaded: Any) -> str:
