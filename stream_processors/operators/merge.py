@@ -3,11 +3,10 @@
 A merged frame is a frame again, and merging is associative: any split of the log into batches ends in the same rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
-from uuid import UUID
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,8 @@ from schemas.episodes import Episode
 from schemas.frame import FRAME_SCHEMA, Frame
 from schemas.scores import SCORE_SCHEMA
 from schemas.zones import ZoneStatus
+
+_Change = TypeVar("_Change", Episode, ZoneStatus)
 
 MARKS: Final = ("origin", "injected")
 """Columns where the highest value wins: what is replayed, simulated or injected in any part stays marked."""
@@ -63,23 +64,20 @@ def merge_scores(frames: Sequence[Frame]) -> Frame:
 
 def newest_episodes(episodes: Iterable[Episode]) -> list[Episode]:
     """Return each (episode, writer) at its highest revision, sorted by both; of equal revisions the first."""
-    newest: dict[tuple[UUID, str], Episode] = {}
-    for episode in episodes:
-        key = (episode.episode_id, episode.writer)
-        held = newest.get(key)
-        if held is None or episode.revision > held.revision:
-            newest[key] = episode
-    return [newest[key] for key in sorted(newest)]
+    return _newest(episodes, lambda one: (one.episode_id, one.writer))
 
 
 def newest_statuses(statuses: Iterable[ZoneStatus]) -> list[ZoneStatus]:
     """Return each (zone, bin) at its highest revision, sorted by both; of equal revisions the first."""
-    newest: dict[tuple[str, int], ZoneStatus] = {}
-    for status in statuses:
-        key = (status.zone_id, status.bin_ms)
-        held = newest.get(key)
-        if held is None or status.revision > held.revision:
-            newest[key] = status
+    return _newest(statuses, lambda one: (one.zone_id, one.bin_ms))
+
+
+def _newest(changes: Iterable[_Change], key_of: Callable[[_Change], Any]) -> list[_Change]:
+    newest: dict[Any, _Change] = {}
+    for change in changes:
+        held = newest.setdefault(key_of(change), change)
+        if change.revision > held.revision:
+            newest[key_of(change)] = change
     return [newest[key] for key in sorted(newest)]
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from inference.slots import Bools, Ints
@@ -138,25 +139,18 @@ def describe(sight: Sight, *, version: int, revision: int, active: int, labels: 
     best = sight.rarest
     days = 0.0 if best is None else best.recurrence_days
     level, step = level_of(days, wearers=fewest(sight.wearers), visible=sight.visible), recurrence_step(days)
-    telling = level in _TELLING
-    return ZoneStatus(
-        zone_id=sight.zone_id,
-        name=sight.name,
-        version=version,
-        revision=revision,
-        bin_ms=sight.bin_ms,
-        state="ok",
+    told = msgspec.structs.replace(
+        status,
         level=level,
         coverage=coverage(sight.wearers),
-        recurrence=UNKNOWN if level == "too_few_wearers" else recurrence_words(days),
-        recurrence_days=step,
-        test=best.test if best is not None and step is not None else None,
-        window_min=best.window_bins * BIN_MIN if best is not None and step is not None else None,
-        labels=labels if telling else (),
         smallest_visible=share_step(sight.visible, fewest(sight.wearers)),
-        active_episodes=active,
-        region=sight.region if telling else (),
     )
+    if level != "too_few_wearers":
+        told = msgspec.structs.replace(told, recurrence=recurrence_words(days))
+    if best is not None and step is not None:
+        window_min = best.window_bins * BIN_MIN
+        told = msgspec.structs.replace(told, recurrence_days=step, test=best.test, window_min=window_min)
+    return msgspec.structs.replace(told, labels=labels, region=sight.region) if level in _TELLING else told
 
 
 def cell_status(sight: Sight, *, active: int, flagged: int) -> CellStatus:
