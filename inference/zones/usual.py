@@ -54,8 +54,12 @@ class Usual:
 
     def dump(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return the state."""
-        return {"learned": self._learned, "today": self._today, "usual": np.stack((self.ratio, self.shift)),
-                "days": np.array([self.days], dtype=np.float64)}  # fmt: skip
+        return {
+            "learned": self._learned,
+            "today": self._today,
+            "usual": np.stack((self.ratio, self.shift)),
+            "days": np.array([self.days], dtype=np.float64),
+        }
 
     @classmethod
     def load(cls, state: dict[str, npt.NDArray[np.float64]]) -> Self:
