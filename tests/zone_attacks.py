@@ -307,8 +307,7 @@ class Record:
         for one, other in pairs:
             for name in ("level", "active", "flagged"):
                 before, after = getattr(one, name), getattr(other, name)
-                if before != after:
-                    self.changed[f"{kind}: cells.{name}"] += 1
-                    known = isinstance(before, int) and isinstance(after, int)
-                    self.tried["one person counted"] += known
-                    self.learned["one person counted"] += known and abs(after - before) < FEW
+                self.changed[f"{kind}: cells.{name}"] += before != after
+                if isinstance(before, int) and isinstance(after, int):
+                    self.tried["one person counted"] += 1
+                    self.learned["one person counted"] += 0 < abs(after - before) < FEW

@@ -279,7 +279,8 @@ def test_the_page_fits_and_is_accessible(browser: Browser, city: City, size: str
 def test_the_newest_bin_wins_whatever_comes_late(browser: Browser, city: City) -> None:
     """A status of an earlier bin that comes after a newer one changes nothing on the page."""
     page = at_zones(browser, city)
-    city.tell(status("north", "critical", bin_ms=newest_bin_ms() - 4 * BIN_MS), status(AREA, "elevated"))
+    earlier = status("north", "critical", bin_ms=newest_bin_ms() - 4 * BIN_MS)
+    city.tell(earlier, status(AREA, "elevated", cells=tuple(city.cells)))
     expect(level(page, AREA)).to_have_text("Elevated", timeout=SOON_MS)
     expect(level(page, "north")).to_have_text("Usual")
     page.context.close()
