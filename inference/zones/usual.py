@@ -16,7 +16,7 @@ _PRIOR_WEARERS: Final = 2_000.0
 RATIO_MOST: Final = 3.0
 SHIFT_DAYS: Final = 7
 """So many days are followed before a common shift is told: until then a model that does not know its wearers yet, or an
-hour at which everybody sits down, looks like one."""
+hour at which everybody sits down, may look like one."""
 
 
 class Usual:

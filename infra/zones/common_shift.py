@@ -7,6 +7,7 @@ and monitor; the rest of the city is made at the level of scores. Everything is 
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -37,8 +38,8 @@ REST_MIN: Final = 120
 """So long before the event everybody sits; before that they live as made people do."""
 EVENT_MIN: Final = 60
 _NEIGHBOURHOOD_RINGS: Final = 2
-_FIRST_MINUTE: Final = 29_455_320
-"""2026-01-01 10:00 UTC; everybody lives by that clock."""
+_FIRST_MINUTE: Final = int(datetime(2026, 1, 1, 10, tzinfo=UTC).timestamp()) // 60
+"""Everybody lives by UTC: they sit in the morning, not at night."""
 _MINUTE_MS: Final = 60_000
 _READINGS_A_MINUTE: Final = 2
 _SITTING_G: Final = 0.007
