@@ -307,7 +307,8 @@ class Record:
         for one, other in pairs:
             for name in ("level", "active", "flagged"):
                 before, after = getattr(one, name), getattr(other, name)
-                self.changed[f"{kind}: cells.{name}"] += before != after
+                if before != after:
+                    self.changed[f"{kind}: cells.{name}"] += 1
                 if isinstance(before, int) and isinstance(after, int):
                     self.tried["one person counted"] += 1
                     self.learned["one person counted"] += 0 < abs(after - before) < FEW
