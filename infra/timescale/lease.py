@@ -37,16 +37,19 @@ UPDATE processor_state SET blob = $4, digest = $5 WHERE family = $1 AND topic = 
 class TimescaleLease:
     """The session that holds the lock; a `Lease`."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, *, asked_s: float) -> None:
         self._connection = connection
         self._turn = asyncio.Lock()
-        self._answered_s = asyncio.get_running_loop().time()
+        self._asked_s = asked_s
 
     @property
     def held(self) -> bool:
-        """Whether the database answered recently enough, or is at work for us, so that nobody else has the lock."""
-        heard = asyncio.get_running_loop().time() - self._answered_s < HELD_MOST_S or self._turn.locked()
-        return heard and not self._connection.is_closed()
+        """Whether the database was asked recently enough and has answered, so that nobody else has the lock.
+
+        What counts is when it was asked: an answer may have lain here while this process was stopped.
+        """
+        recently = asyncio.get_running_loop().time() - self._asked_s < HELD_MOST_S
+        return recently and not self._connection.is_closed()
 
     async def keep(self) -> None:
         """Tell the database regularly that the holder lives.
@@ -57,13 +60,10 @@ class TimescaleLease:
         while True:
             await asyncio.sleep(PING_EVERY_S)
             async with self._turn:
-                asked_s = asyncio.get_running_loop().time()
                 try:
-                    with database_errors():
-                        await self._connection.execute("SELECT 1", timeout=_ANSWER_MOST_S)
+                    await self._ask()
                 except DatabaseAwayError as error:
                     raise LeaseLostError(f"The session with the lock has ended: {error}") from error
-                self._answered_s = asked_s
 
     async def save(self, state: SavedState, moves: Sequence[OffsetMove]) -> None:
         """Move the offsets, and keep the blob beside that of `state`'s partition, in one transaction.
@@ -82,17 +82,19 @@ class TimescaleLease:
                         await self._connection.execute(
                             _BLOB, state.family, state.topic, state.partition, state.blob, digest
                         )
+                await self._ask()
             except DatabaseAwayError as error:
                 raise LeaseLostError(f"The session with the lock has ended: {error}") from error
-            self._answered_s = asyncio.get_running_loop().time()
+
+    async def _ask(self) -> None:
+        asked_s = asyncio.get_running_loop().time()
+        with database_errors():
+            await self._connection.execute("SELECT 1", timeout=_ANSWER_MOST_S)
+        self._asked_s = asked_s
 
     async def release(self) -> None:
         """End the session, and with it the lock."""
-        try:
-            async with asyncio.timeout(_ANSWER_MOST_S):
-                await self._connection.close()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            self._connection.terminate()
+        await _ended(self._connection)
 
 
 class TimescaleLeases:
@@ -113,20 +115,29 @@ class TimescaleLeases:
             with database_errors():
                 connection = self._waiting or await self._connect()
                 self._waiting = connection
+                asked_s = asyncio.get_running_loop().time()
                 if not await connection.fetchval(_TRY, f"pulsera {self._name}", timeout=_ANSWER_MOST_S):
                     return None
         except DatabaseAwayError:
             await self.close()
             raise
         self._waiting = None
-        return TimescaleLease(connection)
+        return TimescaleLease(connection, asked_s=asked_s)
 
     async def close(self) -> None:
         """End the session that waits for the lock."""
         connection, self._waiting = self._waiting, None
         if connection is not None:
-            await TimescaleLease(connection).release()
+            await _ended(connection)
 
     async def _connect(self) -> asyncpg.Connection:
         settings = {"application_name": f"pulsera {self._name} lock", **_SETTINGS}
         return await asyncpg.connect(self._dsn, timeout=_ANSWER_MOST_S, server_settings=settings)
+
+
+async def _ended(connection: asyncpg.Connection) -> None:
+    try:
+        async with asyncio.timeout(_ANSWER_MOST_S):
+            await connection.close()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()

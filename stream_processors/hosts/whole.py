@@ -58,6 +58,7 @@ class Whole:
         self._saved_bytes = 0
         self._cluster_id = ""
         self._aside: set[tuple[int, int]] = set()
+        self._told_before: dict[int, int] = {}
 
     @property
     def lost_records(self) -> int:
@@ -74,7 +75,9 @@ class Whole:
         self._aside.clear()
 
     async def restore(self, lease: Lease) -> None:
-        """Load what was saved, and take in what changed outside the log.
+        """Load what was saved, and take in what changed outside the log, unless another has told of what follows.
+
+        What it told of it told without the change: there the change waits until all of that is told again, alike.
 
         Raises:
             LogMismatchError: What was saved belongs to another log.
@@ -97,7 +100,10 @@ class Whole:
         self.reign += 1
         if opened:
             self._world.meter.count("restored_total", topic=self._family.topic)
-        await self._succeed(lease)
+        ends = {number: standing.end for number, standing in enumerate(standings)}
+        self._told_before = ends if opened else {}
+        if not self._repeats():
+            await self._succeed(lease)
 
     async def recheck(self) -> None:
         """Return if the log is still the one that was read, after Kafka was away; what it dropped is counted.
@@ -125,10 +131,12 @@ class Whole:
             await self.restore(lease)  # what follows is read again from there
             return
         self._world.meter.count("records_total", len(records), topic=self._family.topic)
+        repeated, repeats = bool(self._told_before), self._repeats()
+        if repeated and not repeats and await self._succeed(lease):
+            return
         age_ms = self._world.now_ms() - self._saved_at_ms
-        if age_ms >= 1000.0 * save_interval_s(
-            self._world.save_every_s, [self._saved_bytes]
-        ) and not await self._succeed(lease):
+        is_due = age_ms >= 1000.0 * save_interval_s(self._world.save_every_s, [self._saved_bytes])
+        if is_due and (repeats or not await self._succeed(lease)):
             await self.save(lease)
 
     async def save(self, lease: Lease, blob: bytes | None = None) -> None:
@@ -211,26 +219,35 @@ class Whole:
         self.next[record.partition] = record.offset + 1
         self._clock_ms[record.partition] = max(self._clock_ms[record.partition], record.append_ms)
 
+    def _repeats(self) -> bool:
+        """Whether records are still to be taken that the log held when the state was restored."""
+        if all(self.next[number] >= end for number, end in self._told_before.items()):
+            self._told_before = {}
+        return bool(self._told_before)
+
     def _is_next(self, record: Record) -> bool:
         """Whether a record is to be stepped; offsets that the log leaves out are passed over."""
         return record.offset >= self.next[record.partition] and (record.partition, record.offset) not in self._aside
 
     async def _publish(self, emissions: Sequence[Emission], lease: Lease) -> None:
-        if emissions and not lease.held:
-            raise LeaseLostError("The database has not answered for too long.")
         for start in range(0, len(emissions), _AT_ONCE):
             some = emissions[start : start + _AT_ONCE]
             try:
-                await self._patience.insist("publish", partial(self._world.publisher.publish, some))
+                await self._patience.insist("publish", partial(self._append, some, lease))
             except ContractError:
                 for one in some:
-                    await self._publish_one(one)
+                    await self._publish_one(one, lease)
 
-    async def _publish_one(self, emission: Emission) -> None:
+    async def _publish_one(self, emission: Emission, lease: Lease) -> None:
         try:
-            await self._patience.insist("publish", partial(self._world.publisher.publish, [emission]))
+            await self._patience.insist("publish", partial(self._append, [emission], lease))
         except ContractError as error:
             _LOG.error("the log never takes a status", topic=emission.topic, reason=str(error))
+
+    async def _append(self, emissions: Sequence[Emission], lease: Lease) -> None:
+        if not lease.held:
+            raise LeaseLostError("The database has not answered for too long.")
+        await self._world.publisher.publish(emissions)
 
     async def _opened(self, standing: Standing) -> bool:
         """Open the saved state if there is one that this version can read; say so if there is one that it cannot."""

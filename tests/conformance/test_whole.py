@@ -240,6 +240,42 @@ async def test_what_changed_outside_the_log_counts_from_a_save_on(world: _World)
     assert world.told()[-1] == world.told()[-2]
 
 
+async def test_a_successor_repeats_first_and_takes_in_what_changed_then(world: _World) -> None:
+    """What was told before a takeover is told again as it was, though something changed meanwhile; then that counts."""
+    lease, first, second = _Lease(world.store), world.whole(), world.whole()
+    await first.restore(lease)
+    await first.handle(world.append(b"a"), lease)
+    await first.save(lease)
+    told = world.append(b"b", b"c")
+    await first.handle(told, lease)
+    world.family.wanted = b"other"
+    await second.restore(lease)
+    await second.handle(told[:1], lease)
+    await second.handle(told[1:], lease)
+    await second.handle(world.append(b"d"), lease)
+    repeated = sums(b"a", b"b", b"c")
+    assert world.told() == [*repeated, *repeated[1:], hashlib.sha256(b"other" + b"d").digest()]
+    row = world.store.rows[world.family.name, SCORES.name, 0]
+    assert row.next_offset == 3
+
+
+async def test_who_loses_the_lease_while_kafka_is_away_tells_nothing_later(world: _World) -> None:
+    """Each try to publish asks for the lease anew."""
+    lease, only = _Lease(world.store), world.whole()
+    await only.restore(lease)
+    world.publisher.away = 1
+
+    async def lost(emissions: Sequence[Emission]) -> None:
+        lease.held = False
+        await FaultyPublisher.publish(world.publisher, emissions)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.publisher, "publish", lost)
+        with pytest.raises(LeaseLostError):
+            await only.handle(world.append(b"a"), lease)
+    assert world.told() == []
+
+
 async def test_another_log_stops_the_worker(world: _World) -> None:
     """Offsets beyond the end of the log are no place to go on from."""
     lease, only = _Lease(world.store), world.whole()

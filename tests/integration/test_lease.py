@@ -1,11 +1,12 @@
 """The lock of the one active process: one holds it, whoever loses it writes nothing."""
 
 import asyncio
+import time
 
 import asyncpg
 import pytest
 
-from infra.timescale.lease import TimescaleLease, TimescaleLeases
+from infra.timescale.lease import HELD_MOST_S, PING_EVERY_S, TimescaleLease, TimescaleLeases
 from infra.timescale.state import TimescaleStateStore
 from schemas.errors import LeaseLostError, StaleOwnerError
 from stream_processors.ports import OffsetMove, SavedState
@@ -104,3 +105,28 @@ async def test_whoever_says_nothing_loses_it(database_url: str, pool: asyncpg.Po
     assert not silent.held
     await silent.release()
     await other.release()
+
+
+async def test_an_answer_that_lay_unread_counts_for_nothing(database_url: str, pool: asyncpg.Pool) -> None:
+    """Who was stopped while the database answered, and goes on when its session has ended, knows of both."""
+    del pool
+    first, second = (TimescaleLeases(database_url, name="zones") for _ in range(2))
+    lease = await _won(first)
+    await lease.save(_state(b"one"), _moves(None, 10))
+    asking = asyncio.create_task(lease.keep())
+    await asyncio.sleep(PING_EVERY_S / 2)
+    _nothing_runs_for(PING_EVERY_S)  # a ping is due now, and is sent before anything else
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    _nothing_runs_for(HELD_MOST_S + 2)
+    assert not lease.held
+    with pytest.raises(LeaseLostError):
+        await asking
+    other = await _won(second)
+    await lease.release()
+    await other.release()
+
+
+def _nothing_runs_for(seconds: float) -> None:
+    """Hold the whole process up, as a stop does."""
+    time.sleep(seconds)
