@@ -3,11 +3,15 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.bench.machine import line as machine_line
 from infra.logs import configure_logging
+
+if TYPE_CHECKING:
+    from infra.bench.zones import ZoneLoad  # numpy and pyarrow would slow every command down
 
 bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -228,14 +232,30 @@ def zones(
     wearers: Annotated[int, typer.Option(help="Wearers who are somewhere.", min=1)] = 50_000,
     rows: Annotated[int, typer.Option(help="Scored bins in a frame.", min=1, max=2_000)] = 800,
     rings: Annotated[int, typer.Option(help="Rings of cells around a first one.", min=1, max=60)] = 26,
+    takeover: Annotated[
+        int,
+        typer.Option(
+            help="Instead kill the active one of two workers so many times, and stop it as often, and say how long the "
+            "other takes until it has told all that is due.",
+            min=0,
+        ),
+    ] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the takeovers to this file as well.")] = None,
 ) -> None:
     """Take and judge a bin of five minutes as the one worker of the zones does, and print the share of a core.
 
+    With --takeover: exits 1 when one took longer than 15 s, or a bin lacks, or was told in two ways.
+
     Example: pulsera bench zones --wearers 50000
+
+    Example: pulsera bench zones --wearers 5000 --takeover 10
     """
     from infra.bench.zones import ZoneLoad, measure_zones
     from infra.progress_line import ProgressLine
 
+    if takeover:
+        _takeover(takeover, ZoneLoad(wearers=wearers, rows=rows, rings=rings), json_file)
+        return
     line = ProgressLine()
     found = measure_zones(
         ZoneLoad(wearers=wearers, rows=rows, rings=rings),
@@ -243,3 +263,16 @@ def zones(
     )
     line.end("two bins of five minutes, of which the second was measured")
     typer.echo(json.dumps({name: round(value, 4) for name, value in found.items()}))
+
+
+def _takeover(rounds: int, load: "ZoneLoad", json_file: Path | None) -> None:
+    from infra.bench.takeover import BOUND_S, bench_takeover, lines
+
+    found = asyncio.run(bench_takeover(rounds, load, say=lambda words: typer.echo(f"bench: {words}", err=True)))
+    for line in lines(found):
+        typer.echo(line)
+    typer.echo(machine_line())
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n")
+    if found.lacking or found.told_otherwise or any(one.level_s > BOUND_S for one in found.takeovers):
+        raise typer.Exit(code=1)

@@ -194,7 +194,7 @@ def show(figures: Sequence[HostFigures]) -> None:
 
 async def _measure(host: str, *, rate: int, seconds: int) -> HostFigures:
     async with AsyncExitStack() as stack:
-        bootstrap, database_url = await stack.enter_async_context(_services())
+        bootstrap, database_url = await stack.enter_async_context(services())
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
         bench = _Bench(host, bootstrap, database_url, client)
         stack.push_async_callback(bench.close)
@@ -218,7 +218,7 @@ async def _measure(host: str, *, rate: int, seconds: int) -> HostFigures:
 
 
 @asynccontextmanager
-async def _services() -> AsyncIterator[tuple[str, str]]:
+async def services() -> AsyncIterator[tuple[str, str]]:
     """Run a Kafka and a PostgreSQL, with topics and tables, and give their addresses."""
     settings = Settings()
     with tempfile.TemporaryDirectory(prefix="pulsera-bench-") as name:

@@ -56,9 +56,9 @@ def zone_bins(*, wearers: int, bins: int) -> Iterator[list[Record]]:
     load = ZoneLoad(wearers=many, rows=many, rings=0)
     for number in range(bins):
         at_ms = _START_MS + number * ZONE_BIN_MS
-        frames = {partition: _at(batch, at_ms) for partition, batch in _frames(load, flagged=number == bins // 2)}
+        frames = dict(frames_of(load, flagged=number == bins // 2))
         yield [
-            _record(partition, frames.get(partition, scores.empty()), clock_ms=at_ms + ZONE_BIN_MS)
+            score_record(partition, frames.get(partition, scores.empty()), at_ms=at_ms, clock_ms=at_ms + ZONE_BIN_MS)
             for partition in range(PARTITIONS)
         ]
 
@@ -68,7 +68,7 @@ def measure_zones(load: ZoneLoad, *, progress: Callable[[int, int], None]) -> di
 
     A first bin fills the state and is not counted.
     """
-    frames = list(_frames(load))
+    frames = list(frames_of(load))
     state = ZonesFamily(NoZones(), PrometheusMeter()).open(None)
     slots = ZONE_BIN_MS // BIN_MS
     spent = {"take": 0.0, "close": 0.0, "save": 0.0}
@@ -77,7 +77,7 @@ def measure_zones(load: ZoneLoad, *, progress: Callable[[int, int], None]) -> di
         at_ms = _START_MS + slot * BIN_MS
         counted = slot >= slots
         for partition, batch in frames:
-            record = _record(partition, _at(batch, at_ms), clock_ms=at_ms + BIN_MS)
+            record = score_record(partition, batch, at_ms=at_ms, clock_ms=at_ms + BIN_MS)
             begun = time.process_time()
             state.step(record)
             if counted:
@@ -90,13 +90,13 @@ def measure_zones(load: ZoneLoad, *, progress: Callable[[int, int], None]) -> di
     end_ms = _START_MS + 2 * ZONE_BIN_MS + GRACE_MS
     begun = time.process_time()
     for partition in range(PARTITIONS):
-        state.step(_record(partition, scores.empty(), clock_ms=end_ms))
+        state.step(score_record(partition, scores.empty(), at_ms=end_ms, clock_ms=end_ms))
     spent["close"] = time.process_time() - begun
     share = sum(spent.values()) / (ZONE_BIN_MS / 1000)
     return {**spent, "frames": float(len(frames) * slots), "saved_mib": size / 2**20, "core_share": share}
 
 
-def _frames(load: ZoneLoad, *, flagged: bool = False) -> Iterator[tuple[int, pa.RecordBatch]]:
+def frames_of(load: ZoneLoad, *, flagged: bool = False) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield the frames of one bin of 5 s, by partition; only their times are still to be set."""
     draw = np.random.default_rng(1)
     disc = np.array(sorted(h3.grid_disk(h3.latlng_to_cell(52.52, 13.40, 8), load.rings)), dtype=np.uint64)
@@ -148,6 +148,7 @@ def _at(batch: pa.RecordBatch, at_ms: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=SCORE_SCHEMA)
 
 
-def _record(partition: int, batch: pa.RecordBatch, *, clock_ms: int) -> Record:
-    value = scores.encode(batch, clock_ms=clock_ms)
+def score_record(partition: int, batch: pa.RecordBatch, *, at_ms: int, clock_ms: int) -> Record:
+    """Return a record of `scores.v1` whose rows are all of the bin that begins at a time."""
+    value = scores.encode(_at(batch, at_ms), clock_ms=clock_ms)
     return Record(topic=SCORES.name, partition=partition, offset=0, append_ms=clock_ms, key=None, value=value)
