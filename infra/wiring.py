@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _LOG = structlog.get_logger(__name__)
 
+_SIGN_IN_S = 3600
 _FILES_ASIDE = 128
 """Files that a gateway may need beside its devices' sockets: Kafka, the database, logs."""
 
@@ -159,7 +160,12 @@ async def run_api(settings: Settings) -> None:
 
 async def bootstrap_admin(settings: Settings, token: str | None) -> tuple[str, str]:
     """Make sure that an admin exists for whom this (or a new) token is good; return it and a one-time sign-in code."""
-    from infra.timescale.api_store import open_api_store
+    from infra.timescale.people import SessionTable, ensure_admin
+    from infra.timescale.pool import open_pool
 
-    async with open_api_store(settings.database_url, size=1, clock=lambda: datetime.now(UTC)) as store:
-        return await store.first_admin(token)
+    pool = await open_pool(settings.database_url, size=1, application_name="pulsera admin")
+    try:
+        admin, good = await ensure_admin(pool, token)
+        return good, await SessionTable(pool, lambda: datetime.now(UTC)).issue(admin, lifetime_s=_SIGN_IN_S)
+    finally:
+        await pool.close()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.bench.machine import line as machine_line
-from infra.logs import configure_logging
 
 if TYPE_CHECKING:
     from infra.bench.zones import ZoneLoad  # numpy and pyarrow would slow every command down
@@ -19,6 +18,8 @@ bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 @bench.callback()
 def quietly() -> None:
     """Measure, and print what was measured."""
+    from infra.logs import configure_logging
+
     # What runs in the bench's own process, such as its cameras, would tell of every connection between the figures.
     configure_logging("bench", level="warning")
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.chaos.plan import TARGETS, chosen_targets, draw_plan, with_evictions
-from infra.logs import configure_logging
 from infra.termination import run_until_terminated
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ def chaos(
     """
     from infra.chaos import report
     from infra.chaos.run import run_chaos
+    from infra.logs import configure_logging
 
     targets = chosen_targets(kill)
     configure_logging("chaos", level="error")  # that the camera loses its connection is what the run is for

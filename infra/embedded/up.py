@@ -285,7 +285,7 @@ def is_healthy(url: str, *, cert: Path | None = None) -> bool:
 
 async def _load_code() -> None:
     """Loads what the later steps use while the services start."""
-    for module in ("infra.timescale.migrate", "infra.timescale.api_store"):
+    for module in ("infra.timescale.migrate", "infra.timescale.people"):
         await asyncio.to_thread(importlib.import_module, module)
 
 

@@ -4,16 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.models.evaluate_inputs import check
-from infra.models.progress import Stages
 from schemas.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -62,6 +58,7 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
     """
     from inference.pulsenet.evaluation.campaign import FULL, QUICK, Plan
     from inference.pulsenet.weights.loading import FOLDER
+    from infra.models.evaluate_inputs import check
 
     if fitbit is not None:
         check(fitbit=fitbit, stress_predict=stress_predict, written=(json_file, page))
@@ -130,6 +127,7 @@ def _earlier(shadow: str) -> Path | None:
 def _evaluated(plan: "Plan", processes: int, beside: Path | None, *, before: dict[str, Any] | None) -> dict[str, Any]:
     from inference.pulsenet.evaluation import campaign
     from infra.models.own_rivals import own_rivals
+    from infra.models.progress import Stages
 
     for name in _ONE_THREAD:
         os.environ[name] = "1"
@@ -155,6 +153,9 @@ def _done(plan: "Plan", names: list[str], processes: int, beside: Path | None) -
     if processes == 1:
         yield from (make_row(name, plan, beside) for name in names)
         return
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for future in as_completed([pool.submit(make_row, name, plan, beside) for name in names]):
             yield future.result()

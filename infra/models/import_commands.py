@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from infra.models.strain_commands import take_heart_risk
-from infra.settings import load_settings
 from schemas.errors import SetupError
 
 if TYPE_CHECKING:
@@ -153,6 +152,7 @@ take.command("heart-risk")(take_heart_risk)
 
 def _book(data_dir: Path | None) -> "Models":
     from infra.models.installed import Models
+    from infra.settings import load_settings
 
     settings = load_settings()
     return Models.of(settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir}))

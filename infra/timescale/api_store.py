@@ -14,12 +14,10 @@ from infra.timescale.access import AccessList
 from infra.timescale.audit import AuditTrail
 from infra.timescale.commands import command_result
 from infra.timescale.figures import DatabaseFigures
-from infra.timescale.people import PeopleTable, SessionTable, ensure_admin
+from infra.timescale.people import PeopleTable, SessionTable
 from infra.timescale.pool import database_errors, open_pool
 from infra.timescale.reads import StoredData
 from infra.timescale.zones import ZoneTable
-
-_SIGN_IN_S = 3600
 
 _ANSWER_MOST_S: Final = 15.0
 """Nobody looks at a page for longer; a database that hangs is answered with 503."""
@@ -50,11 +48,6 @@ class ApiStore:
     async def command_result(self, command_id: UUID) -> CommandResult | None:
         """Return what became of a command."""
         return await command_result(self.pool, command_id)
-
-    async def first_admin(self, token: str | None) -> tuple[str, str]:
-        """Make sure that an admin exists for whom this, or a new, token is good; return it and a one-time code."""
-        admin, good = await ensure_admin(self.pool, token)
-        return good, await self.sessions.issue(admin, lifetime_s=_SIGN_IN_S)
 
 
 @asynccontextmanager

@@ -17,7 +17,6 @@ import asyncpg
 import structlog
 
 from infra.kafka.topics import Durability, create_topics
-from infra.timescale.care import raise_generation
 from infra.timescale.pool import PASSING_CLASSES, database_errors, open_pool
 from infra.timescale.variant import VARIANTS, Variant, choose_variant, recorded_variant
 from schemas.errors import LogMismatchError, SetupError
@@ -246,6 +245,8 @@ async def remember_log(pool: asyncpg.Pool, *, cluster_id: str, partitions: int =
             is_first = await connection.fetchval(_RECORD, "partitions", str(partitions))
             await connection.fetchval(_RECORD, "kafka_cluster_id", cluster_id)
             if is_first:  # the log may hold alerts of a database that was lost
+                from infra.timescale.care import raise_generation
+
                 await raise_generation(connection)
     await check_log(pool, cluster_id=cluster_id, partitions=partitions)
 

@@ -8,9 +8,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from infra.models.progress import Stages
-from ingest.client.happenings import DECOYS, EVENTS
-
 BEGIN: Final = "<!-- zones:begin -->"
 END: Final = "<!-- zones:end -->"
 BEGIN_SHIFT: Final = "<!-- common-shift:begin -->"
@@ -72,6 +69,7 @@ def zones(  # noqa: PLR0913 - each is an option of the command line
 def _made_city(wearers: int, rings: int, *, years: float, learn_days: int, trials: int, seed: int) -> dict[str, Any]:
     from inference.zones import evaluation
     from inference.zones.city import CityPlan
+    from infra.models.progress import Stages
 
     typer.echo(f"seed {seed}; {wearers} wearers, {years:g} clean years after {learn_days} days", err=True)
     with Stages() as stages:
@@ -106,6 +104,7 @@ def _made_city(wearers: int, rings: int, *, years: float, learn_days: int, trial
 
 
 def _common_shift(seed: int, json_file: Path | None, page: Path | None) -> None:
+    from infra.models.progress import Stages
     from infra.zones import common_shift
 
     typer.echo(f"seed {seed}", err=True)
@@ -121,6 +120,8 @@ def _common_shift(seed: int, json_file: Path | None, page: Path | None) -> None:
 
 
 def _whole_system(minutes: float, people: int, seed: int, event: str, decoy: str, json_file: Path | None) -> None:
+    from ingest.client.happenings import DECOYS, EVENTS
+
     if event not in EVENTS or decoy not in DECOYS:
         raise typer.BadParameter(f"An event is one of {', '.join(EVENTS)}; a decoy one of {', '.join(DECOYS)}.")
     from infra.zones import end_to_end

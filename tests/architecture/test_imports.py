@@ -10,6 +10,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 WIRING: Final = ROOT / "infra" / "wiring.py"
 FAMILIES: Final = ROOT / "stream_processors" / "families"
 UNWANTED: Final = ("torch", "tensorflow", "faust", "mode", "cv2")
+SLOW: Final = ("numpy", "pyarrow", "scipy", "pydantic", "structlog", "rich", "fastapi", "aiokafka", "asyncpg", "h3")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -32,9 +33,9 @@ def imports_on_the_way(tree: ast.Module, entry: str) -> list[str]:
     return statements
 
 
-def loaded_by(statements: list[str]) -> set[str]:
-    """Return which unwanted libraries a fresh interpreter has loaded after these statements."""
-    report = f"import sys\nprint(*(set({UNWANTED!r}) & sys.modules.keys()))"
+def loaded_by(statements: list[str], looked_for: tuple[str, ...] = UNWANTED) -> set[str]:
+    """Return which of these libraries a fresh interpreter has loaded after these statements."""
+    report = f"import sys\nprint(*(set({looked_for!r}) & sys.modules.keys()))"
     done = subprocess.run(
         [sys.executable, "-c", "\n".join([*statements, report])],
         cwd=ROOT,
@@ -51,6 +52,18 @@ def test_serving_processes_load_no_model_or_worker_library() -> None:
     tree = ast.parse(WIRING.read_text(encoding="utf-8"))
     wired = [statement for entry in ("run_gateway", "run_api") for statement in imports_on_the_way(tree, entry)]
     assert loaded_by(["import ingest.gateway, api.app, infra.cli, infra.wiring", *wired]) == set()
+
+
+def test_the_command_line_alone_loads_no_slow_library() -> None:
+    """Each part of `pulsera up` begins with it: what one command needs is loaded by that command."""
+    assert loaded_by(["import infra.cli"], SLOW) == set()
+
+
+def test_what_starts_the_parts_does_not_load_theirs() -> None:
+    """The supervisor migrates and makes the admin without the libraries of numbers and of HTTP."""
+    theirs = ("numpy", "pyarrow", "scipy", "fastapi", "uvicorn")
+    needed = ["import infra.embedded.up, infra.embedded.mending, infra.timescale.migrate, infra.timescale.people"]
+    assert loaded_by(needed, theirs) == set()
 
 
 def test_no_family_loads_the_video_decoder() -> None:
