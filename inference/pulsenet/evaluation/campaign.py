@@ -148,7 +148,8 @@ def report(
     main = rows.get(MAIN.name)
     told |= {
         "detectors": _ordered(rows),
-        "rate": _rate(main),
+        "rate": _rate(main, summary.JUDGED_RATE),
+        "rate_tier_2": _rate(main, summary.SHOWN_RATE),
         "us_per_step": main["us_per_step"] if main else None,
         "paired": _paired(rows, materials.full),
     }
@@ -199,10 +200,10 @@ def _given(materials: "_Materials") -> str:
     return sums.hexdigest()[:12]
 
 
-def _rate(main: Mapping[str, Any] | None) -> dict[str, Any]:
+def _rate(main: Mapping[str, Any] | None, promised: float) -> dict[str, Any]:
     if main is None:
-        return {"data": "real", "promised": summary.JUDGED_RATE, "alarms": None, "wearer_days": None}
-    pooled = main["rules"][main["thresholds"]][f"{summary.JUDGED_RATE:g}"]
+        return {"data": "real", "promised": promised, "alarms": None, "wearer_days": None}
+    pooled = main["rules"][main["thresholds"]][f"{promised:g}"]
     return {key: pooled[key] for key in ("data", "promised", "alarms", "wearer_days", "realised", "ratio_ci95")}
 
 

@@ -10,6 +10,10 @@ from inference.pulsenet.weights.loading import NAMES, SHIPPED
 _PLUS_40: Final = "rest_+40bpm_20min"
 _PLUS_25: Final = "rest_+25bpm_30min"
 _RATES: Final = ("1", "0.1", "0.01")
+_TIERS: Final = (
+    ("tier 1, told to the wearer", "0.1", "judged"),
+    ("tier 2, told to a carer", "0.01", "shown only: so few days cannot judge it"),
+)
 RUNS: Final = "## Runs"
 _SHOWS: Final = {
     SURFACE: "Share of injected events found, by change of heart rate and duration, at rest, asleep and lightly active",
@@ -155,7 +159,23 @@ def _promises(report: Mapping[str, Any]) -> str:
                 low, high = one.get("ratio_ci95", (float("nan"), float("nan")))
                 lines.append((name, rule, f"{one['alarms']}/{one['wearer_days']}", f"{low:.2f} to {high:.2f}", own))
     columns = ("detector (real)", "thresholds", "alarms/days at .1", "realised / promised, 95 %", "by wearer")
-    return f"## Promised and realised\n\n{_table(columns, lines)}\n"
+    return f"## Promised and realised\n\n{_tiers(report)}{_table(columns, lines)}\n"
+
+
+def _tiers(report: Mapping[str, Any]) -> str:
+    """The model's promises to a wearer and to a carer: the second is so rare that it can be shown only."""
+    row = report["detectors"].get(report["model"])
+    if row is None:
+        return ""
+    lines = []
+    for tier, rate, worth in _TIERS:
+        told = row["rules"][row["thresholds"]][rate]
+        own = ", ".join(f"{who} {_alarms(it)}" for who, it in told["wearers"].items())
+        low, high = told["ratio_ci95"]
+        lines.append((tier, rate, told["alarms"], told["wearer_days"], f"{low:.2f} to {high:.2f}", own, worth))
+    columns = (f"{report['model']} (real)", "promised a wearer-day", "alarms", "wearer-days",
+               "realised / promised, exact 95 %", "by wearer", "")  # fmt: skip
+    return f"{_table(columns, lines)}\n"
 
 
 def _worth(report: Mapping[str, Any]) -> str:

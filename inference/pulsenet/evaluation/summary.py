@@ -14,6 +14,8 @@ from inference.slots import Floats, Ints
 
 JUDGED_RATE: Final = 0.1
 """The promised rate that is judged: a lower one cannot be, with so few wearer-days."""
+SHOWN_RATE: Final = 0.01
+"""The promised rate of tier 2, which is shown beside it."""
 
 
 def row(outcome: Outcome, study: Study, scenarios: Sequence[Scenario]) -> dict[str, Any]:

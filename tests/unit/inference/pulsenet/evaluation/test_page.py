@@ -75,11 +75,13 @@ def report() -> dict[str, Any]:
 
 
 def test_the_page_holds_the_report_s_figures(report: dict[str, Any]) -> None:
-    """Recall with interval and bar, alarms over days, what is absent and why, and the decoys."""
+    """Recall with interval and bar, alarms over days, both tiers, what is absent and why, and the decoys."""
     page = written(report)
     assert "| rest_+40bpm_20min | 0.83 [0.73, 0.93] | 0.88 (0.92) | 6 | 30 | one 0.83 |" in page
     assert "2 in 20 wearer-days" in page
     assert "river is not installed" in page
+    assert "| tier 1, told to the wearer | 0.1 | 2 | 20 | 0.10 to 2.00 | one 2/20 | judged |" in page
+    assert "| tier 2, told to a carer | 0.01 | 2 | 20 | 0.10 to 2.00 | one 2/20 | shown only: " in page
     assert "| exercise | model | must not | 9 | - | 0 | 0 |" in page
     assert "| level off | 0.51 | 0.51 | 2/20 | 0.70 | 0.31/0.31 | 4/20 |" in page
     assert "| ridge | +0.020 (-0.010 to +0.050) |" in page
