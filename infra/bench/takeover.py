@@ -1,7 +1,7 @@
 """`pulsera bench zones --takeover`: how long until the standby of the zones has told all that is due.
 
 A Kafka and a PostgreSQL of its own, two workers of the zones, and scores whose event time runs so fast that each second
-a bin is due. In each round the active worker is killed, and in the next one stopped, as a machine that hangs is.
+a bin is due (of more than 10,000 wearers less often). In each round the active worker is killed, and in the next one stopped, as a machine that hangs is.
 """
 
 import asyncio
@@ -38,6 +38,7 @@ BOUND_S: Final = 15.0
 How = Literal["kill", "stop"]
 
 _TICK_S: Final = 1.0
+_ROWS_A_SECOND: Final = 10_000
 _POLL_S: Final = 0.02
 _WITHIN_S: Final = 90.0
 _BEGUN_BEFORE_MS: Final = 7 * 86_400_000
@@ -91,7 +92,7 @@ class _Series:
 
 @dataclass(slots=True)
 class _Feed:
-    """Appends a bin of scores of everybody each second; `due_ms` is the newest bin that must be told by now."""
+    """Appends a score of everybody for each bin; `due_ms` is the newest bin that must be told by now."""
 
     publisher: KafkaPublisher
     load: ZoneLoad
@@ -101,12 +102,12 @@ class _Feed:
         """Append until cancelled."""
         frames = await asyncio.to_thread(lambda: list(frames_of(self.load)))
         at_ms = (int(time.time() * 1000) - _BEGUN_BEFORE_MS) // BIN_MS * BIN_MS
-        next_s = time.monotonic()
+        next_s, tick_s = time.monotonic(), max(_TICK_S, self.load.wearers / _ROWS_A_SECOND)
         while True:
             await self.publisher.publish(await asyncio.to_thread(_emissions, frames, at_ms))
             at_ms += BIN_MS
             self.due_ms = (at_ms - GRACE_MS) // BIN_MS * BIN_MS - BIN_MS
-            next_s += _TICK_S
+            next_s += tick_s
             await asyncio.sleep(max(0.0, next_s - time.monotonic()))
 
 

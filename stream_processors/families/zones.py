@@ -129,7 +129,7 @@ def _following(state: PartitionState, held: Mapping[str, Definition], wanted: Se
 
 
 def _opened(blob: bytes | None) -> "Zones":
-    """Load what judges zones only where it is needed: by the active process, once it has begun."""
+    """Load what judges zones where it is needed first: not before the worker has begun."""
     from stream_processors.operators.zones import Zones
 
     found = Zones(PARTITIONS)

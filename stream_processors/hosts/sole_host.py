@@ -46,6 +46,7 @@ class SoleHost:
         self._patience = Patience(world.meter, world.backoff)
         self._whole = Whole(family, world, self._patience)
         self._role = "starting"
+        self._is_warm = False
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -70,6 +71,7 @@ class SoleHost:
                 lease = trying.result()
                 self._tell("standby" if lease is None else "active")
                 if lease is None:
+                    await self._warm()
                     await asyncio.wait({ended}, timeout=TRY_EVERY_S)
                 else:
                     await self._reign(lease, ended)
@@ -93,6 +95,12 @@ class SoleHost:
             _LOG.info("the lock is ours" if role == "active" else "on standby", family=self._family.name)
         self._role = role
         self._world.meter.gauge("active", float(role == "active"))
+
+    async def _warm(self) -> None:
+        """Load what judges before it is needed: half a second of a core, on a busy machine much of a takeover."""
+        if not self._is_warm:
+            self._is_warm = True
+            await asyncio.to_thread(self._family.open, None)
 
     async def _reign(self, lease: Lease, ended: "asyncio.Task[Any]") -> None:
         """Be the active process until the lease is lost, another was faster, or the worker ends."""
