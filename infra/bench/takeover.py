@@ -1,7 +1,8 @@
 """`pulsera bench zones --takeover`: how long until the standby of the zones has told all that is due.
 
 A Kafka and a PostgreSQL of its own, two workers of the zones, and scores whose event time runs so fast that each second
-a bin is due (of more than 10,000 wearers less often). In each round the active worker is killed, and in the next one stopped, as a machine that hangs is.
+a bin is due (of more than 10,000 wearers less often). In each round the active worker is killed, and in the next one
+stopped, as a machine that hangs is.
 """
 
 import asyncio
