@@ -1,6 +1,7 @@
 """A worker process: one family of stream processors in its host, with what it needs from the world."""
 
 import asyncio
+import importlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -37,6 +38,7 @@ from stream_processors.hosts.stateful import StatefulRunner
 from stream_processors.ports import Meter
 
 _POOL_SIZE: Final = 4
+_LOOK_EVERY_S: Final = 0.1
 
 
 class Host(Protocol):
@@ -96,7 +98,18 @@ def _video(means: Means) -> Runner:
     frames = FrameChain(FrameWorkers(), meter=means.world.meter)
     means.stack.push_async_callback(frames.close)
     means.health.append(frames.status)
-    return StatefulRunner(VideoFamily(frames, means.world.meter), means.world)
+    runner = StatefulRunner(VideoFamily(frames, means.world.meter), means.world)
+    loading = asyncio.create_task(_load_filters(runner), name="load the filters of a pulse")
+    means.stack.push_async_callback(_end, loading)
+    return runner
+
+
+async def _load_filters(runner: Runner) -> None:
+    """Loads what a pulse is found with once the worker takes records, beside the loop, which would stand still."""
+    while runner.status()["status"] != "ok":  # noqa: ASYNC110 - told by being asked, as /health asks it
+        await asyncio.sleep(_LOOK_EVERY_S)
+    for module in ("scipy.signal", "scipy.interpolate"):
+        await asyncio.to_thread(importlib.import_module, module)
 
 
 def _zones(means: Means) -> SoleHost:

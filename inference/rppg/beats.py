@@ -2,6 +2,8 @@
 
 A plain peak moves with every noise: RMSSD of peaks is two to six times too high. Here each beat is placed where its
 neighbourhood resembles the mean beat most, on a cubic spline, with a parabola between its points. Gates: see `Gates`.
+
+SciPy takes a second to load. It is loaded where it is first needed: whoever imports this may have to be there before.
 """
 
 from dataclasses import dataclass
@@ -9,8 +11,6 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.signal import butter, find_peaks, sosfilt, sosfilt_zi
 
 from inference.hrv import beats as intervals
 from inference.hrv import measures
@@ -49,6 +49,8 @@ def find(signal: Floats, *, hz: float, rate_bpm: float) -> Found:
     rate_hz = rate_bpm / 60
     if len(signal) < LEAST_BEATS * hz / rate_hz:
         return NOTHING
+    from scipy.signal import find_peaks
+
     fine_hz = max(FINE_HZ, hz)
     near_hz = round(rate_bpm) / 60
     bands = ((LOWEST_HZ, HIGHEST_HZ), (max(AROUND[0] * near_hz, LOWEST_HZ), AROUND[1] * near_hz))
@@ -106,6 +108,8 @@ def _banded(signal: Floats, band_hz: tuple[float, float], hz: float) -> Floats:
 
     What `scipy.signal.sosfiltfilt` does, with a filter that is not designed anew each time.
     """
+    from scipy.signal import sosfilt
+
     design = _design(band_hz[0], min(band_hz[1], 0.45 * hz), hz)
     ends = min(_ENDS, len(signal) - 1)
     head, tail = 2 * signal[0] - signal[ends:0:-1], 2 * signal[-1] - signal[-2 : -ends - 2 : -1]
@@ -124,6 +128,8 @@ class _Design:
 
 @lru_cache(maxsize=512)
 def _design(from_hz: float, to_hz: float, hz: float) -> _Design:
+    from scipy.signal import butter, sosfilt_zi
+
     sections: Floats = butter(2, (from_hz, to_hz), btype="bandpass", fs=hz, output="sos")
     return _Design(sections, sosfilt_zi(sections))
 
@@ -132,6 +138,8 @@ def _fine(signals: Floats, hz: float, fine_hz: float) -> Floats:
     """Return signals, shape (m, n), on finer steps, by a cubic spline."""
     if hz >= fine_hz:
         return signals
+    from scipy.interpolate import CubicSpline
+
     n = signals.shape[1]
     places = np.arange(0, (n - 1) / hz, 1 / fine_hz) * hz
     values: Floats = CubicSpline(np.arange(n), signals, axis=1)(places)

@@ -1,18 +1,17 @@
 """The pulse as it is shown: band-passed sample by sample, with nothing from the future."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, Self
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
 from inference.rppg.pulse import GRID_HZ
 from inference.slots import Floats
 
 BAND_HZ: Final = (0.7, 3.5)
-_CAUSAL: Final = butter(2, BAND_HZ, btype="bandpass", fs=GRID_HZ, output="sos")
+ORDER: Final = 2
 _Section = tuple[float, float, float, float, float]
-_SECTIONS: Final[tuple[_Section, ...]] = tuple((b0, b1, b2, a1, a2) for b0, b1, b2, _, a1, a2 in _CAUSAL.tolist())
 
 
 class Display:
@@ -23,13 +22,13 @@ class Display:
 
     def forget(self) -> None:
         """Begin anew."""
-        self._state: Floats = np.zeros((len(_CAUSAL), 2))
+        self._state: Floats = np.zeros((ORDER, 2))
 
     def push(self, pulse: Floats) -> Floats:
         """Return the next values, band-passed."""
         values = np.nan_to_num(pulse)
         # Of thirty values a call of SciPy's filter is mostly call: this gives the same bits in a fifth of the time.
-        for section, state in zip(_SECTIONS, self._state, strict=True):
+        for section, state in zip(_sections(), self._state, strict=True):
             values, state[:] = _filtered(values.tolist(), section, state.tolist())
         return values
 
@@ -43,6 +42,20 @@ class Display:
         made = cls()
         made._state = np.array(state["state"])
         return made
+
+
+# SciPy takes a second to load: whoever imports this module may need to be there before that.
+@cache
+def _band() -> Floats:
+    from scipy.signal import butter
+
+    band: Floats = butter(ORDER, BAND_HZ, btype="bandpass", fs=GRID_HZ, output="sos")
+    return band
+
+
+@cache
+def _sections() -> tuple[_Section, ...]:
+    return tuple((b0, b1, b2, a1, a2) for b0, b1, b2, _, a1, a2 in _band().tolist())
 
 
 def _filtered(values: list[float], section: _Section, state: list[float]) -> tuple[Floats, tuple[float, float]]:
@@ -63,5 +76,7 @@ def smoothed(pulse: Floats) -> Floats:
     least = 40
     if len(pulse) < least:
         return pulse - pulse.mean() if len(pulse) else pulse
-    values: Floats = sosfiltfilt(_CAUSAL, pulse)
+    from scipy.signal import sosfiltfilt
+
+    values: Floats = sosfiltfilt(_band(), pulse)
     return values

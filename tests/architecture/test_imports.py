@@ -59,6 +59,13 @@ def test_the_command_line_alone_loads_no_slow_library() -> None:
     assert loaded_by(["import infra.cli"], SLOW) == set()
 
 
+def test_a_worker_is_there_before_its_slowest_library() -> None:
+    """No family loads SciPy or onnxruntime to start: they take longer than all else, and may come later."""
+    families = [f"import stream_processors.families.{path.stem}" for path in sorted(FAMILIES.glob("[a-z]*.py"))]
+    needed = ["import infra.worker_process, infra.frame_chain, infra.rppg.frame_workers", *families]
+    assert loaded_by(needed, ("scipy", "onnxruntime")) == set()
+
+
 def test_what_starts_the_parts_does_not_load_theirs() -> None:
     """The supervisor migrates and makes the admin without the libraries of numbers and of HTTP."""
     theirs = ("numpy", "pyarrow", "scipy", "fastapi", "uvicorn")
