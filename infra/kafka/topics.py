@@ -73,9 +73,10 @@ def differences(name: str, wanted: Mapping[str, str], found: Mapping[str, str]) 
 def mended(topic: Topic, wanted: Mapping[str, str], found: "TopicSettings") -> dict[str, str] | None:
     """Return all settings that a topic is to have of its own so that faces go in time, None where they do already.
 
-    Kafka takes them as a whole: what somebody else set for this topic stays among them.
+    Kafka takes them as a whole: what somebody else set for this topic stays among them. What nobody set for it, as the
+    largest message of a topic whose settings were lost, is set as well.
     """
-    kept = {key: value for key, value in wanted.items() if key in _HOW_LONG}
+    kept = {key: value for key, value in wanted.items() if key in _HOW_LONG or key not in found.own}
     if not topic.intimate or not differences(topic.name, kept, found.values):
         return None
     return {**found.own, **kept}
@@ -100,7 +101,8 @@ async def create_topics(bootstrap: str, durability: Durability | None = None) ->
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
-        cluster_id = await _create_missing(admin, durability)
+        cluster_id, made = await _create_missing(admin, durability)
+        await _known(admin, made, durability)
         await _mend(admin, durability)
         found = await _sentences(admin, durability)
     except (KafkaError, OSError, TimeoutError) as error:
@@ -112,16 +114,16 @@ async def create_topics(bootstrap: str, durability: Durability | None = None) ->
     return cluster_id, found
 
 
-async def _create_missing(admin: AIOKafkaAdminClient, durability: Durability) -> str:
+async def _create_missing(admin: AIOKafkaAdminClient, durability: Durability) -> tuple[str, list[Topic]]:
+    """Return the cluster's id and the topics that were not there before."""
     cluster = await admin.describe_cluster()
     there = set(await admin.list_topics())
-    missing = [
-        NewTopic(topic.name, PARTITIONS, durability.replication, topic_configs=topic_config(topic, durability))
-        for topic in TOPICS
-        if topic.name not in there
-    ]
+    missing = [topic for topic in TOPICS if topic.name not in there]
     if missing:
-        response = await admin.create_topics(missing)
+        response = await admin.create_topics([
+            NewTopic(topic.name, PARTITIONS, durability.replication, topic_configs=topic_config(topic, durability))
+            for topic in missing
+        ])  # fmt: skip
         for name, code, *detail in response.topic_errors:
             error = for_code(code)
             if error not in {NoError, TopicAlreadyExistsError}:
@@ -130,7 +132,22 @@ async def _create_missing(admin: AIOKafkaAdminClient, durability: Durability) ->
                     next_step="With fewer brokers than replicas, lower PULSERA_KAFKA_REPLICATION.",
                 )
         _LOG.info("made topics", topics=[topic.name for topic in missing])
-    return str(cluster["cluster_id"])
+    return str(cluster["cluster_id"]), missing
+
+
+async def _known(admin: AIOKafkaAdminClient, made: Sequence[Topic], durability: Durability) -> None:
+    """Wait until the broker that is asked knows with which settings topics were made; raises TimeoutError.
+
+    Until then it tells its defaults, and who mends one setting of them takes all others away: a largest message of
+    one MiB instead of two.
+    """
+    wanted = {topic.name: topic_config(topic, durability).keys() for topic in made}
+    async with asyncio.timeout(_TAKEN_OVER_WITHIN_S):
+        while wanted:
+            found = await _settings(admin, list(wanted))
+            wanted = {name: keys for name, keys in wanted.items() if not keys <= found[name].own.keys()}
+            if wanted:
+                await asyncio.sleep(_ASK_AGAIN_S)
 
 
 async def _sentences(admin: AIOKafkaAdminClient, durability: Durability) -> list[str]:

@@ -1,5 +1,6 @@
 """`pulsera rppg FILE`, `pulsera evaluate rppg DIR` and `pulsera bench rppg FILE`."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -70,21 +71,38 @@ def evaluate_rppg(
         Path | None,
         typer.Option(help="Write the table between <!-- rppg:begin --> and <!-- rppg:end --> of this page."),
     ] = None,
+    through: Annotated[
+        bool,
+        typer.Option(
+            "--streamed",
+            help="Instead: film each video once for a temporary system, in real time, and compare its readings with "
+            "the file's. The page has <!-- rppg-streamed:begin --> and :end for it.",
+        ),
+    ] = False,
 ) -> None:
     """Measure the pulse from video on files whose truth is known: error, share of windows told, reasons.
 
     Example: pulsera evaluate rppg DIR --json
+
+    Example: pulsera evaluate rppg DIR --streamed
     """
     from infra.models.progress import Stages
     from infra.rppg import page as pages
+    from infra.rppg import streamed
     from infra.rppg.evaluation import cases, evaluate
 
     found = cases(folders)
     with Stages() as stages:
-        answer = evaluate(found, stages.begin("evaluating"))
-    typer.echo(json.dumps(answer, allow_nan=False) if as_json else "\n".join(_lines(answer)))
+        if through:
+            answer = asyncio.run(streamed.streamed(found, stages.begin("filming")))
+            lines = shown = streamed.table(answer)
+        else:
+            answer = evaluate(found, stages.begin("evaluating"))
+            lines, shown = pages.table(answer), _lines(answer)
+    typer.echo(json.dumps(answer, allow_nan=False) if as_json else "\n".join(shown))
     if page is not None:
-        pages.between(page, pages.table(answer), begin=pages.BEGIN, end=pages.END)
+        mark = "rppg-streamed" if through else "rppg"
+        pages.between(page, lines, begin=f"<!-- {mark}:begin -->", end=f"<!-- {mark}:end -->")
 
 
 def bench_rppg(

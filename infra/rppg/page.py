@@ -6,8 +6,6 @@ from typing import Any, Final
 
 from schemas.errors import RecordingError
 
-BEGIN: Final = "<!-- rppg:begin -->"
-END: Final = "<!-- rppg:end -->"
 _KINDS: Final = {
     "clip": "semi-synthetic face",
     "no_pulse": "face without a pulse",

@@ -89,12 +89,12 @@ def test_a_report_counts_errors_and_windows(tmp_path: Path) -> None:
 def test_lines_are_put_between_the_markers_of_a_page(tmp_path: Path) -> None:
     """What stands before and after stays; twice written is once written; a page without markers is refused."""
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    path.write_text("before\n<!-- a -->\nold\n<!-- b -->\nafter\n")
     for _ in range(2):
-        page.between(path, ["new"], begin=page.BEGIN, end=page.END)
-    assert path.read_text() == f"before\n{page.BEGIN}\nnew\n{page.END}\nafter\n"
+        page.between(path, ["new"], begin="<!-- a -->", end="<!-- b -->")
+    assert path.read_text() == "before\n<!-- a -->\nnew\n<!-- b -->\nafter\n"
     with pytest.raises(RecordingError, match="has no lines"):
-        page.between(path, ["new"], begin="<!-- other -->", end=page.END)
+        page.between(path, ["new"], begin="<!-- other -->", end="<!-- c -->")
 
 
 def test_waves_are_what_they_were() -> None:
