@@ -29,6 +29,7 @@ from schemas.vitals import VITALS
 _RAMP_MIN: Final = 2.0
 _FEVER_BPM_PER_CEL: Final = 8.5
 _COOL_CEL: Final = 23.0
+_SLOWEST_BPM: Final = 30.0
 _LOW_EDGES: Final = np.array([vital.plausible[0] for vital in VITALS[:VITAL_COUNT]])
 _HIGH_EDGES: Final = np.array([vital.plausible[1] for vital in VITALS[:VITAL_COUNT]])
 
@@ -79,9 +80,12 @@ def _faster(place: Place) -> None:
 
 
 def _slower(place: Place) -> None:
-    """The rate falls, to 30 at least: slower is no longer measured by a wrist."""
-    rate = place.values[:, HEART_RATE]
-    place.add(HEART_RATE, np.maximum(-place.size * place.ramped(), np.minimum(30 - rate, 0.0)))
+    """The rate falls by so much that its lowest minute is 30 at least: slower is no longer measured by a wrist.
+
+    All minutes fall alike. Cut off at 30 one by one they would repeat themselves, as a sensor does that is stuck.
+    """
+    lowest = float(np.fmin.reduce(place.values[:, HEART_RATE], initial=np.inf))
+    place.add(HEART_RATE, -min(place.size, max(lowest - _SLOWEST_BPM, 0.0)) * place.ramped())
 
 
 def _less_variable(place: Place) -> None:

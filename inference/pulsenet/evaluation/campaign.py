@@ -105,8 +105,14 @@ def run(name: str, plan: Plan, more: Sequence[Rival] = ()) -> Done:
     materials = _materials(plan)
     if name == FAULTS:
         made = simulate_minutes(plan.size.faulty, plan.size.days, seed=plan.seed + FAULT_SEED)
-        kinds = {variant.name: faults.row(variant.detector(plan.weights), made, seed=plan.seed) for variant in _WHOLE}
-        return Done(name=name, row=kinds)
+        kinds = {one.name: faults.examine(one.detector(plan.weights), made, seed=plan.seed) for one in _WHOLE}
+        return Done(
+            name=name,
+            row={
+                "faults": {model: one.faults for model, one in kinds.items()},
+                "untouched": {model: one.untouched for model, one in kinds.items()},
+            },
+        )
     variant = next((one for one in VARIANTS if one.name == name), None)
     if variant is not None:
         study, scenarios = (materials.full, GRID) if variant.whole else (materials.headline, HEADLINE)
@@ -153,15 +159,20 @@ def report(
         "us_per_step": main["us_per_step"] if main else None,
         "paired": _paired(rows, materials.full),
     }
-    faulty = next((one.row for one in done if one.name == FAULTS), (before or {}).get("faults"))
-    if faulty:
-        told["decoys"] = {name: row["alerts"] for name, row in faulty[MAIN.name].items() if not row["must_alarm"]}
-        told["faults"] = faulty
+    told |= _of_faults(next((one.row for one in done if one.name == FAULTS), before or {}))
     if any(one.name == MAIN.name for one in done):
         told["example"] = example(load(folder=plan.weights), seed=plan.seed).told()
     elif before is not None and "example" in before and before["model"] == MAIN.name:
         told["example"] = before["example"]
     return told
+
+
+def _of_faults(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the task of the faults found, or a report made before tells of it."""
+    if "faults" not in row:
+        return {}
+    decoys = {name: one["alerts"] for name, one in row["faults"][MAIN.name].items() if not one["must_alarm"]}
+    return {"decoys": decoys, **{key: row[key] for key in ("faults", "untouched") if key in row}}
 
 
 def _rows_of(before: Mapping[str, Any] | None, told: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,16 @@ from typing import Any, Final
 import numpy as np
 
 from inference.physiology.faults import BY_NAME, FAULTS, Fault, inject, shows
+from inference.pulsenet.calibration import TIER_RATES
+from inference.pulsenet.channels import CHANNELS
+from inference.pulsenet.deviation import SETTLED_MIN
 from inference.pulsenet.evaluation.alarms import GRACE_MIN
 from inference.pulsenet.evaluation.days import days_of
-from inference.pulsenet.evaluation.detectors.engine import Engine
-from inference.pulsenet.evaluation.grid import DAY_MIN, believed, moving
+from inference.pulsenet.evaluation.detectors.engine import Engine, Window
+from inference.pulsenet.evaluation.grid import DAY_MIN, believed, moving, since
+from inference.pulsenet.evaluation.summary import rate_row
 from inference.pulsenet.series import Series
-from inference.slots import Bools, Ints
+from inference.slots import Bools, Floats, Ints
 
 DECOY_GRACE_MIN: Final = 60
 """What must not alarm must not do so in the hour after it either: a heart comes down from exercise at rest."""
@@ -58,23 +62,85 @@ def put_in(people: Sequence[Series], *, seed: int) -> tuple[list[Series], list[P
     return copies, puts
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What an engine made of made people.
+
+    Attributes:
+        faults: By fault: of how many, how many raised one of its conditions, the alerts during them, and without them;
+            of what must alarm and did not, each one with what held it back.
+        untouched: Alerts of the same people without faults, from each one's eighth worn day on, by tier.
+    """
+
+    faults: dict[str, dict[str, Any]]
+    untouched: dict[str, dict[str, Any]]
+
+
 def row(engine: Engine, people: Sequence[Series], *, seed: int) -> dict[str, dict[str, Any]]:
-    """By fault: of how many, how many raised one of its conditions, the alerts during them, and without them."""
+    """By fault, as in `Told`, without the single ones that were missed."""
+    told = examine(engine, people, seed=seed).faults
+    return {name: {key: value for key, value in one.items() if key != "missed"} for name, one in told.items()}
+
+
+def examine(engine: Engine, people: Sequence[Series], *, seed: int) -> Told:
+    """Put every fault into everybody, and see what is found, and what is alerted without any."""
     copies, puts = put_in(people, seed=seed)
-    alerts = engine.alerts([*copies, *people])
-    struck, untouched = alerts[: len(copies)], alerts[len(copies) :]
+    windows = [Window(recording=put.copy, start=put.onset, end=put.end + GRACE_MIN) for put in puts]
+    watched = engine.watch([*copies, *people], windows)
+    struck, untouched = watched.alerts[0][: len(copies)], watched.alerts[0][len(copies) :]
     told: dict[str, dict[str, Any]] = {}
-    for put in puts:
+    for put, nearest in zip(puts, watched.nearest, strict=True):
         entry = told.setdefault(
             put.fault.name,
-            {"data": "simulated", "must_alarm": put.fault.alarms, "events": 0, "found": 0, "alerts": 0, "untouched": 0},
-        )
+            {"data": "simulated", "must_alarm": put.fault.alarms, "events": 0, "found": 0, "alerts": 0, "untouched": 0,
+             "missed": []},
+        )  # fmt: skip
         opened = _during(put, struck[put.copy])
         entry["events"] += 1
         entry["untouched"] += sum(_during(put, untouched[put.person]).values())
-        entry["found"] += any(opened.get(condition, 0) for condition in put.fault.conditions)
+        found = any(opened.get(condition, 0) for condition in put.fault.conditions)
+        entry["found"] += found
         entry["alerts"] += sum(opened.values())
-    return told
+        if put.fault.alarms and not found:
+            entry["missed"].append(_missed(put, copies[put.copy], nearest))
+    return Told(faults=told, untouched=_unprovoked(people, [tier[len(copies) :] for tier in watched.alerts]))
+
+
+def _missed(put: Put, copy: Series, nearest: Floats) -> dict[str, Any]:
+    """Return whose, when, how long of it was at rest and measured, and how near to a threshold it came."""
+    settled = since(moving(copy))[put.onset : put.end] >= SETTLED_MIN
+    longest = int(np.max(since(~settled), initial=0))
+    measured = np.isfinite(copy.values[put.onset : put.end][:, put.fault.vitals]).any(axis=1)
+    own = [code for code, channel in enumerate(CHANNELS) if channel.condition in put.fault.conditions]
+    best = max(own, key=lambda code: float(nearest[code]))
+    local = (copy.first_minute + copy.utc_offset_min + put.onset) % DAY_MIN
+    return {
+        "person": put.person,
+        "local_time": f"{local // 60:02d}:{local % 60:02d}",
+        "minutes": put.end - put.onset,
+        "at_rest": int(settled.sum()),
+        "longest_at_rest": longest,
+        "measured_at_rest": int((settled & measured).sum()),
+        "nearest": None if np.isneginf(nearest[best]) else round(float(nearest[best]), 2),
+        "channel": f"{CHANNELS[best].condition}, {CHANNELS[best].scale}",
+    }
+
+
+def _unprovoked(people: Sequence[Series], tiers: Sequence[Sequence[Mapping[str, Ints]]]) -> dict[str, dict[str, Any]]:
+    days = [days_of(person) for person in people]
+    counts = [
+        sum(
+            int((minutes >= day.test_from).sum())
+            for day, own in zip(days, tier, strict=True)
+            for minutes in own.values()
+        )
+        for tier in tiers
+    ]
+    total = sum(int(day.test.sum()) for day in days)
+    return {
+        f"{rate:g}": {"data": "simulated", **rate_row(rate, count, total)}
+        for rate, count in zip(TIER_RATES, counts, strict=True)
+    }
 
 
 def _during(put: Put, alerts: Mapping[str, Ints]) -> dict[str, int]:

@@ -48,6 +48,12 @@ thresholds anew from the same made people, half shrunk to the own past, as for t
 from the other model bear its name.
 
 """
+_MISSED: Final = """\
+A minute is settled at rest from the eighth step-free one on; what is averaged over minutes or an hour is asked in such
+minutes alone. A score that stays below 1 of its threshold was held back by the threshold, which the person's own days
+have set with the population's; one of a few minutes at rest by movement.
+
+"""
 _LIMITS: Final = """## Limits
 
 - Few wearers and few days: 0.1 alarms a wearer-day is judged by its Poisson interval, 0.01 is only shown.
@@ -235,7 +241,32 @@ def _faults(report: Mapping[str, Any]) -> str:
         "alerts during it",
         "in the same minutes without it",
     )
-    return f"## Faults and decoys, in made people\n\n{_table(columns, lines)}\n"
+    return f"## Faults and decoys, in made people\n\n{_table(columns, lines)}\n{_unprovoked(report)}{_missed(report)}"
+
+
+def _unprovoked(report: Mapping[str, Any]) -> str:
+    lines = []
+    for model, rates in report.get("untouched", {}).items():
+        for promised, one in rates.items():
+            low, high = one.get("ratio_ci95", (float("nan"), float("nan")))
+            lines.append((model, promised, one["alarms"], one["wearer_days"], f"{low:.2f} to {high:.2f}"))
+    columns = ("the same people without faults (simulated)", "promised a wearer-day", "alarms", "wearer-days",
+               "realised / promised, exact 95 %")  # fmt: skip
+    return f"{_table(columns, lines)}\n" if lines else ""
+
+
+def _missed(report: Mapping[str, Any]) -> str:
+    """Each fault that must alarm and did not, with what held it back."""
+    lines = []
+    for name, row in report["faults"].get(report["model"], {}).items():
+        for one in row.get("missed", ()):
+            near = "never judged" if one["nearest"] is None else f"{one['nearest']:.2f} ({one['channel']})"
+            rest = f"{one['at_rest']} of {one['minutes']}"
+            who = f"{one['person']}, {one['local_time']}"
+            lines.append((name, who, rest, one["longest_at_rest"], one["measured_at_rest"], near))
+    columns = (f"missed by {report['model']}", "person, local time", "minutes settled at rest", "longest such stretch",
+               "of them measured", "highest score / threshold")  # fmt: skip
+    return f"### What was missed, and what held it back\n\n{_MISSED}{_table(columns, lines)}\n" if lines else ""
 
 
 def _earlier(report: Mapping[str, Any]) -> str:

@@ -104,9 +104,11 @@ def test_tachycardia_keeps_the_noise_and_ramps(series: Series) -> None:
 
 
 def test_a_slow_heart_still_beats(series: Series) -> None:
-    """However large a bradycardia is asked for, no rate falls below 30."""
+    """However large a bradycardia is asked for, no rate falls below 30, and the values keep their noise."""
     changed, truth = inject(series, "sustained_bradycardia", onset=ONSET, seed=1, size=80)
     assert np.nanmin(changed.values[truth.onset : truth.end, HEART_RATE]) == pytest.approx(30)
+    rates = changed.values[truth.onset + 2 : truth.end - 2, HEART_RATE]
+    assert (rates[1:] == rates[:-1]).sum() <= (np.diff(series.values[truth.onset : truth.end, HEART_RATE]) == 0).sum()
 
 
 def test_size_and_length_can_be_chosen(series: Series) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from inference.pulsenet.calibration import Calibration, Population
-from inference.pulsenet.channels import CHANNEL_COUNT
+from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS
 from inference.pulsenet.engine import PulseNet
-from inference.pulsenet.evaluation.detectors.engine import Engine
+from inference.pulsenet.evaluation.detectors.engine import Engine, Window
 from inference.pulsenet.evaluation.protocol import SelfCalibrated
 from inference.pulsenet.features import CONTEXT, SEEN
 from inference.pulsenet.predictor import Ridge
@@ -53,6 +53,21 @@ def test_alerts_are_told_by_condition(pair: list[Series]) -> None:
     assert len(struck["heart_rate.high"]) == 1
     assert not len(struck["heart_rate.low"])
     assert not any(len(minutes) for minutes in calm.values())
+
+
+def test_how_near_a_threshold_was_is_told_of_the_minutes_asked_for(pair: list[Series]) -> None:
+    """A window over the fast minutes passes 1 on the channel that alerts, one before does not, one of nobody knows."""
+    windows = [
+        Window(recording=1, start=ONSET, end=ONSET + 40),
+        Window(recording=1, start=ONSET - 60, end=ONSET),
+        Window(recording=0, start=MINUTES, end=MINUTES + 9),
+    ]
+    watched = Engine(_model, name="ours").watch(pair, windows)
+    fast = [channel.condition for channel in CHANNELS].index("heart_rate.high")
+    during, before, never = watched.nearest[:, fast]
+    assert before < 1.0 <= during
+    assert np.isneginf(never)
+    assert len(watched.alerts[0][1]["heart_rate.high"]) == 1
 
 
 def test_each_batch_begins_without_a_past(pair: list[Series]) -> None:

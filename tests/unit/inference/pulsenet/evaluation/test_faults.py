@@ -1,6 +1,6 @@
 """Where faults go in made people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -8,13 +8,13 @@ import pytest
 
 from inference.physiology.minutes import simulate_minutes
 from inference.physiology.people import Population
+from inference.pulsenet.channels import CHANNEL_COUNT
 from inference.pulsenet.engine import PulseNet
 from inference.pulsenet.evaluation.days import days_of
-from inference.pulsenet.evaluation.detectors.engine import Engine
-from inference.pulsenet.evaluation.faults import Put, put_in, row
+from inference.pulsenet.evaluation.detectors.engine import Engine, Watched, Window
+from inference.pulsenet.evaluation.faults import Put, examine, put_in, row
 from inference.pulsenet.evaluation.grid import believed, moving, since
 from inference.pulsenet.series import Series
-from inference.slots import Ints
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +60,30 @@ def test_short_faults_begin_at_rest(person: Series, made: tuple[list[Series], li
 
 
 def test_a_fault_is_counted_in_its_own_minutes_and_beside_the_untouched_person(person: Series) -> None:
-    """An engine that alerts for a fast heart finds the tachycardia, and the untouched minutes show none."""
+    """An engine for fast hearts finds the tachycardia, the untouched minutes show none, and what it misses is told."""
 
     class Simple(Engine):
-        def alerts(self, series: Sequence[Series]) -> Sequence[Mapping[str, Ints]]:
+        def watch(self, series: Sequence[Series], windows: Sequence[Window]) -> Watched:
             rates = [believed(one) for one in series]
-            return [
+            fast = [
                 {"heart_rate.high": np.flatnonzero((since(moving(one)) > 15) & (rate > 95.0))}
                 for one, rate in zip(series, rates, strict=True)
             ]
+            return Watched(alerts=(fast, [{} for _ in series]), nearest=np.full((len(windows), CHANNEL_COUNT), 0.5))
 
     def no_model() -> PulseNet:
         raise AssertionError
 
-    told = row(Simple(no_model, name="simple"), [person], seed=1)
+    simple = Simple(no_model, name="simple")
+    told = row(simple, [person], seed=1)
     assert told["sustained_tachycardia"]["events"] == told["sustained_tachycardia"]["found"] == 1
     assert told["sustained_tachycardia"]["untouched"] == 0
     assert told["dropout"]["must_alarm"] is False
+    assert not any("missed" in one for one in told.values())
+    whole = examine(simple, [person], seed=1)
+    missed = whole.faults["desaturation_ramp"]["missed"]
+    assert [(one["minutes"], one["nearest"], one["channel"]) for one in missed] == [(60, 0.5, "spo2.low, 5 min")]
+    assert 0 < missed[0]["longest_at_rest"] <= missed[0]["at_rest"] <= 60
+    assert whole.faults["sustained_tachycardia"]["missed"] == whole.faults["dropout"]["missed"] == []
+    assert whole.untouched["0.1"]["wearer_days"] == whole.untouched["0.01"]["wearer_days"] == days_of(person).test.sum()
+    assert whole.untouched["0.01"]["alarms"] == 0

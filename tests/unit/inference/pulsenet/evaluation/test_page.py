@@ -50,6 +50,10 @@ def _row(recall: float) -> dict[str, Any]:
     }
 
 
+_MISSED = {"person": 4, "local_time": "16:38", "minutes": 20, "at_rest": 6, "longest_at_rest": 5,
+           "measured_at_rest": 6, "nearest": 0.46, "channel": "heart_rate.low, 10 min"}  # fmt: skip
+
+
 @pytest.fixture
 def report() -> dict[str, Any]:
     """A report of one model, one ablation and one detector that could not run."""
@@ -63,7 +67,11 @@ def report() -> dict[str, Any]:
                  "ratio_ci95": [0.12, 3.6]},
         "decoys": {"exercise": 0},
         "faults": {"model": {"exercise": {"data": "simulated", "must_alarm": False, "events": 9, "found": 0,
-                                          "alerts": 0, "untouched": 0}}},
+                                          "alerts": 0, "untouched": 0, "missed": []},
+                             "bradycardia": {"data": "simulated", "must_alarm": True, "events": 2, "found": 1,
+                                             "alerts": 1, "untouched": 0, "missed": [_MISSED]}}},
+        "untouched": {"model": {"0.1": {"data": "simulated", "promised": 0.1, "alarms": 3, "wearer_days": 40,
+                                        "realised": 0.075, "ratio_ci95": [0.15, 2.19]}}},
         "us_per_step": 1.5,
         "model": "model",
         "seed": 3,
@@ -83,6 +91,8 @@ def test_the_page_holds_the_report_s_figures(report: dict[str, Any]) -> None:
     assert "| tier 1, told to the wearer | 0.1 | 2 | 20 | 0.10 to 2.00 | one 2/20 | judged |" in page
     assert "| tier 2, told to a carer | 0.01 | 2 | 20 | 0.10 to 2.00 | one 2/20 | shown only: " in page
     assert "| exercise | model | must not | 9 | - | 0 | 0 |" in page
+    assert "| bradycardia | 4, 16:38 | 6 of 20 | 5 | 6 | 0.46 (heart_rate.low, 10 min) |" in page
+    assert "| model | 0.1 | 3 | 40 | 0.15 to 2.19 |" in page
     assert "| level off | 0.51 | 0.51 | 2/20 | 0.70 | 0.31/0.31 | 4/20 |" in page
     assert "| ridge | +0.020 (-0.010 to +0.050) |" in page
     assert "| level off | everything |" in page
