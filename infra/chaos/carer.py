@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 
 import websockets
@@ -14,6 +15,8 @@ AGAIN_AFTER_S: Final = 0.5
 
 class Carer:
     """What reached the screen: revisions of each alert."""
+
+    topic = "alerts"
 
     def __init__(self, api: str, token: str, *, seed: int) -> None:
         self.revisions: defaultdict[str, set[int]] = defaultdict(set)
@@ -46,7 +49,7 @@ class Carer:
         self.connections += 1
         try:
             since = {} if self._cursor is None else {"since": self._cursor}
-            await socket.send(json.dumps({"type": "subscribe", "id": 1, "topic": "alerts", **since}))
+            await socket.send(json.dumps({"type": "subscribe", "id": 1, "topic": self.topic, **since}))
             async for text in socket:
                 self._take(json.loads(text))
         finally:
@@ -55,12 +58,15 @@ class Carer:
     def _take(self, message: dict[str, Any]) -> None:
         if message["type"] == "snapshot":
             self.resets += bool(message.get("reset"))
-            for alert in message["data"]:
-                self._see(alert)
+            self._snapshot(message["data"])
         elif message["type"] == "update":
             self._see(message["data"])
         if "cursor" in message:
             self._cursor = message["cursor"]
+
+    def _snapshot(self, items: Sequence[dict[str, Any]]) -> None:
+        for one in items:
+            self._see(one)
 
     def _see(self, alert: dict[str, Any]) -> None:
         seen = self.revisions[alert["alert_id"]]

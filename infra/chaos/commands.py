@@ -25,7 +25,7 @@ def chaos(
     rounds: Annotated[
         int,
         typer.Option(
-            help="Rounds for each target: 20 with eight targets are 160 faults, one after the other. A target is first "
+            help="Rounds for each target: 20 with nine targets are 180 faults, one after the other. A target is first "
             "killed, stopped for 10 s and restarted alone, then together with another.",
             min=1,
         ),
@@ -47,8 +47,9 @@ def chaos(
     """Strike a temporary system under load, then audit every acknowledged reading and every injected episode.
 
     Devices are cut off, repeat, split and reorder messages and send late bursts the whole time; where the worker of
-    video is among what is struck, a camera films. Exits 1 when a reading or a second of the camera's pulse was lost,
-    doubled or changed, an alert missed or doubled, or the system not well again within 60 s of a fault.
+    video is among what is struck, a camera films; where that of zones is, a second one runs on standby and everybody
+    tells where they are. Exits 1 when a reading, a second of the camera's pulse or a bin of a zone was lost, doubled or
+    changed, an alert missed or doubled, or the system not well again within 60 s of a fault.
 
     Example: pulsera chaos --kill kafka,gateway,postgres --rounds 3 --seed 7 --json chaos.json
     """

@@ -36,6 +36,8 @@ class Message:
     seq: int
     parts: Sequence[Part]
     first_sent_s: float = 0.0
+    located_ms: int = 0
+    """When the device told where it is, if it is that which the message tells."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,8 @@ class Shop:
     texts: Texts
     journal: Journal
     doings: Doings
+    place: tuple[float, float] | None = None
+    """Where all of them are, in degrees; None: they do not tell."""
 
 
 class Device:
@@ -133,10 +137,10 @@ class Device:
         self.enqueue([(time_ms, variant, first)])
         self._later.append((self._seq + 3, (time_ms, variant, second)))
 
-    def enqueue(self, parts: Sequence[Part]) -> None:
-        """Put one message on the way; `flush` sends it."""
+    def enqueue(self, parts: Sequence[Part], *, located_ms: int = 0) -> None:
+        """Put one message on the way, of readings or of where the device is since a moment; `flush` sends it."""
         self._seq += 1
-        self.waiting.append(Message(self._seq, parts))
+        self.waiting.append(Message(self._seq, parts, located_ms=located_ms))
 
     def flush(self) -> None:
         """Send what this connection has not carried yet, unless the gateway asked to hold back."""
@@ -153,6 +157,9 @@ class Device:
         self._sent_seq = self.waiting[-1].seq
 
     def _payload(self, message: Message) -> bytes:
+        if message.located_ms and self._shop.place is not None:
+            at = message.seq, message.located_ms, *self._shop.place
+            return b'{"type":"location","seq":%d,"time":%d,"latitude":%f,"longitude":%f}' % at
         reading = self._shop.texts.reading
         rows = b",".join(reading(*part) for part in message.parts)
         return b'{"type":"readings","seq":%d,"readings":[%b]}' % (message.seq, rows)
@@ -219,6 +226,8 @@ class Device:
             wire.send(json.dumps({**hello, "clock": int(time.time() * 1000)}).encode())
             self._sent_seq = self.waiting[0].seq - 1 if self.waiting else self._seq
             self._wire, self._resumes_s = wire, 0.0
+            if shop.place is not None:
+                self.enqueue((), located_ms=int(time.time() * 1000))
             self.flush()
             await self._until_closed(wire)
         finally:
@@ -254,7 +263,7 @@ class Device:
             self._shop.journal.write(self.index, message.parts, acked=True)
             doings.acked_messages += 1
             doings.acked_readings += len(message.parts)
-            self._acked_parts.append(message.parts[-1])
+            self._acked_parts.extend(message.parts[-1:])
 
     def give_up(self) -> None:
         """Note what was never acknowledged."""

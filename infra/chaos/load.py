@@ -43,7 +43,8 @@ class Load:
         values = table_of_values(plan["seed"])
         self.doings = Doings()
         self.journal = Journal(folder)
-        shop = Shop(plan["host"], plan["port"], Texts(values), self.journal, self.doings)
+        place = tuple(plan["place"]) if plan["place"] else None
+        shop = Shop(plan["host"], plan["port"], Texts(values), self.journal, self.doings, place)
         everybody = [
             Device(shop, index=index, token=token, seed=plan["seed"]) for index, token in enumerate(plan["tokens"])
         ]

@@ -14,7 +14,7 @@ Kind = Literal["kill", "stop", "restart", "evict"]
 KINDS: Final[tuple[Kind, ...]] = ("kill", "stop", "restart")
 """SIGKILL; SIGSTOP for 10 s, then SIGCONT; the orderly end, after which the supervisor starts it again."""
 FAMILIES: Final = ("storage", "vitals", "care")
-TARGETS: Final = ("kafka", "gateway", "storage", "vitals", "care", "video", "api", "postgres")
+TARGETS: Final = ("kafka", "gateway", "storage", "vitals", "care", "video", "zones", "api", "postgres")
 
 
 @dataclass(frozen=True, slots=True)

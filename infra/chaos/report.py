@@ -44,6 +44,10 @@ def audited_json(audited: Audited) -> dict[str, Any]:
         "pulses_lost": audited.pulse.lost,
         "pulses_doubled": audited.pulse.doubled,
         "pulses_wrong": audited.pulse.wrong,
+        "zone_bins_expected": audited.zones.expected,
+        "zone_bins_lost": audited.zones.lost,
+        "zone_bins_doubled": audited.zones.doubled,
+        "zone_bins_wrong": audited.zones.wrong,
         "alerts_expected": alerts.expected,
         "alerts_missed": alerts.missed,
         "alerts_doubled": alerts.doubled,
@@ -56,7 +60,7 @@ def audited_json(audited: Audited) -> dict[str, Any]:
         "refused": load.get("refused", []),
         "carer": audited.carer,
         "breaches": audited.breaches,
-        "shown": [*found.shown, *audited.pulse.shown, *alerts.shown],
+        "shown": [*found.shown, *audited.pulse.shown, *audited.zones.shown, *alerts.shown],
         "kept": str(audited.kept) if audited.kept else None,
         **origin(),
     }
@@ -103,6 +107,8 @@ def show_audit(console: Console, facts: dict[str, Any]) -> None:
         f"{facts['made_per_s']:.0f} messages/s made; {facts['neither']} readings neither scored nor counted as late\n"
         f"{facts['pulses_expected']} seconds with a pulse of a camera: {facts['pulses_lost']} lost, "
         f"{facts['pulses_doubled']} doubled, {facts['pulses_wrong']} wrong\n"
+        f"{facts['zone_bins_expected']} bins of zones due: {facts['zone_bins_lost']} lost, "
+        f"{facts['zone_bins_doubled']} told in two ways, {facts['zone_bins_wrong']} wrong\n"
         f"{facts['alerts_expected']} alerts expected: {facts['alerts_missed']} missed, "
         f"{facts['alerts_doubled']} doubled ({facts['alerts_unexpected']} others)"
     )

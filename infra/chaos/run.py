@@ -49,10 +49,11 @@ async def run_chaos(plan: LoadPlan, faults: Sequence[Fault], say: Say) -> Outcom
     """Do one fault after the other and return what was found; evictions need second workers, which run then."""
     outcome = Outcome(audited=Audited(plan=plan))
     each = len(DECIDES_IN_S)
+    struck = {target for fault in faults for target in fault.targets}
     twins = FAMILIES if any(fault.kind == "evict" for fault in faults) else ()
     async with (
         kept_on_breach(outcome.audited, say) as folder,
-        scene(plan, len(faults) * each, folder, say, filmed=any("video" in fault.targets for fault in faults)) as now,
+        scene(plan, len(faults) * each, folder, say, targets=struck) as now,
         second_workers(now.system, folder, twins),
     ):
         for number, fault in enumerate(faults):
@@ -98,9 +99,12 @@ async def _trouble(now: Scene, struck: dict[str, int], fault: Fault, *, ended_s:
     if now.load.status["served_s"] <= ended_s:
         return "some device has heard no ack"
     try:
-        return await asyncio.to_thread(_behind, now, ended_ms)
+        trouble = await asyncio.to_thread(_behind, now, ended_ms)
     except AuditError as error:
         return f"the database cannot be asked: {error}"
+    if trouble or now.zones is None or await now.zones.is_level(ended_ms):
+        return trouble
+    return "zones is behind"
 
 
 def _behind(now: Scene, ended_ms: int) -> str:

@@ -6,8 +6,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,8 @@ from infra.chaos.carer import Carer
 from infra.chaos.loading import Loading
 from infra.chaos.made_readings import table_of_values
 from infra.chaos.system import System, make_people, running_system
+from infra.chaos.zone_auditor import Stay, ZoneFindings, audit_zones
+from infra.chaos.zones import PLACE, WATCHED, ZoneWatch, watched_zones
 from infra.embedded.postgres import client_program
 from infra.enrol import device_socket
 from schemas.errors import SetupError
@@ -56,6 +58,7 @@ class Audited:
     findings: Findings = field(default_factory=Findings)
     alerts: AlertFindings = field(default_factory=AlertFindings)
     pulse: PulseFindings = field(default_factory=PulseFindings)
+    zones: ZoneFindings = field(default_factory=ZoneFindings)
     load: dict[str, Any] = field(default_factory=dict)
     carer: dict[str, int] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
@@ -78,6 +81,9 @@ class Audited:
             "pulses doubled": self.pulse.doubled,
             "pulses wrong": self.pulse.wrong,
             "video never acknowledged": self.pulse.waiting,
+            "bins of zones lost": self.zones.lost,
+            "bins of zones doubled": self.zones.doubled,
+            "bins of zones wrong": self.zones.wrong,
             "alerts missed": self.alerts.missed,
             "alerts doubled": self.alerts.doubled,
             "refused": self.load.get("counts", {}).get("refused", 0),
@@ -92,7 +98,10 @@ class Audited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """The running system, the people in it, and the load on it; `camera` films one more wearer, if anybody."""
+    """The running system, the people in it, and the load on it since a moment, Unix ms.
+
+    `camera` films one more wearer, if anybody; `zones` is there where people tell where they are.
+    """
 
     system: System
     database: Database
@@ -102,6 +111,8 @@ class Scene:
     folder: Path
     camera: Camera | None = None
     filming: asyncio.Task[None] | None = None
+    zones: ZoneWatch | None = None
+    begun_ms: int = 0
 
 
 @asynccontextmanager
@@ -126,20 +137,29 @@ async def kept_on_breach(audited: Audited, say: Say) -> AsyncIterator[Path]:
 
 
 @asynccontextmanager
-async def scene(plan: LoadPlan, patients: int, folder: Path, say: Say, *, filmed: bool = False) -> AsyncIterator[Scene]:
-    """Start the system, make its people, put the load on it; end all of it with the context."""
-    async with running_system(folder) as system:
+async def scene(
+    plan: LoadPlan, patients: int, folder: Path, say: Say, *, targets: Collection[str] = ()
+) -> AsyncIterator[Scene]:
+    """Start the system, make its people, put the load on it; end all of it with the context.
+
+    Somebody is filmed where `video` is among what will be struck; all tell where they are where `zones` is.
+    """
+    filmed = "video" in targets
+    async with running_system(folder) as system, AsyncExitStack() as stack:
         say(f"system is up in {folder}; making {plan.connections + patients} wearers and devices")
         made = await make_people(system, plan.connections + patients + filmed)
         camera = _camera(system, made.pop()) if filmed else None
         people = [Wearer(index, wearer, device) for index, (wearer, device, _) in enumerate(made)]
         host, port = system.gateway
+        zones = None
+        if "zones" in targets:
+            zones = await stack.enter_async_context(watched_zones(system, folder, seed=plan.seed))
         carer = Carer(system.api, system.token, seed=plan.seed)
         following = asyncio.create_task(carer.run())
         load = await Loading.start(
             {
                 "host": host, "port": port, "tokens": [token for _, _, token in made], "steady": plan.connections,
-                "rate": plan.rate, "seed": plan.seed,
+                "rate": plan.rate, "seed": plan.seed, "place": PLACE if zones is not None else None,
             },
             folder,
         )  # fmt: skip
@@ -150,7 +170,7 @@ async def scene(plan: LoadPlan, patients: int, folder: Path, say: Say, *, filmed
             database = Database(client_program("psql"), str(system.ready["database_url"]))
             yield Scene(
                 system=system, database=database, people=people, load=load, carer=carer, folder=folder, camera=camera,
-                filming=filming,
+                filming=filming, zones=zones, begun_ms=int(time.time() * 1000),
             )  # fmt: skip
         finally:
             beside = [task for task in (following, filming) if task is not None]
@@ -168,6 +188,7 @@ def _camera(system: System, person: tuple[str, str, str]) -> Camera:
 async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: Say) -> None:
     """End the load, wait until everything that was promised is kept or the time for it is over, and judge."""
     say("the load ends; waiting for the last acks")
+    stay = Stay(begun_ms=now.begun_ms, ended_ms=int(time.time() * 1000), wearers=audited.plan.connections)
     await now.load.finish()
     audited.load = now.load.status
     await _end_filming(now)
@@ -179,6 +200,9 @@ async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: 
         late = time.monotonic() > deadline_s
         try:
             await _judge(now, audited, injected, values)
+            if now.zones is not None:
+                told = now.zones.screen.told
+                audited.zones = await asyncio.to_thread(audit_zones, now.database, WATCHED, stay, told)
         except (AuditError, httpx.HTTPError) as error:
             if late:
                 raise SetupError(
@@ -187,7 +211,7 @@ async def finish(now: Scene, audited: Audited, injected: Sequence[Wearer], say: 
             say(f"asking again: {error or type(error).__name__}")
             await asyncio.sleep(AGAIN_AFTER_S)
             continue
-        is_kept = not (audited.findings.lost or audited.alerts.missed or audited.pulse.lost)
+        is_kept = not (audited.findings.lost or audited.alerts.missed or audited.pulse.lost or audited.zones.lost)
         if late or (is_kept and was_kept):
             break
         was_kept = is_kept

@@ -102,21 +102,22 @@ async def running_system(folder: Path) -> AsyncIterator[System]:
 
 
 @asynccontextmanager
-async def second_workers(system: System, folder: Path, families: Sequence[str]) -> AsyncIterator[None]:
-    """Run a second worker of each family beside the system's own, ready when entered."""
+async def second_workers(system: System, folder: Path, families: Sequence[str]) -> AsyncIterator[dict[str, str]]:
+    """Run a second worker of each family beside the system's own, ready when entered; give its health address."""
     ports = free_ports(len(families)) if families else []
+    health = {family: f"http://127.0.0.1:{port}/health" for family, port in zip(families, ports, strict=True)}
     children = [
         spawn(_second_worker(system, family, port), log=folder / f"second-{family}.log")
         for family, port in zip(families, ports, strict=True)
     ]
     try:
         deadline_s = time.monotonic() + READY_WITHIN_S
-        for port in ports:
-            while not await asyncio.to_thread(is_healthy, f"http://127.0.0.1:{port}/health"):
+        for url in health.values():
+            while not await asyncio.to_thread(is_healthy, url):
                 if time.monotonic() > deadline_s:
                     raise SetupError("The second workers did not start.", next_step=f"Read the logs in {folder}.")
                 await asyncio.sleep(_POLL_S)
-        yield
+        yield health
     finally:
         for child in children:
             child.send_signal(signal.SIGTERM)

@@ -88,6 +88,7 @@ class SoleHost:
             "waiting": dict(self._patience.waiting),
             "lost_records": self._whole.lost_records,
             "partitions": PARTITIONS if active else 0,
+            "reached_ms": min(self._whole.clocks().values(), default=None),
         }
 
     def _tell(self, role: str) -> None:

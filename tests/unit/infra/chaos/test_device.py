@@ -41,11 +41,11 @@ class NotedWire:
 class Bench:
     """A device with a journal, on a connection of the test's own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, place: tuple[float, float] | None = None) -> None:
         self.folder = folder
         self.journal = Journal(folder)
         self.doings = Doings()
-        shop = Shop("", 0, Texts(table_of_values(1)), self.journal, self.doings)
+        shop = Shop("", 0, Texts(table_of_values(1)), self.journal, self.doings, place)
         self.device = Device(shop, index=0, token="", seed=3)
         self.wire = self.connect()
 
@@ -173,3 +173,17 @@ def test_racing_readings_are_marked_as_injected() -> None:
     assert racing["heart_rate"] > 200
     assert racing["motion"] < 0.01
     assert "injected" not in calm
+
+
+def test_where_a_device_is_is_a_message_of_its_own(tmp_path: Path) -> None:
+    """It is sent in its place between readings, sent again until it is acknowledged, and noted as no reading."""
+    bench = Bench(tmp_path, place=(52.5, 13.4))
+    bench.device.enqueue((), located_ms=T0)
+    bench.device.flush()
+    (sent,) = bench.wire.sent
+    assert sent == {"type": "location", "seq": 1, "time": T0, "latitude": 52.5, "longitude": 13.4}
+    assert bench.connect().sent == [sent]
+    bench.device._take_ack(1)
+    assert not bench.device.waiting
+    assert (bench.doings.acked_messages, bench.doings.acked_readings) == (1, 0)
+    bench.journal.close()

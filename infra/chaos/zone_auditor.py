@@ -1,0 +1,81 @@
+"""Was a series of a zone told bin by bin, none left out? Judged by plain SQL, as `auditor` judges readings.
+
+All it knows is what docs/zones.md says: bins of 5 min, told at the latest 7 min after their start, and a level that is
+`too_few_wearers` only where too few wearers report.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyarrow as pa
+
+from infra.chaos.auditor import SHOWN, Database
+
+BIN_MS: Final = 300_000
+TOLD_AFTER_MS: Final = 420_000
+TOO_FEW: Final = "too_few_wearers"
+SURELY_ENOUGH: Final = 44
+"""Twice as many wearers as a zone needs to be told of."""
+_SERIES: Final = (
+    "SELECT zone_id, (extract(epoch FROM bin) * 1000)::bigint AS bin_ms, body->>'level' AS level FROM zone_status"
+)
+
+
+@dataclass(slots=True)
+class ZoneFindings:
+    """Bins of all zones that had to be told, and how many lack, were told in two ways, or as if nobody were there."""
+
+    expected: int = 0
+    lost: int = 0
+    doubled: int = 0
+    wrong: int = 0
+    shown: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """When so many wearers were in every zone, Unix ms."""
+
+    begun_ms: int
+    ended_ms: int
+    wearers: int
+
+    def covers(self, bin_ms: int) -> bool:
+        """Whether they were there during a whole bin, and enough of them."""
+        return self.begun_ms <= bin_ms and bin_ms + BIN_MS <= self.ended_ms and self.wearers >= SURELY_ENOUGH
+
+
+def audit_zones(
+    database: Database, zones: Sequence[str], stay: Stay, told: Mapping[tuple[str, int], AbstractSet[str]]
+) -> ZoneFindings:
+    """Compare what is stored of zones, and what a live socket showed, with what had to be told by the stay's end.
+
+    `told` are the bodies of each (zone, revision) that the socket showed. Raises AuditError without an answer.
+    """
+    return compare_series(zones, database.table(_SERIES), stay, told)
+
+
+def compare_series(
+    zones: Sequence[str], stored: pa.Table, stay: Stay, told: Mapping[tuple[str, int], AbstractSet[str]]
+) -> ZoneFindings:
+    """Return which bins lack between a zone's first and the one that is due last, and what else is amiss."""
+    found = ZoneFindings()
+    due_ms = (stay.ended_ms - TOLD_AFTER_MS) // BIN_MS * BIN_MS
+    for zone in zones:
+        levels = {int(row["bin_ms"]): row["level"] for row in stored.to_pylist() if row["zone_id"] == zone}
+        first_ms = min(levels, default=due_ms)
+        expected = range(first_ms, due_ms + BIN_MS, BIN_MS)
+        lacking = [bin_ms for bin_ms in expected if bin_ms not in levels]
+        found.expected += len(expected)
+        found.lost += len(lacking)
+        empty = [bin_ms for bin_ms, level in sorted(levels.items()) if level == TOO_FEW and stay.covers(bin_ms)]
+        found.wrong += len(empty)
+        found.shown += [f"zone {zone}: nothing is told of {bin_ms}" for bin_ms in lacking]
+        found.shown += [f"zone {zone}: {bin_ms} is told as if nobody were there" for bin_ms in empty]
+    ways = [(zone, revision, len(bodies)) for (zone, revision), bodies in sorted(told.items()) if len(bodies) > 1]
+    found.doubled = len(ways)
+    found.shown += [f"zone {zone}: revision {revision} was told in {count} ways" for zone, revision, count in ways]
+    del found.shown[SHOWN:]
+    return found
