@@ -87,16 +87,21 @@ def reads(
     data_dir: Annotated[
         Path | None, typer.Option(help="Keep everything here; the next run then finds it stored. Default: nowhere.")
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Ask the questions alone whose names begin so; may be given twice.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
 ) -> None:
     """Fill a temporary system's database, send load through the path, and time what the API answers meanwhile.
 
     Example: pulsera bench reads --rows 10000000 --json figures.json
+
+    Example: pulsera bench reads --rows 1000000 --only "status of a zone"
     """
     from infra.bench.reads import Plan, bench_reads
     from infra.bench.reads_report import show, write
 
-    plan = Plan(rows=rows, rate=rate, seconds=seconds, server=server, data_dir=data_dir)
+    plan = Plan(rows=rows, rate=rate, seconds=seconds, server=server, data_dir=data_dir, only=only or ())
     outcome = asyncio.run(bench_reads(plan))
     show(outcome)
     if json_file is not None:

@@ -55,6 +55,8 @@ class Plan:
     """Address of a database server to measure on; empty: the embedded PostgreSQL."""
     data_dir: Path | None = None
     """Where everything is kept for the next run; None: nowhere."""
+    only: Sequence[str] = ()
+    """Questions are asked whose names begin with one of these; empty: all."""
 
     @property
     def wearers(self) -> int:
@@ -252,6 +254,10 @@ async def _ask_under_load(
         await load.stdin.drain()
         await asyncio.sleep(_WARM_S)
         questions = _questions([one for one, _ in people[: plan.wearers]], [one for one, _ in sending])
+        if plan.only:
+            questions = {name: path for name, path in questions.items() if name.startswith(tuple(plan.only))}
+        if not questions:
+            raise SetupError("No question begins so.", next_step="Without --only all of them are asked.")
         asking = asyncio.to_thread(_ask, ready["api"], ready["admin_token"], questions, plan.seconds)
         answers, usage = await asyncio.gather(asking, watch({**ready["pids"], "load": load.pid}, plan.seconds))
         await load.wait()
