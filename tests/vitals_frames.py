@@ -130,12 +130,23 @@ def fresh() -> LoggedState:
     return LoggedState(VitalsFamily().open(0, None))
 
 
-def live(log: LoggedState, seconds: int, given: Callable[[int], Given], *, start: int = 0, **fixed: Any) -> None:
-    """Append one reading a second, 50 ms after it was measured; None is a second without."""
-    for second in range(start, start + seconds):
-        at = T0_MS + second * 1000
+def tell(log: LoggedState, seconds: range, said: Callable[[int], list[dict[str, Any]]], *, together: int = 5) -> None:
+    """Append the readings of every second, `together` of them a record, 50 ms after the last of them."""
+    for first in range(seconds.start, seconds.stop, together):
+        record = range(first, min(first + together, seconds.stop))
+        log.append(T0_MS + record[-1] * 1000 + 50, [row for second in record for row in said(second)])
+
+
+def live(
+    log: LoggedState, seconds: int, given: Callable[[int], Given], *, start: int = 0, together: int = 5, **fixed: Any
+) -> None:
+    """Append a reading a second, as `tell` does; None is a second without."""
+
+    def said(second: int) -> list[dict[str, Any]]:
         columns = given(second)
-        log.append(at + 50, [] if columns is None else [reading(at, **fixed, **columns)])
+        return [] if columns is None else [reading(T0_MS + second * 1000, **fixed, **columns)]
+
+    tell(log, range(start, start + seconds), said, together=together)
 
 
 def still(rate: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ _HASHES: Final = r"( *\\\n *--hash=sha256:[0-9a-f]{64})+"
 _PIN: Final = re.compile(rf"^(?P<requirement>[A-Za-z0-9][^\\\n]*?){_HASHES}$", re.MULTILINE)
 
 
+@cache
 def pins(lock: str) -> list[Requirement]:
     """Return every pinned requirement of a lock file, each with a hash."""
     return [Requirement(found["requirement"]) for found in _PIN.finditer((ROOT / lock).read_text())]

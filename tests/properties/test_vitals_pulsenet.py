@@ -15,33 +15,35 @@ from tests.vitals_frames import T0_MS, LoggedState, reading
 FAMILY: Final = VitalsFamily(detector)
 KNOWN_S: Final = 1_020
 """So long everybody is as usual: the model's warm-up is over."""
-ODD_S: Final = (KNOWN_S + 30, KNOWN_S + 570)
+ODD_S: Final = (KNOWN_S + 30, KNOWN_S + 540)
 """The model asks for seven minutes of a heart rate."""
-END_S: Final = KNOWN_S + 900
+END_S: Final = KNOWN_S + 840
+EVERY_S: Final = 2
+"""The longest step of the log that counts in full as observed time, and how late a reading may be."""
 DELAY_MS: Final = 2_100
 Rows = list[dict[str, Any]]
 Slice = tuple[int, Rows]
 
-quick = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @cache
 def people() -> list[Slice]:
-    """Return one record a second: as usual, racing at rest on two streams for 9 min, desaturating meanwhile."""
+    """Return a record every other second: as usual, racing at rest on two streams for 8 min, desaturating meanwhile."""
     random = np.random.default_rng(7)
     slices: list[Slice] = []
-    for second in [*range(0, KNOWN_S, 5), *range(KNOWN_S, END_S)]:
+    for second in [*range(0, KNOWN_S, 5), *range(KNOWN_S, END_S, EVERY_S)]:
         at = T0_MS + second * 1000
         odd = ODD_S[0] <= second < ODD_S[1]
         still: dict[str, Any] = {"motion": 0.01, "steps": 0.0, "utc_offset_min": 60}
         usual, racing = random.normal(65.0, 2.0), random.normal(140.0 if odd else 65.0, 2.0)
         low = random.normal(80.0 if odd else 97.0, 0.5)
         rows = []
-        if second % 3 == 0 or second < KNOWN_S:
+        if second % 4 == 0 or second < KNOWN_S:
             beats = [float(each) for each in random.integers(960, 1000, 3)]
             rows.append(reading(at, wearer=0, heart_rate=usual, quality=0.9, ibi=beats, **still))
             rows.append(reading(at, wearer=1, heart_rate=racing, **still))
-        if second % 4 == 1 or second < KNOWN_S:
+        if second % 4 == 2 or second < KNOWN_S:
             rows.append(reading(at, wearer=1, source="phone", steps=0.0, heart_rate=racing, quality=0.8))
             rows.append(reading(at, wearer=2, spo2=min(low, 100.0), heart_rate=usual, **still))
         slices.append((at, rows))
@@ -57,7 +59,8 @@ def run(
         log.append(at + DELAY_MS, rows)
         if again is not None:
             log.state = again(log.state)  # type: ignore[arg-type]
-    log.idle(slices[-1][0] + DELAY_MS + 1_000, 100)
+    for second in range(EVERY_S, 100, EVERY_S):
+        log.append(slices[-1][0] + DELAY_MS + second * 1_000)
     return log
 
 
@@ -77,7 +80,7 @@ def rest_of() -> list[Slice]:
 
 @cache
 def straight_run() -> LoggedState:
-    """Return the run of one record a second in order, which tests only look at."""
+    """Return the run of the records in order, which tests only look at."""
     return run(FAMILY.open(0, known()), rest_of())
 
 
@@ -116,13 +119,13 @@ def test_an_order_within_the_lateness_changes_no_score(order: int) -> None:
     """Readings that arrive up to 2 s out of order give the same scores and episodes, and no late reading."""
     random = np.random.default_rng(order)
     slices = rest_of()
-    later: list[Rows] = [[] for _ in range(len(slices) + 2)]
+    later: list[Rows] = [[] for _ in range(len(slices) + 1)]
     for number, (_, rows) in enumerate(slices):
         for row in rows:
-            later[number + int(random.integers(0, 3))].append(row)
+            later[number + int(random.integers(0, 2))].append(row)
     for rows in later:
         random.shuffle(rows)
-    mixed = run(FAMILY.open(0, known()), [(slices[0][0] + n * 1000, rows) for n, rows in enumerate(later)])
+    mixed = run(FAMILY.open(0, known()), [(slices[0][0] + n * EVERY_S * 1000, rows) for n, rows in enumerate(later)])
     assert judged(mixed) == judged(straight_run())
     assert stories(mixed) == stories(straight_run())
 
@@ -145,16 +148,10 @@ def test_repeats_and_smaller_records_change_no_score(twice: int, cut: int) -> No
 def test_a_restart_after_every_record_changes_no_byte() -> None:
     """A state that is saved and opened again after each record, episodes under way or not, goes on with the same bytes.
 
-    So no episode gets another id, no alert is told twice, and the series of scores is that of an unbroken run.
+    So no episode gets another id, no alert is told twice, and the series of scores is that of an unbroken run: two
+    runs over one log say the same.
     """
     whole = straight_run()
     restarted = run(FAMILY.open(0, known()), rest_of(), again=lambda state: FAMILY.open(0, state.snapshot()))
     assert restarted.emissions == whole.emissions
     assert restarted.state.snapshot() == whole.state.snapshot()
-
-
-def test_the_same_log_gives_the_same_bytes() -> None:
-    """Two runs over one log emit the same bytes and end in the same state."""
-    again = run(FAMILY.open(0, known()), rest_of())
-    assert again.emissions == straight_run().emissions
-    assert again.state.snapshot() == straight_run().state.snapshot()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -18,21 +19,36 @@ AGAIN_MIN: Final = 30
 LASTS_MIN: Final = 12
 
 
+FAMILY: Final = VitalsFamily(detector)
+
+
+@cache
+def known() -> bytes:
+    """Return the state after an hour in which somebody rests as usual, of which there was nothing to tell."""
+    random = np.random.default_rng(2)
+    log = LoggedState(FAMILY.open(0, None))
+    for minute in range(KNOWN_MIN):
+        at = T0_MS + minute * 60_000
+        log.append(at + 50, [reading(at, heart_rate=random.normal(65.0, 1.5), motion=0.0, steps=0.0)])
+    assert log.episodes == []
+    return log.state.snapshot()
+
+
 def told(
-    rate: Callable[[float], float | None], *, walks_from: float = math.inf, minutes: int = 60, every_s: int = 10
+    rate: Callable[[float], float | None], *, walks_from: float = math.inf, minutes: int = 60, every_s: int = 30
 ) -> list[Episode]:
     """Return the changes of the heart rate of somebody whose rate is told by minute after `KNOWN_MIN`.
 
     Till `walks_from` somebody who rests, then who walks; a reading every `every_s` for `minutes`.
     """
     random = np.random.default_rng(3)
-    log = LoggedState(VitalsFamily(detector).open(0, None))
-    for second in [*range(0, KNOWN_MIN * 60, 60), *range(KNOWN_MIN * 60, (KNOWN_MIN + minutes) * 60, every_s)]:
+    log = LoggedState(FAMILY.open(0, known()))
+    for second in range(KNOWN_MIN * 60, (KNOWN_MIN + minutes) * 60, every_s):
         at = T0_MS + second * 1000
         minute = second / 60 - KNOWN_MIN
         beats, walks = rate(minute), minute >= walks_from
         if beats is None:
-            for step_ms in range(0, 10_000, 2_000):
+            for step_ms in range(0, every_s * 1000, 2_000):
                 log.append(at + 50 + step_ms)
         else:
             log.append(

@@ -6,14 +6,27 @@ from typing import Any
 import pytest
 
 from schemas.scores import BIN_MS
-from tests.vitals_frames import T0_MS, Given, beating, fresh, live, physiological, reading, rested, still, wearer_id
+from tests.vitals_frames import (
+    T0_MS,
+    Given,
+    beating,
+    fresh,
+    live,
+    physiological,
+    reading,
+    rested,
+    still,
+    tell,
+    wearer_id,
+)
 
 
 @pytest.mark.parametrize(("rate", "condition"), [(190.0, "heart_rate.high"), (31.0, "heart_rate.low")])
 def test_a_sustained_extreme_rate_at_rest_opens_one_episode(rate: float, condition: str) -> None:
     """A rate beyond the floor at rest opens exactly one tier 3 episode, 2 min and the lateness after its start."""
     log = rested()
-    live(log, 300, beating(rate), start=300)
+    live(log, 130, beating(rate), start=300, together=1)
+    live(log, 170, beating(rate), start=430)
     opened = [change for change in physiological(log) if change.phase == "opened"]
     assert [(change.condition, change.tier, change.onset_ms) for change in opened] == [(condition, 3, T0_MS + 300_000)]
     assert opened[0].decided_append_ms == T0_MS + 300_000 + 120_000 + 2_000 + 50
@@ -21,8 +34,7 @@ def test_a_sustained_extreme_rate_at_rest_opens_one_episode(rate: float, conditi
 
 def test_an_episode_says_what_was_seen_and_what_is_usual() -> None:
     """The sentence names value, duration, rest and what is usual; the evidence carries the numbers."""
-    log = fresh()
-    live(log, 600, beating(70))
+    log = rested(600)
     live(log, 125, beating(190), start=600, quality=0.9, injected=True, origin=1)
     change = physiological(log)[0]
     assert change.reason.startswith("Heart rate 191 for 2 min at rest; usual at rest 5")
@@ -95,11 +107,14 @@ def test_what_is_no_evidence_opens_nothing(given: Callable[[int], Given]) -> Non
 
 def test_a_strap_without_sensors_of_activity_learns_of_exercise_from_the_watch() -> None:
     """A fast rate on one stream opens nothing while another stream shows steps, though of low optical quality."""
-    log = fresh()
-    for second in range(700):
+
+    def both(second: int) -> list[dict[str, Any]]:
         at = T0_MS + second * 1000
         moving = reading(at, heart_rate=150.0, quality=0.3, motion=0.3, steps=2.0)
-        log.append(at + 50, [moving, reading(at, device=7, heart_rate=185.0 + second % 5, quality=0.9)])
+        return [moving, reading(at, device=7, heart_rate=185.0 + second % 5, quality=0.9)]
+
+    log = fresh()
+    tell(log, range(700), both)
     assert physiological(log) == []
 
 
@@ -133,14 +148,14 @@ def test_rest_that_is_known_by_then_is_not_called_unknown() -> None:
 
 def test_an_oximeter_that_syncs_once_a_minute_alarms_beside_a_live_watch() -> None:
     """The floor judges the oximeter's own bins although the watch has long closed the wearer's, which stay without."""
+
+    def both(second: int) -> list[dict[str, Any]]:
+        past = range(second - 59, second + 1) if second % 60 == 59 else ()
+        synced = [reading(T0_MS + each * 1000, device=9, spo2=80.0 + each % 3, quality=0.9) for each in past]
+        return [reading(T0_MS + second * 1000, **still(70.0 + second % 3)), *synced]
+
     log = fresh()
-    for second in range(300):
-        at = T0_MS + second * 1000
-        rows = [reading(at, **still(70.0 + second % 3))]
-        if second % 60 == 59:
-            past = range(second - 59, second + 1)
-            rows += [reading(T0_MS + each * 1000, device=9, spo2=80.0 + each % 3, quality=0.9) for each in past]
-        log.append(at + 50, rows)
+    tell(log, range(300), both)
     opened = [change for change in physiological(log) if change.phase == "opened"]
     assert [(change.condition, change.tier, change.onset_ms) for change in opened] == [("spo2.low", 3, T0_MS)]
     assert sum(row["late"] for row in log.rows) > 200
@@ -209,10 +224,13 @@ def test_a_wrong_clock_is_corrected_and_told() -> None:
 
 def test_episodes_are_keyed_by_their_wearer() -> None:
     """Two wearers have two episodes with different ids."""
-    log = fresh()
-    for second in range(300):
+
+    def two(second: int) -> list[dict[str, Any]]:
         at = T0_MS + second * 1000
-        log.append(at + 50, [reading(at, wearer=number, **still(185.0 + second % 5)) for number in range(2)])
+        return [reading(at, wearer=number, **still(185.0 + second % 5)) for number in range(2)]
+
+    log = fresh()
+    tell(log, range(150), two)
     opened = [change for change in physiological(log) if change.phase == "opened"]
     assert {change.subject.wearer for change in opened} == {wearer_id(0), wearer_id(1)}
     assert len({change.episode_id for change in opened}) == 2

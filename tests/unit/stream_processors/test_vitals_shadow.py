@@ -1,6 +1,7 @@
 """The vitals family with a second detector in shadow: nobody hears it, and it may take over where a state is saved."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -68,21 +69,29 @@ def state_of(wanted: Roles) -> tuple[VitalsState, MadeModels, VitalsFamily]:
     return family.open(0, None), models, family
 
 
-ALONE = run(state_of(Roles(MADE))[0], RECORDS)
+@cache
+def unbroken(*roles: str) -> LoggedState:
+    """Return the log of all records under these roles, which tests only look at."""
+    return run(state_of(Roles(*roles))[0], RECORDS)
+
+
+def state_after(*roles: str) -> VitalsState:
+    """Return the state at the end of that log."""
+    state = unbroken(*roles).state
+    assert isinstance(state, VitalsState)
+    return state
 
 
 @pytest.mark.parametrize("shadow", [OTHER, RESTING])
 def test_nobody_hears_the_shadow(shadow: str) -> None:
     """What is published is the same, byte for byte, with a shadow and without."""
-    assert [change.phase for change in ALONE.episodes][:1] == ["opened"]
-    assert run(state_of(Roles(MADE, shadow))[0], RECORDS).emissions == ALONE.emissions
+    assert [change.phase for change in unbroken(MADE).episodes][:1] == ["opened"]
+    assert unbroken(MADE, shadow).emissions == unbroken(MADE).emissions
 
 
 def test_what_both_say_is_counted() -> None:
     """The same model agrees with itself all the time, and would have alerted as often."""
-    state, _, _ = state_of(Roles(MADE, OTHER))
-    run(state, RECORDS)
-    counts = state.shadow.tally.counts
+    counts = state_after(MADE, OTHER).shadow.tally.counts
     assert counts.agreement == 1.0
     assert counts.agreed_ms[1, 1] > 0
     assert counts.wearer_days == pytest.approx(WEARERS * len(RECORDS) * EVERY_S / 86_400, rel=0.1)
@@ -94,9 +103,7 @@ def test_what_both_say_is_counted() -> None:
 
 def test_another_detector_agrees_less() -> None:
     """The simple detector's alerts are its own."""
-    state, _, _ = state_of(Roles(MADE, RESTING))
-    run(state, RECORDS)
-    counts = state.shadow.tally.counts
+    counts = state_after(MADE, RESTING).shadow.tally.counts
     assert counts.agreement is not None
     assert counts.agreement < 1.0
 
@@ -104,14 +111,13 @@ def test_another_detector_agrees_less() -> None:
 @pytest.mark.parametrize("at", [20, 50])
 def test_a_restart_changes_nothing(at: int) -> None:
     """A state that was saved and opened goes on as the unbroken one, the shadow's part of it included."""
-    whole, _, _ = state_of(Roles(MADE, OTHER))
-    unbroken = run(whole, RECORDS)
+    whole = unbroken(MADE, OTHER)
     first, _, family = state_of(Roles(MADE, OTHER))
     before = run(first, RECORDS[:at])
     again = family.open(0, first.snapshot())
     after = run(again, RECORDS[at:])
-    assert before.emissions + after.emissions == unbroken.emissions
-    assert again.snapshot() == whole.snapshot()
+    assert before.emissions + after.emissions == whole.emissions
+    assert again.snapshot() == whole.state.snapshot()
 
 
 def test_a_model_takes_over_where_the_state_is_saved() -> None:
@@ -130,7 +136,7 @@ def test_a_model_takes_over_where_the_state_is_saved() -> None:
     assert {row["model"] for row in before.rows} == {MADE}
     assert {row["model"] for row in after.rows} == {OTHER}
     rates = [row["score"] for row in (*before.rows, *after.rows)]
-    np.testing.assert_array_equal(rates, [row["score"] for row in ALONE.rows])
+    np.testing.assert_array_equal(rates, [row["score"] for row in unbroken(MADE).rows])
     assert len({change.episode_id for change in (*before.episodes, *after.episodes)}) == 1
     assert after.episodes[-1].end_reason == "recovered"
 
@@ -205,7 +211,7 @@ def test_a_model_that_cannot_be_saved_does_not_take_over() -> None:
     assert state.shadow.off == "ZeroDivisionError: made to fail"
     again = family.open(0, state.snapshot())
     assert again.roles == Roles(MADE)
-    assert before.emissions + run(again, RECORDS[50:]).emissions == ALONE.emissions
+    assert before.emissions + run(again, RECORDS[50:]).emissions == unbroken(MADE).emissions
 
 
 def test_another_shadow_costs_the_old_one_its_state_and_nothing_else() -> None:
@@ -217,7 +223,7 @@ def test_another_shadow_costs_the_old_one_its_state_and_nothing_else() -> None:
     assert changed.roles == Roles(MADE, RESTING)
     assert changed.shadow.tally.counts.wearer_days == 0.0
     after = run(changed, RECORDS[50:])
-    assert before.emissions + after.emissions == ALONE.emissions
+    assert before.emissions + after.emissions == unbroken(MADE).emissions
 
 
 def test_a_shadow_that_is_no_longer_installed_is_left_out() -> None:
@@ -228,7 +234,7 @@ def test_a_shadow_that_is_no_longer_installed_is_left_out() -> None:
     again = family.open(0, state.snapshot())
     assert again.roles == Roles(MADE)
     assert again.successor() is None, "who cannot be read is not seated"
-    assert before.emissions + run(again, RECORDS[50:]).emissions == ALONE.emissions
+    assert before.emissions + run(again, RECORDS[50:]).emissions == unbroken(MADE).emissions
 
 
 MID_EPISODE = 60 * (CALM_MIN + 10) // EVERY_S
@@ -435,7 +441,7 @@ def test_a_shadow_that_fails_is_off_and_the_other_goes_on() -> None:
     models.made[OTHER] = broken
     family = VitalsFamily(models=models)
     state = family.open(0, None)
-    assert run(state, RECORDS).emissions == ALONE.emissions
+    assert run(state, RECORDS).emissions == unbroken(MADE).emissions
     assert state.shadow.off == "ZeroDivisionError: made to fail"
     models.wanted = Roles(OTHER, MADE)
     assert state.successor() is None

@@ -16,9 +16,9 @@ FAMILY = VitalsFamily()
 MODEL = VitalsFamily(detector)
 FAMILIES = pytest.mark.parametrize("family", [FAMILY, MODEL], ids=["resting rate", "model"])
 GONE, STAY, NEW = range(6), range(6, 10), range(10, 24)
-SILENT_S = 700
+SILENT_S = 300
 """Longer than `FORGET_MS` is in these tests."""
-END_S = 60 + SILENT_S + 240
+END_S = 60 + SILENT_S + 180
 EVERY_S = 2
 """The longest step of the log that counts in full as observed time."""
 
@@ -53,14 +53,14 @@ def rows_of(log: LoggedState, wearers: range) -> list[dict[str, Any]]:
 
 
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let ten minutes stand for thirty days, and few wearers for many."""
+    """Let four minutes stand for thirty days, and few wearers for many."""
     monkeypatch.setattr(vitals, "LOOK_AT", 8)
-    monkeypatch.setattr(vitals, "FORGET_MS", 600_000)
+    monkeypatch.setattr(vitals, "FORGET_MS", 240_000)
 
 
 @pytest.fixture
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for whom to forget among few wearers already, and after ten minutes."""
+    """Look for whom to forget among few wearers already, and after four minutes."""
     hasten(monkeypatch)
 
 
@@ -95,7 +95,7 @@ def test_who_stays_is_judged_as_if_nobody_had_been_forgotten(
 def test_a_restart_forgets_at_the_same_record(family: VitalsFamily) -> None:
     """A state that is saved before and again after somebody was forgotten goes on to the same bytes."""
     whole, log = whole_run(family), LoggedState(family.open(0, None))
-    for start, end in pairwise((0, 400, END_S - 100, END_S)):
+    for start, end in pairwise((0, 200, END_S - 100, END_S)):
         log.state = family.open(0, log.state.snapshot())
         story(log, seconds=range(start, end, EVERY_S))
     assert log.state.snapshot() == whole.state.snapshot()
