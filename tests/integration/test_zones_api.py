@@ -8,9 +8,10 @@ import pytest
 
 from schemas.zones import AREA, BIN_MS, CellStatus
 from tests.api_server import RunningApi, running_api
+from tests.embedded_services import BOTH_DATABASES
 from tests.zones_over_http import define, newest_bin_ms, status, store, watcher
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
 
 @pytest.fixture

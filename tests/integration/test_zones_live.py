@@ -12,9 +12,10 @@ from infra.api_process import utc_now
 from schemas.alerts import alert_id
 from schemas.zones import AREA
 from tests.api_server import RunningApi, episode, running_api, subscribe, told
+from tests.embedded_services import BOTH_DATABASES
 from tests.zones_over_http import define, publish, status, store, watcher, zone_episode
 
-pytestmark = pytest.mark.connected
+pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
 
 @pytest.fixture
