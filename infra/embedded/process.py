@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from schemas.errors import SetupError
 
@@ -29,7 +30,8 @@ class Account:
 class Program:
     """What is needed to start a program and to stop it in its own manner.
 
-    `stop_signal` asks it to finish, `death_signal` is what Linux sends it when its parent dies.
+    `stop_signal` asks it to finish, `death_signal` is what Linux sends it when its parent dies. A part of Pulsera's own
+    names the `arguments` of `pulsera` too, for who has its code already.
     """
 
     command: tuple[str, ...]
@@ -37,6 +39,29 @@ class Program:
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
+    arguments: tuple[str, ...] = ()
+
+
+class Child(Protocol):
+    """A running program, as far as its supervisor needs it; `subprocess.Popen` is one."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal; None while it runs."""
+        ...
+
+    def wait(self) -> int:
+        """Wait for the end and return the exit code."""
+        ...
+
+    def send_signal(self, number: int, /) -> None:
+        """Send a signal, where it runs."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
 
 
 def spawn(program: Program, *, log: Path) -> subprocess.Popen[bytes]:
@@ -44,19 +69,24 @@ def spawn(program: Program, *, log: Path) -> subprocess.Popen[bytes]:
 
     Call it from the main thread: Linux binds the child to the thread that started it.
     """
-    account = program.account
-    user = "-" if account is None else f"{account.uid}:{account.gid}"
-    command = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(program.death_signal)), user]
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as output:
         return subprocess.Popen(
-            [*command, *program.command],
+            bound(program),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env={**os.environ, **program.env},
             start_new_session=True,
         )
+
+
+def bound(program: Program) -> list[str]:
+    """The command that becomes the program, as its user, bound to die with this process."""
+    account = program.account
+    user = "-" if account is None else f"{account.uid}:{account.gid}"
+    command = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(program.death_signal)), user]
+    return [*command, *program.command]
 
 
 def last_words(log: Path) -> str:

@@ -2,12 +2,11 @@
 
 import asyncio
 import os
-import subprocess
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.embedded.process import Program, last_words, spawn
+from infra.embedded.process import Child, Program, last_words, spawn
 from schemas.errors import SetupError
 
 _PROBE_EVERY_S = 0.05
@@ -67,8 +66,16 @@ def check_needs(nodes: Sequence[Part | Step]) -> None:
         known.add(node.name)
 
 
+async def launch(program: Program, log: Path) -> Child:
+    """Start a program in a process of its own, its output appended to `log`."""
+    return spawn(program, log=log)
+
+
 class Supervisor:
-    """Runs a plan of parts and steps. `say` takes one line for the operator, `changed` the pids after every start."""
+    """Runs a plan of parts and steps.
+
+    `say` takes one line for the operator, `changed` the pids after every start; `launch` starts a program.
+    """
 
     def __init__(
         self,
@@ -77,17 +84,19 @@ class Supervisor:
         log_dir: Path,
         say: Callable[[str], None],
         changed: Callable[[Mapping[str, int]], None],
+        launch: Callable[[Program, Path], Awaitable[Child]] = launch,
     ) -> None:
         check_needs(nodes)
         self._nodes = nodes
         self._log_dir = log_dir
         self._say = say
         self._changed = changed
+        self._launch = launch
         self._ready = {node.name: asyncio.Event() for node in nodes}
         self._begun_s = 0.0
         self.ready_after_s: dict[str, float] = {}
         """Seconds from the start of `run` until each part was ready for the first time, each step done."""
-        self._children: dict[str, tuple[subprocess.Popen[bytes], Program]] = {}
+        self._children: dict[str, tuple[Child, Program]] = {}
         self._stopping = False
         self._stop_asked = asyncio.Event()
         self._haste = asyncio.Event()
@@ -179,14 +188,14 @@ class Supervisor:
             self._say(f"{part.name} {ending}; starting it again in {delay_s:g} s")
             await asyncio.sleep(delay_s)
 
-    async def _start(self, part: Part) -> subprocess.Popen[bytes]:
+    async def _start(self, part: Part) -> Child:
         program = await asyncio.to_thread(part.prepare)
-        child = spawn(program, log=self.log_of(part.name))
+        child = await self._launch(program, self.log_of(part.name))
         self._children[part.name] = (child, program)
         self._changed(self.pids)
         return child
 
-    async def _until_end(self, part: Part, child: subprocess.Popen[bytes]) -> int:
+    async def _until_end(self, part: Part, child: Child) -> int:
         """Waits for the child to end, marking the part ready on the way; one that is not ready in time is killed."""
         readiness = asyncio.create_task(self._await_ready(part, child))
         try:
@@ -195,7 +204,7 @@ class Supervisor:
             readiness.cancel()
             await asyncio.gather(readiness, return_exceptions=True)
 
-    async def _await_ready(self, part: Part, child: subprocess.Popen[bytes]) -> None:
+    async def _await_ready(self, part: Part, child: Child) -> None:
         try:
             async with asyncio.timeout(part.ready_within_s):
                 while not await asyncio.to_thread(part.ready):  # noqa: ASYNC110 - another process's state
@@ -235,7 +244,7 @@ class Supervisor:
         await ended
 
 
-async def exit_code(child: subprocess.Popen[bytes]) -> int:
+async def exit_code(child: Child) -> int:
     """Waits for a child's end without a thread: Linux makes a readable file of it."""
     if not hasattr(os, "pidfd_open"):
         while child.poll() is None:  # noqa: ASYNC110 - no file tells of it on this system

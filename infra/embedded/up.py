@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from infra.embedded.data_dir import end_leftovers, owned, write_private, write_r
 from infra.embedded.gate import VARIABLE as START_GATE
 from infra.embedded.gate import gate_file
 from infra.embedded.kafka import KafkaNode, aot_cache, prepare_kafka
+from infra.embedded.loader import Loader, loader
 from infra.embedded.ports import free_ports, is_free, remembered_ports
 from infra.embedded.postgres import PostgresServer, ensure_password, prepare_postgres
 from infra.embedded.process import Program
@@ -76,19 +77,26 @@ async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
         gate_file(settings.data_dir).unlink(missing_ok=True)
         settings, ground = _lay_ground(settings)
         announcement = _Announcement(settings, ground.metrics_ports, json_line=json_line)
-        supervisor = Supervisor(
-            plan(settings, ground, demo=demo, announcement=announcement),
-            log_dir=settings.data_dir / "logs",
-            say=_say,
-            changed=announcement.changed,
-        )
+        nodes = plan(settings, ground, demo=demo, announcement=announcement)
         _say(f"Starting Pulsera in {settings.data_dir} (Ctrl-C stops it)")
         if (lacks := shortage([settings.data_dir, *embedded_folders(settings.data_dir)])) is not None:
             _say(lacks)
+        await _supervise(nodes, ground, announcement, log_dir=settings.data_dir / "logs")
+        _say("Pulsera has stopped; everything is kept")
+
+
+async def _supervise(
+    nodes: Sequence[Part | Step], ground: Ground, announcement: "_Announcement", *, log_dir: Path
+) -> None:
+    async with loader(_allocator(), log=log_dir / "loader.log") as loading:
+        supervisor = Supervisor(nodes, log_dir=log_dir, say=_say, changed=announcement.changed, launch=loading.launch)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, supervisor.ask_to_stop)
-        beside = [asyncio.create_task(watch_logs(settings.data_dir / "logs", say=_say), name="the watch of the logs")]
+        beside = [
+            asyncio.create_task(watch_logs(log_dir, say=_say), name="the watch of the logs"),
+            asyncio.create_task(_close(loading, supervisor, nodes), name="the loader"),
+        ]
         if ground.kafka is not None:
             mending = _mend(ground.kafka.bootstrap, supervisor)
             beside.append(asyncio.create_task(mending, name="the watch of Kafka's coordinators"))
@@ -100,7 +108,13 @@ async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-        _say("Pulsera has stopped; everything is kept")
+
+
+async def _close(loading: Loader, supervisor: Supervisor, nodes: Sequence[Part | Step]) -> None:
+    """Ends the loader once every part was there."""
+    for node in nodes:
+        await supervisor.until_ready(node.name)
+    await loading.close()
 
 
 async def _mend(bootstrap: str, supervisor: Supervisor) -> None:
@@ -216,7 +230,7 @@ def plan(settings: Settings, ground: Ground, *, demo: bool, announcement: "_Anno
 def _python_part(
     name: str, command: tuple[str, ...], env: Mapping[str, str], *, needs: frozenset[str], health: str, stop_stage: int
 ) -> Part:
-    program = Program(command=(sys.executable, "-m", "infra.cli", *command), env=env)
+    program = Program(command=(sys.executable, "-m", "infra.cli", *command), env=env, arguments=command)
     return Part(
         name=name,
         prepare=lambda: program,
@@ -239,10 +253,14 @@ def _replay_part(env: Mapping[str, str], needs: frozenset[str]) -> Part:
     )
 
 
+def _allocator() -> dict[str, str]:
+    return {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
+
+
 def _environment(settings: Settings) -> dict[str, str]:
     """What every Python process of the system is told."""
     return {
-        **{name: os.environ.get(name, value) for name, value in ALLOCATOR.items()},
+        **_allocator(),
         "PULSERA_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "PULSERA_DATABASE_URL": settings.database_url,
         "PULSERA_DATA_DIR": str(settings.data_dir),
