@@ -2,9 +2,10 @@
 
 The population's threshold of a channel at a rate r is the ceil((n + 1)(1 - r))-th smallest of n maxima of clean
 wearer-days (split conformal). A wearer's own daily maxima move it: their centre and spread take the place of the
-population's as days accrue, while the shape of the tail stays the population's. From the eighth day on it also follows
-the wearer's own alerts: each day it rises by ETA times (alerts - promised). No threshold holds for every single wearer
-without assumptions about the wearer (Lin et al. 2022), so each wearer's realised rate is kept and shown.
+population's as days accrue, while the shape of the tail stays the population's (how far up at most: `RESTLESS`). From
+the eighth day on it also follows the wearer's own alerts: each day it rises by ETA times (alerts - promised). No
+threshold holds for every single wearer without assumptions about the wearer (Lin et al. 2022), so each wearer's
+realised rate is kept and shown.
 
 What is counted is what a carer gets: an alert is of a condition, whichever of its channels passes its threshold first,
 in a minute in which the vital was measured; what passes within `REFRACTORY_MIN` of the last minute that passed is the
@@ -23,6 +24,7 @@ import numpy.typing as npt
 
 from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, OF_CONDITION, SHARES
 from inference.pulsenet.features import LONG_AGO
+from inference.pulsenet.series import HEART_RATE
 from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from schemas.errors import ContractError
 
@@ -45,6 +47,12 @@ MEASURED_LEAST: Final = 0.5
 """Judged minutes, halved each day, from which a channel has its part of the promise: one judged once a day keeps it,
 one judged all day loses it after twelve days without."""
 
+RESTLESS: Final = 0.1
+"""However restless a wearer's own days are, they raise a threshold at most to the one the population passes at this
+part of the rate: deviates have a heavy tail and hardly grow beyond 4, so that a threshold far out is deafness. The
+wearer's own alerts still raise it. Not a heart rate's: its thresholds are measured on real wearers as they are."""
+
+_BOUNDED: Final = np.array([channel.vital not in (None, HEART_RATE) for channel in CHANNELS])
 _LEAST: Final = 0.3
 _SPREAD_LEAST: Final = 0.05
 _BIN_MIN: Final = 5
@@ -256,8 +264,10 @@ class Calibration:
         population = _at_rates(self._population.thresholds, rates)
         centre, spread = self._own_days(slot)
         shape = (population - self._population.centre[:, None]) / self._population.spread[:, None]
-        own = centre[:, :, None] + shape * spread[:, :, None] + self.table["shift"][slot][:, :, None]
-        thresholds: Floats = np.maximum(own, _LEAST)
+        own = centre[:, :, None] + shape * spread[:, :, None]
+        rare = _at_rates(self._population.thresholds, rates * RESTLESS)
+        own = np.where(_BOUNDED[:, None], np.minimum(own, rare), own)
+        thresholds: Floats = np.maximum(own + self.table["shift"][slot][:, :, None], _LEAST)
         return thresholds
 
     def _own_days(self, slot: Ints) -> tuple[Floats, Floats]:

@@ -14,14 +14,17 @@ from inference.pulsenet.calibration import (
     ETA,
     OWN_DAYS,
     REFRACTORY_MIN,
+    RESTLESS,
     SHIFT_MOST,
     TIER0_RATE,
     TIER_RATES,
     Calibrated,
     Calibration,
     Population,
+    _at_rates,
 )
 from inference.pulsenet.channels import CHANNEL_COUNT, CHANNELS, SHARES
+from inference.pulsenet.series import RESPIRATORY_RATE
 from inference.slots import Floats
 from schemas.errors import ContractError
 from tests.unit.inference.pulsenet.made import DAY, MIDNIGHT, population
@@ -182,6 +185,24 @@ def test_own_days_move_a_threshold_to_the_wearer() -> None:
         said = day(made, number, told)
     assert said.threshold[0, 0, 0] < start[0] - 0.2 < start[1] + 0.2 < said.threshold[1, 0, 0]
     assert 0.875 < made._own_days(np.array([0]))[0][0, 0] < 0.95
+
+
+def test_restless_days_make_no_wearer_deaf() -> None:
+    """Weeks of days at the population's edge raise a breathing threshold to that of a tenth of the rate and no further.
+
+    Own alerts still raise it, and the heart rate's own days are not bounded.
+    """
+    breathing = [channel.vital for channel in CHANNELS].index(RESPIRATORY_RATE)
+    made, alerted = opened(adapt=False), opened()
+    told = scores(0, breathing, score=1.8)
+    told[:, breathing] = 2.5
+    start = say(made, 0, scores(0, breathing)).threshold[0, :, 0]
+    for number in range(1, 30):
+        said = day(made, number, told).threshold[0, :, 0]
+        loud = day(alerted, number, told).threshold[0, :, 0]
+    rare = _at_rates(made._population.thresholds, made._rates(SLOT) * RESTLESS)[0, :, 0]
+    assert start[breathing] < said[breathing] == rare[breathing] < loud[breathing]
+    assert said[0] > rare[0]
 
 
 def test_without_own_days_and_adaptation_a_threshold_stands() -> None:
