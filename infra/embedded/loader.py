@@ -95,11 +95,7 @@ class Loader:
 @asynccontextmanager
 async def loader(env: Mapping[str, str], *, log: Path) -> AsyncIterator[Loader]:
     """Give a launcher of programs; on Linux with a process that loads their code meanwhile, ended with the block."""
-    process = None
-    if sys.platform == "linux":
-        _adopt_orphans(asked=True)
-        process = _start(env, log)
-    made = Loader(process)
+    made = Loader(_start(env, log) if sys.platform == "linux" and _adopt_orphans(asked=True) else None)
     try:
         yield made
     finally:
@@ -128,6 +124,10 @@ def _ask(process: subprocess.Popen[bytes], program: Program, log: Path) -> int:
     return int(process.stdout.readline())
 
 
-def _adopt_orphans(*, asked: bool) -> None:
-    """While this holds, a process whose parent ends becomes a child of this one, which may then wait for its end."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, int(asked))
+def _adopt_orphans(*, asked: bool) -> bool:
+    """While this holds, a process whose parent ends becomes a child of this one, which may then wait for its end.
+
+    Return whether the system does so.
+    """
+    refused: int = ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, int(asked))
+    return not refused
