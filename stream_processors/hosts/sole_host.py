@@ -25,7 +25,7 @@ from stream_processors.ports import Record
 
 _LOG = structlog.get_logger(__name__)
 
-TRY_EVERY_S: Final = 1.0
+TRY_EVERY_S: Final = 0.5
 BATCH: Final = 64
 _POLL_MS: Final = 200
 _FETCH_BYTES: Final = 1_048_576

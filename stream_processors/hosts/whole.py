@@ -84,7 +84,8 @@ class Whole:
             StaleOwnerError: As `save`.
             LeaseLostError: As `save`.
         """
-        standings = [await self._restorer.standing(Place(self._family.topic, number)) for number in range(PARTITIONS)]
+        places = [Place(self._family.topic, number) for number in range(PARTITIONS)]
+        standings = await asyncio.gather(*map(self._restorer.standing, places))
         opened = await self._opened(standings[_HOME])
         self._cluster_id = standings[_HOME].cluster_id
         for number, standing in enumerate(standings):
