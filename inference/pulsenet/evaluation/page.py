@@ -59,6 +59,14 @@ _LIMITS: Final = """## Limits
 - Few wearers and few days: 0.1 alarms a wearer-day is judged by its Poisson interval, 0.01 is only shown.
 - Recordings hold heart rate and steps alone. What several vitals are worth together rests on made people.
 - The 8 h and two-night rules rest on the one wearer with nights, and on made people.
+- What befalls somebody who keeps moving is told once there are minutes at rest: a fast or a slow heart takes 7 to 12 of
+  them that agree, breathing some ten, and the first is the eighth step-free one. Asked in movement too, the model is
+  worth less ("rest gate off"). So two hours of it with a few steps every ten minutes are missed, and so are 20 min.
+- The level of the hour before, which is taken from a score of minutes, holds the fault itself once that has lasted: who
+  comes to rest only in its second half hour may stay just below a threshold ("level off": what else would be lost).
+- A resting rate that is up by 9 bpm for two days lies within what days and nights of many people do. The 8 h and
+  two-night rules have a hundredth of the promise each, and miss many such rises.
+- A vital that few devices measure is tried on few people: of seven, one missed is a seventh.
 - Injected events are shifts of the rate; illness also changes its variability and course.
 - Step-free exercise looks like an event, and is counted as a false alarm.
 - Rivals are as their papers have them, with gates and windows chosen on the development wearer alone. What looks for
