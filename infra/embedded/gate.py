@@ -1,6 +1,7 @@
 """Lets a process load its code while Kafka starts, and holds it until tables and topics are ready.
 
-Two cores are not busy while Kafka starts; loading a process's libraries, about a second each, fits into that time.
+What a process was not forked with (`infra.embedded.loader_process`), and everything where it was started by itself, is
+loaded in the time that Kafka takes.
 """
 
 import gc
