@@ -33,6 +33,7 @@ from stream_processors.families.storage import SeriesBatch
 from stream_processors.operators.merge import merge_readings, merge_scores
 from stream_processors.ports import Emission, OffsetMove, Record
 from tests import made_frames
+from tests.described_app import described_once
 from tests.made_frames import NOW_MS
 
 LIVE = "pulsera.live.v1+json"
@@ -145,7 +146,9 @@ async def running_api(
         await create_topics(kafka_bootstrap, Durability(replication=1, flush=False))
         _, token = await ensure_admin(pool, token)
         stop = asyncio.Event()
-        async with api_process(store, kafka_bootstrap, components={}) as process:
+        async with AsyncExitStack() as running:
+            with described_once():
+                process = await running.enter_async_context(api_process(store, kafka_bootstrap, components={}))
             listening = bind("127.0.0.1", 0)
             host = f"127.0.0.1:{listening.getsockname()[1]}"
             serving = asyncio.create_task(serve(process, listening, stop))

@@ -17,6 +17,7 @@ from api.records import Caller, Point, Span
 from infra.api_process import Front, bind, make_server
 from infra.fuzz.live_world import WEARERS, MemoryAccess, live_ports
 from schemas.errors import UnauthenticatedError
+from tests.described_app import described_once
 
 USERS = {name: Caller(user_id=uuid5(WEARERS[0], name), name=name, role="carer", token_sha256=b"") for name in "ab"}
 SHARED, FOREIGN = uuid4(), uuid4()
@@ -82,7 +83,8 @@ async def video_server(videos: Videos, *, limit_s: float = 60.0) -> AsyncIterato
     ports = replace(
         live_ports(), access=access, reads=cast(Reads, Days()), videos=videos, jobs=jobs, clock=_now, new_id=uuid4
     )
-    server = make_server(create_app(ports), Front())
+    with described_once():
+        server = make_server(create_app(ports), Front())
     listening = bind("127.0.0.1", 0)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:

@@ -45,6 +45,7 @@ from stream_processors.operators.zone_bins import GRACE_MS
 from stream_processors.operators.zone_told import Definition, Told
 from stream_processors.operators.zones import Zones
 from stream_processors.ports import Record
+from tests.described_app import described_once
 
 BEGIN_MS: Final = 1_767_225_600_000
 """Midnight, UTC."""
@@ -169,7 +170,8 @@ class ZoneWorld:
             decoding=decoding,
             clock=lambda: datetime.fromtimestamp(self.clock_ms / 1000, UTC),
         )
-        self.app = create_app(self.ports)
+        with described_once():
+            self.app = create_app(self.ports)
         self.client = Client(caller=WATCHER, outbox=Outbox(lambda _: None), again=lambda _: None)
         self._follow()
         self.operator.take(0, self._frame(None, self._nobody(), at_ms=begin_ms))

@@ -40,7 +40,9 @@ def test_a_log_cursor_does_not_tell_what_went_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "AAAA", "not base64!", "é", page_cursor("scores", AT), log_cursor("log", "alerts", {})]
+    "cursor",
+    ["", "AAAA", "not base64!", "é", page_cursor("scores", AT), log_cursor("log", "alerts", {})],
+    ids=["empty", "too short", "no base64", "no ASCII", "another list's", "a log's"],
 )
 def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     """Garbage and another list's cursor are refused, never guessed at."""
@@ -53,6 +55,7 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     "cursor",
     ["", "AAAA", "é", "[]", log_cursor("log", "readings", {0: 1}), log_cursor("other", "alerts", {0: 1}),
      page_cursor("alerts", 1), page_cursor("alerts", 0, 1)],
+    ids=["empty", "too short", "no ASCII", "no cursor", "another topic's", "another log's", "a page's", "two pages'"],
 )  # fmt: skip
 def test_a_foreign_log_cursor_is_not_opened(cursor: str) -> None:
     """Another topic's cursor, another log's, a page's and garbage tell no place in this log."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -14,12 +15,13 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
+from api import judging
 from api.callers import _ports_here, caller_of
 from api.errors import add_handlers
 from api.judging import WAITING_MOST, Judging
 from api.records import Component
 from api.routes import pulsenet
-from inference.pulsenet.window import ROWS
+from inference.pulsenet.window import ROWS, Answer
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DETECTOR = {
@@ -129,13 +131,28 @@ async def test_any_year_has_its_hours(time: str) -> None:
     assert said[0] == said[1]
 
 
-async def test_few_windows_wait() -> None:
+async def test_few_windows_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """More windows than may wait are told to come again."""
+    refused, judged = threading.Event(), judging.judge
+
+    def judge_at_last(*asked: Any) -> Answer:
+        assert refused.wait(20.0)
+        return judged(*asked)
+
+    monkeypatch.setattr(judging, "judge", judge_at_last)
     async with client() as asking:
-        asked = [asking.post("/pulsenet/infer", json={"window": window(70.0)}) for _ in range(WAITING_MOST + 4)]
+        asked = [
+            asyncio.ensure_future(asking.post("/pulsenet/infer", json={"window": window(70.0)}))
+            for _ in range(WAITING_MOST + 4)
+        ]
+        waiting = set(asked)
+        while len(waiting) > WAITING_MOST:
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=20.0)
+        refused.set()
         answers = await asyncio.gather(*asked)
     late = [answer for answer in answers if answer.status_code == 429]
     assert len(late) == 4
+    assert [answer.status_code for answer in answers].count(200) == WAITING_MOST
     assert late[0].headers["retry-after"] == "1"
 
 
