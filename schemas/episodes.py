@@ -44,7 +44,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         context: At rest, moving, or why that is unknown.
         data_quality: Lowest quality among the deciding readings, None when no source told one.
         quality_note: Why the quality may be doubted, such as "quality unknown".
-        sources: Which sources measured.
+        sources: Which sources measured; for `no_data` the wearable that is silent where another source is heard.
         bins: Number of bins that agree: of 5 s, or of a minute where the detector judges minutes.
         baseline_age_s: Observed rest time behind the baseline.
         injected: Some deciding value was injected for a demonstration or test.
@@ -58,7 +58,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         realised_rate: Those that there were, over `rate_days` days.
         parts: Where several vitals decided together: how far each is off in the direction of illness (a variability
             downwards), averaged over `time_scale_s`, in standard deviations of what is usual, by registry name.
-        gap_s: For `no_data`: observed seconds of silence.
+        gap_s: For `no_data`: observed seconds of silence of every wearable.
         clock_offset_ms: For `clock_offset`.
         place: For a zone: its name.
         recurrence_days: For a zone: chance alone gives as much once in so many days, one of RECURRENCE_STEPS.

@@ -138,13 +138,9 @@ class VitalsState:
         time_ms = self._corrections.correct(readings, append_ms=append_ms)
         self._place(readings, wearer, stream, firmware, time_ms)
         self._lateness.hear(stream, time_ms, self._clock)
-        order = np.lexsort((time_ms, wearer))
-        newest: Ints = order[np.append(np.diff(wearer[order]) != 0, True)]
-        wearers = wearer[newest]
         np.maximum.at(self._episodes.table["received_ms"], wearer, readings.received_ms)
         self._offsets.check(wearer, readings, self._clock)
-        self._silence.hear(wearers, newest, readings, time_ms, self._clock)
-        return wearers
+        return self._silence.hear(wearer, readings, time_ms, self._clock)
 
     def _place(self, readings: Readings, wearer: Ints, stream: Ints, firmware: Ints, time_ms: Ints) -> None:
         end_ms = bin_end_ms(time_ms)
@@ -395,6 +391,6 @@ class VitalsState:
         self.shadow.load(parts, beside=parts.get(DETECTOR) or parts.get(INHERITED, {}))
         self._beats.load(parts["beats"], parts["beats.waiting"])
         self._watch.load(parts["watch"])
-        self._silence.load(parts["silence"])
+        self._silence.load(parts["silence"], self._roster.streams, self._lateness.streams)
         self._episodes.load(blobs["episodes"], parts["episodes"])
         self._counts.load(parts["counts"])

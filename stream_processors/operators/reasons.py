@@ -1,7 +1,7 @@
 """One plain sentence for a person: what was seen, for how long, and what is usual."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from schemas.episodes import Evidence
@@ -173,9 +173,10 @@ def data_ended(evidence: Evidence, *, silent_ms: int) -> str:
     return f"{words} before. Not known to have recovered.{marks(evidence)}"
 
 
-def no_data(gap_ms: int) -> str:
-    """Return the sentence of a wearer who went silent."""
-    return f"No readings for {duration(gap_ms)}."
+def no_data(gap_ms: int, sources: Sequence[str] = ()) -> str:
+    """Return the sentence of a wearer who went silent, or of whom only these sources did."""
+    of = f" from the {' and the '.join(sources)}" if sources else ""
+    return f"No readings{of} for {duration(gap_ms)}."
 
 
 def given_up(gap_ms: int) -> str:
