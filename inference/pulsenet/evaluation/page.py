@@ -40,6 +40,8 @@ and 0.01, which it calibrates in the same way (for 1 a day it has none, and gets
 alerts counts, whatever it is about. Nothing is read off test days. Repeated values are masked (runs from the fourth
 equal minute on); Fitbit's `intensity` is never read. AUC-PR and VUS-PR count event minutes against untouched minutes,
 weighted to one event a wearer-day. Intervals of recall: bootstrap of paired wearer-days; of rates: exact Poisson.
+Microseconds a step are processor time beside whatever else ran; rows of the model's parts step fewer recordings at
+once, which costs more. `pulsera bench network` times the engine alone.
 
 """
 _WORTH: Final = """\
@@ -61,7 +63,7 @@ _LIMITS: Final = """## Limits
 - The 8 h and two-night rules rest on the one wearer with nights, and on made people.
 - What befalls somebody who keeps moving is told once there are minutes at rest: a fast or a slow heart takes 7 to 12 of
   them that agree, breathing some ten, and the first is the eighth step-free one. Asked in movement too, the model is
-  worth less ("rest gate off"). So two hours of it with a few steps every ten minutes are missed, and so are 20 min.
+  worth less ("rest gate off"). So two hours with a few steps every ten minutes are missed, and 20 min with some steps.
 - The level of the hour before, which is taken from a score of minutes, holds the fault itself once that has lasted: who
   comes to rest only in its second half hour may stay just below a threshold ("level off": what else would be lost).
 - A resting rate that is up by 9 bpm for two days lies within what days and nights of many people do. The 8 h and
@@ -273,7 +275,7 @@ def _missed(report: Mapping[str, Any]) -> str:
             who = f"{one['person']}, {one['local_time']}"
             lines.append((name, who, rest, one["longest_at_rest"], one["measured_at_rest"], near))
     columns = (f"missed by {report['model']}", "person, local time", "minutes settled at rest", "longest such stretch",
-               "of them measured", "highest score / threshold")  # fmt: skip
+               "settled and measured", "highest score / threshold")  # fmt: skip
     return f"### What was missed, and what held it back\n\n{_MISSED}{_table(columns, lines)}\n" if lines else ""
 
 
