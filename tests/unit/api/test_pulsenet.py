@@ -15,13 +15,12 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from api import judging
 from api.callers import _ports_here, caller_of
 from api.errors import add_handlers
 from api.judging import WAITING_MOST, Judging
 from api.records import Component
 from api.routes import pulsenet
-from inference.pulsenet.window import ROWS, Answer
+from inference.pulsenet.window import ROWS, Answer, judge
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DETECTOR = {
@@ -133,13 +132,13 @@ async def test_any_year_has_its_hours(time: str) -> None:
 
 async def test_few_windows_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """More windows than may wait are told to come again."""
-    refused, judged = threading.Event(), judging.judge
+    refused = threading.Event()
 
     def judge_at_last(*asked: Any) -> Answer:
         assert refused.wait(20.0)
-        return judged(*asked)
+        return judge(*asked)
 
-    monkeypatch.setattr(judging, "judge", judge_at_last)
+    monkeypatch.setattr("api.judging.judge", judge_at_last)
     async with client() as asking:
         asked = [
             asyncio.ensure_future(asking.post("/pulsenet/infer", json={"window": window(70.0)}))
