@@ -19,6 +19,12 @@ from schemas.errors import SetupError
 
 SUFFIXES: Final = frozenset({".avi", ".mp4", ".mov", ".m4v", ".mkv", ".webm"})
 MODEL: Final = "camera (replay)"
+_PATIENCE_S: Final = 10.0
+"""So long no result may come, after the video has ended, until no more is waited for."""
+_QUIET_S: Final = 1.5
+"""Results come once a second of video: after the last seconds' so long without another there is none."""
+_LAST_MS: Final = 2_000
+"""A result of a time so near to the video's end may be the last."""
 
 
 def is_video(dataset: str) -> bool:
@@ -47,9 +53,59 @@ async def _replayed(
     line = ProgressLine()
     parts = _parts(path, trace=trace)
     first = await asyncio.to_thread(next, parts)  # an unreadable file is told before anybody connects
-    async with DeviceClient(where, secret, model=MODEL, origin="replay", on_event=_shown(name, line)) as client:
+    results = Results()
+    async with DeviceClient(
+        where, secret, model=MODEL, origin="replay", on_event=_shown(name, line, results)
+    ) as client:
+        began_ms = wall_clock_ms()
         seconds = await stream(_beside(first, parts), client, wall_ms=wall_clock_ms, monotonic_s=time.monotonic)
-    line.end(f"{name}: the video has ended; {seconds:.1f} s sent, all acknowledged.")
+        line.show(f"{name}: the video has ended; waiting for what is found in its last seconds.")
+        complete = await results.settled(began_ms + round(seconds * 1000))
+    line.end(f"{name}: {seconds:.1f} s sent, all acknowledged. {results.summary(complete=complete)}")
+
+
+class Results:
+    """What was told of a video: how many heart rates, the last of them, and the last word."""
+
+    def __init__(self) -> None:
+        self._came = asyncio.Event()
+        self._newest_ms = 0
+        self._found = 0
+        self._last: Told | None = None
+        self._last_found: Told | None = None
+
+    def take(self, told: Told) -> None:
+        """Take one result."""
+        self._last = told
+        self._newest_ms = max(self._newest_ms, int(told.fields.get("time", 0)))
+        if _is_found(told):
+            self._found += 1
+            self._last_found = told
+        self._came.set()
+
+    async def settled(self, end_ms: int, *, patience_s: float = _PATIENCE_S, quiet_s: float = _QUIET_S) -> bool:
+        """Wait for the results up to the video's end, in Unix ms; return whether they came before patience ended."""
+        while True:
+            complete = self._newest_ms > end_ms - _LAST_MS
+            self._came.clear()
+            try:
+                async with asyncio.timeout(quiet_s if complete else patience_s):
+                    await self._came.wait()
+            except TimeoutError:
+                return complete
+
+    def summary(self, *, complete: bool) -> str:
+        """Return the sentences that end a replay."""
+        if self._last is None:
+            return f"No result came within {_PATIENCE_S:.0f} s; what is found later is stored all the same."
+        if self._last_found is not None:
+            values = "1 heart rate" if self._found == 1 else f"{self._found} heart rates, the last"
+            words = f"{values}: {_said(self._last_found)}."
+        else:
+            reason, advice = self._last.fields.get("reason"), self._last.fields.get("advice")
+            words = f"No heart rate was found ({reason}); {advice}."
+        later = "" if complete else " Results of the last seconds have not come yet; they are stored all the same."
+        return words + later
 
 
 def _parts(path: Path, *, trace: bool) -> Iterator[Part]:
@@ -78,14 +134,19 @@ async def _where(settings: Settings, name: str, *, url: str | None, token: str |
     return device_socket(url) if url else system.gateway_url, secret
 
 
-def _shown(name: str, line: ProgressLine) -> Callable[[Event], None]:
+def _shown(name: str, line: ProgressLine, results: Results) -> Callable[[Event], None]:
     def show(event: Event) -> None:
         if isinstance(event, Told) and event.fields.get("kind") == "pulse":
+            results.take(event)
             line.show(f"{name}: {_said(event)}")
         else:
             report(event)
 
     return show
+
+
+def _is_found(told: Told) -> bool:
+    return isinstance(told.fields.get("heart_rate"), int | float)
 
 
 def _said(told: Told) -> str:
