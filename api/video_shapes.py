@@ -88,6 +88,11 @@ class AnalysisShape(BaseModel):
     hr_bpm: RangeShape | None
     confidence: float
     respiratory_rate_per_min: float | None
+    respiratory_reason: str = Field(
+        default="not_told",
+        examples=["too_short"],
+        description="`ok`, or why there is no breathing rate; `not_told` in answers from before this field.",
+    )
     hrv: HrvShape | None
     hrv_reason: str
     features: FeaturesShape | None

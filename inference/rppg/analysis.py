@@ -6,12 +6,12 @@ from typing import Final
 
 import numpy as np
 
-from inference.rppg import beats
+from inference.rppg import beats, breathing
 from inference.rppg.estimates import Analysis, Estimate, Variability
 from inference.rppg.estimator import CLEAR_WINDOW_S, FIRST_AFTER_S, MOST_REFUSED, PulseEstimator, Step
 from inference.rppg.gate import LEAST_FPS
 from inference.rppg.pulse import GRID_HZ, LAG
-from inference.rppg.reasons import GIVEN, HrvReason, Reason
+from inference.rppg.reasons import GIVEN, BreathReason, HrvReason, Reason
 from inference.rppg.samples import Samples
 from inference.rppg.wave import smoothed
 from inference.slots import Floats
@@ -25,6 +25,7 @@ LONGEST: Final = 0.9
 """Windows of so much of the longest one's length make the answer."""
 
 _NOT_YET: Final = frozenset({Reason.WARMING_UP, Reason.NO_FRAMES})
+_NO_BREATHING_YET: Final = frozenset({BreathReason.NOT_DUE, BreathReason.TOO_SHORT, BreathReason.NO_HEART_RATE})
 
 
 def analyze(samples: Samples) -> Analysis:
@@ -51,13 +52,15 @@ def conclude(windows: list[Estimate], *, duration_s: float, frames: int) -> Anal
     judged = [window for window in windows if window.reason not in _NOT_YET]
     rate, reason = _rate(judged, given, frames=frames)
     told = given if rate is not None else judged
+    breaths, breath_reason = _breathing(given) if rate is not None else (None, BreathReason.NO_HEART_RATE)
     after_first = max(len(windows) - round(FIRST_AFTER_S) - 1, 1)
     return Analysis(
         heart_rate_bpm=rate,
         confidence=float(np.median([window.confidence for window in given])) if rate is not None else 0.0,
         reason=reason,
         snr_db=_median([window.snr_db for window in told]),
-        respiratory_rate=_median([window.respiratory_rate for window in given]) if rate is not None else None,
+        respiratory_rate=breaths,
+        respiratory_reason=breath_reason,
         hrv=None,
         hrv_reason=HrvReason.NO_HEART_RATE,
         windows=judged,
@@ -93,6 +96,20 @@ def _rate(judged: list[Estimate], given: list[Estimate], *, frames: int) -> tupl
     if reasons:
         return None, reasons.most_common(1)[0][0]
     return None, Reason.TOO_SHORT if frames else Reason.NO_FRAMES
+
+
+def _breathing(given: list[Estimate]) -> breathing.Told:
+    """Return the rate that at least half of the windows long enough tell, all within two a minute, and why."""
+    long = [window for window in given if window.respiratory_reason not in _NO_BREATHING_YET]
+    told = [window.respiratory_rate for window in long if window.respiratory_rate is not None]
+    if not long:
+        return None, BreathReason.TOO_SHORT
+    if len(told) * 2 < len(long):
+        why = Counter(window.respiratory_reason for window in long if window.respiratory_rate is None)
+        return None, why.most_common(1)[0][0]
+    if max(told) - min(told) > breathing.AGREE_PER_MIN:
+        return None, BreathReason.DISAGREE
+    return float(np.median(told)), BreathReason.OK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

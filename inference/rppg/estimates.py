@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from inference.rppg.reasons import HrvReason, Reason
+from inference.rppg.reasons import BreathReason, HrvReason, Reason
 from inference.slots import Floats
 
 
@@ -41,7 +41,7 @@ class Estimate:
         confidence: Probability that the heart rate is less than 5 bpm off, 0 to 1; 0 where nothing was estimated.
         reason: Why there is a heart rate or none.
         snr_db: Signal-to-noise ratio of the pulse (de Haan and Jeanne 2013), or None where nothing was estimated.
-        respiratory_rate: Breaths a minute over the last 30 s at least, or None.
+        respiratory_rate: Breaths a minute over the last 30 s at least, or None; `respiratory_reason` says why.
         hrv: Variability, or None; `hrv_reason` says why.
         components: What confidence and reason rest on, by name; None where not known.
         wave: The newest second of the pulse for display, band-passed, dimensionless, shape (<= 30,).
@@ -53,6 +53,7 @@ class Estimate:
     reason: Reason
     snr_db: float | None
     respiratory_rate: float | None
+    respiratory_reason: BreathReason
     hrv: Variability | None
     hrv_reason: HrvReason
     components: Mapping[str, float | None]
@@ -68,7 +69,7 @@ class Analysis:
         confidence: Probability that it is less than 5 bpm off.
         reason: Why there is a heart rate or none: without one, the reason of most windows.
         snr_db: Median of the windows that hold a heart rate, else of those that were estimated, or None.
-        respiratory_rate: Median of the windows that hold one, or None.
+        respiratory_rate: Median of the windows that hold one, or None; `respiratory_reason` says why.
         hrv: Variability over the longest unbroken stretch, or None; `hrv_reason` says why.
         windows: One estimate a second, but for those in which too little had been seen since a beginning or a break.
         coverage: Share of all seconds from the first possible one on that hold a heart rate, 0 to 1.
@@ -84,6 +85,7 @@ class Analysis:
     reason: Reason
     snr_db: float | None
     respiratory_rate: float | None
+    respiratory_reason: BreathReason
     hrv: Variability | None
     hrv_reason: HrvReason
     windows: list[Estimate]

@@ -14,7 +14,7 @@ from inference.rppg.grid import RESTART_S, SOON_S, TIME, WIDTH, Second, due_s, p
 from inference.rppg.history import LONG_S, SHORT_S, History
 from inference.rppg.pulse import GRID_HZ, LAG
 from inference.rppg.quality import Evidence, components, weigh
-from inference.rppg.reasons import ACTS, GIVEN, Act, Advice, HrvReason, Reason
+from inference.rppg.reasons import ACTS, GIVEN, Act, Advice, BreathReason, HrvReason, Reason
 from inference.rppg.samples import Samples, join
 from inference.rppg.wave import Display
 from inference.slots import Floats
@@ -226,7 +226,7 @@ class PulseEstimator:
             reason, sure = self._judged(evidence, pulse_s)
             if evidence is not None and reason in GIVEN:
                 rate = evidence.rate_bpm
-        breaths, hrv, hrv_reason = self._beats(rate, self._faintest(evidence))
+        (breaths, breath_reason), hrv, hrv_reason = self._beats(rate, self._faintest(evidence))
         told = Estimate(
             time_s=end_s,
             heart_rate_bpm=rate,
@@ -234,6 +234,7 @@ class PulseEstimator:
             reason=reason,
             snr_db=None if evidence is None else evidence.snr_db,
             respiratory_rate=breaths,
+            respiratory_reason=breath_reason,
             hrv=hrv,
             hrv_reason=hrv_reason,
             components={} if evidence is None else components(evidence, self._stability()),
@@ -243,14 +244,16 @@ class PulseEstimator:
 
     def _beats(
         self, rate_bpm: float | None, snr_db: float | None
-    ) -> tuple[float | None, Variability | None, HrvReason]:
-        """Return breaths a minute and variability where they are due, and why there is no variability."""
+    ) -> tuple[breathing.Told, Variability | None, HrvReason]:
+        """Return breaths a minute and variability where they are due, and why there are none."""
         seconds = self._history.span_s
         reason = beats.closed(seconds=seconds, fps=self._fps(), snr_db=snr_db, rate_bpm=rate_bpm)
-        if rate_bpm is None or self._index % BEATS_EVERY_S:
-            return None, None, reason or HrvReason.NOT_DUE
+        if rate_bpm is None:
+            return (None, BreathReason.NO_HEART_RATE), None, HrvReason.NO_HEART_RATE
+        if self._index % BEATS_EVERY_S:
+            return (None, BreathReason.NOT_DUE), None, reason or HrvReason.NOT_DUE
         if self._history.pulse_s < breathing.LEAST_S:
-            return None, None, reason or HrvReason.TOO_SHORT
+            return (None, BreathReason.TOO_SHORT), None, reason or HrvReason.TOO_SHORT
         pulse = self._history.pulse.newest(self._history.pulse.filled)[0].astype(np.float64)
         light = self._history.light.newest(self._history.light.filled)[0].astype(np.float64)
         found = beats.find(pulse, hz=GRID_HZ, rate_bpm=rate_bpm)

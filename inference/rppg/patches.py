@@ -49,6 +49,8 @@ def analyze_patches(samples: Samples) -> Analysis:
         heart_rate_bpm=told.heart_rate_bpm,
         confidence=told.confidence,
         reason=told.reason,
+        respiratory_rate=told.respiratory_rate,
+        respiratory_reason=told.respiratory_reason,
         windows=windows,
         coverage=whole.coverage * given / before if before else 0.0,
     )

@@ -1,4 +1,4 @@
-"""Why there is a heart rate or none, why there is no variability, and what the person in front of the camera can do."""
+"""Why there is a heart rate or none, why no variability or breathing rate, and what whoever is filmed can do."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,6 +60,25 @@ class HrvReason(StrEnum):
     """The beats do not look like one another."""
     RATE_MISMATCH = "rate_mismatch"
     """The beats tell another heart rate than the spectrum."""
+
+
+class BreathReason(StrEnum):
+    """Why an estimate holds a breathing rate (the first) or none."""
+
+    OK = "ok"
+    NOT_DUE = "not_due"
+    """A stream is asked once in ten seconds."""
+    NO_HEART_RATE = "no_heart_rate"
+    TOO_SHORT = "too_short"
+    """Less than half a minute of beats without a break."""
+    UNLIKE_BEATS = "unlike_beats"
+    """The beats do not look like one another."""
+    UNCLEAR = "unclear"
+    """No rhythm, or more than one, is in the intervals of the beats."""
+    OUT_OF_BAND = "out_of_band"
+    """The rhythm is so slow that it may be the blood pressure's, or over 30 a minute."""
+    DISAGREE = "disagree"
+    """Neither height nor brightness of the pulse has the rhythm of the intervals, or the recording's parts differ."""
 
 
 class Act(StrEnum):

@@ -1,4 +1,4 @@
-"""A pulse that somebody else measured, as one wave: heart rate and variability by the same spectrum, gates and beats.
+"""A pulse that somebody else measured, as one wave: heart rate, variability and breathing by the same gates.
 
 There is one wave only, so that nothing speaks of two methods' agreement, of a background, or of movement: the
 confidence rests on the rest, and was not fitted for waves.
@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from inference.rppg import beats, gate
+from inference.rppg import beats, breathing, gate
 from inference.rppg import confidence as confidences
 from inference.rppg.analysis import conclude
 from inference.rppg.estimates import Analysis, Estimate
 from inference.rppg.estimator import FIRST_AFTER_S, WINDOW_S
 from inference.rppg.pulse import GRID_HZ, METHODS
 from inference.rppg.quality import Evidence, Window, components, weigh
-from inference.rppg.reasons import GIVEN, HrvReason, Reason
+from inference.rppg.reasons import GIVEN, BreathReason, HrvReason, Reason
 from inference.rppg.wave import smoothed
 from inference.slots import Floats
 
@@ -47,9 +47,13 @@ def analyze_waveform(values: Floats, *, hz: float) -> Analysis:
         answer, fps=hz, hrv_reason=reason or answer.hrv_reason, pulse=smoothed(even),
         pulse_time_s=np.arange(len(even)) / GRID_HZ,
     )  # fmt: skip
-    if reason is not None or answer.heart_rate_bpm is None:
+    if answer.heart_rate_bpm is None:
         return shown
     found = beats.find(values, hz=hz, rate_bpm=answer.heart_rate_bpm)
+    breaths, breath_reason = breathing.rate(found, even, light_hz=GRID_HZ)
+    shown = replace(shown, respiratory_rate=breaths, respiratory_reason=breath_reason)
+    if reason is not None:
+        return shown
     told, why = beats.variability(found, rate_bpm=answer.heart_rate_bpm)
     return replace(shown, hrv=told, hrv_reason=why, beat_time_s=found.time_s)
 
@@ -107,6 +111,7 @@ def _estimate(evidence: Evidence | None, stability_bpm: float, *, end_s: float, 
         reason=reason,
         snr_db=None if evidence is None else evidence.snr_db,
         respiratory_rate=None,
+        respiratory_reason=BreathReason.NOT_DUE,
         hrv=None,
         hrv_reason=HrvReason.NOT_DUE,
         components={} if evidence is None else components(evidence, stability_bpm),

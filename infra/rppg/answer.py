@@ -79,6 +79,7 @@ def told_of(analysis: "Analysis", samples: "Samples") -> dict[str, Any]:
         "hr_bpm": _range(analysis),
         "confidence": round(analysis.confidence, 3),
         "respiratory_rate_per_min": number(analysis.respiratory_rate, 1),
+        "respiratory_reason": str(analysis.respiratory_reason),
         "hrv": None if analysis.hrv is None else _variability(analysis.hrv),
         "hrv_reason": str(analysis.hrv_reason),
         "features": None if analysis.hrv is None else _features(analysis.hrv),

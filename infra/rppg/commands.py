@@ -132,7 +132,10 @@ def bench_rppg(
 
 
 def _lines(answer: dict[str, Any]) -> list[str]:
-    lines = [f"{'file':<34} {'truth':>6} {'told':>6} {'error':>6} {'told of':>8} {'conf':>5}  reasons"]
+    from infra.rppg.page import breaths
+
+    numbers = f"{'truth':>6} {'told':>6} {'error':>6}"
+    lines = [f"{'file':<34} {numbers} {'told of':>8} {'conf':>5} {'breaths / truth':>21}  reasons"]
     for row in answer["rows"]:
         if "absent" in row:
             lines.append(f"{row['name']:<34} {row['absent']}")
@@ -143,7 +146,9 @@ def _lines(answer: dict[str, Any]) -> list[str]:
         )
         sure = "-" if row["confidence"] is None else f"{row['confidence']:.2f}"
         why = ", ".join(f"{count} {reason}" for reason, count in row["reasons"].items())
-        lines.append(f"{row['name']:<34} {numbers} {row['reported']:>4}/{row['windows']:<4} {sure:>4}  {why}")
+        lines.append(
+            f"{row['name']:<34} {numbers} {row['reported']:>4}/{row['windows']:<4} {sure:>4} {breaths(row):>21}  {why}"
+        )
     for kind, total in answer["totals"].items():
         error = "" if total["mean_error_bpm"] is None else f", mean error {total['mean_error_bpm']:.2f} bpm"
         lines.append(f"{kind}: {total['reported']} of {total['windows']} windows told, {total['files']} files{error}")

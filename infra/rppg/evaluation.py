@@ -26,13 +26,14 @@ _PERSON: Final = re.compile(r"^(?P<place>.+)_(?P<person>video\d+)_")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One file and its truth: heart rate in bpm, RMSSD in ms, either None where there is none."""
+    """One file and its truth: heart rate in bpm, RMSSD in ms, breaths a minute, each None where there is none."""
 
     path: Path
     name: str
     kind: Kind
     heart_rate_bpm: float | None
     rmssd_ms: float | None
+    breaths: float | None = None
     absent: str = ""
 
 
@@ -80,7 +81,8 @@ def _told_by_json(path: Path) -> Iterator[Case]:
         vitals = told["vitals"]
         rmssd = vitals.get("hrv_rmssd", {}).get("value")
         rate = vitals["heart_rate"]["value"]
-        yield Case(path=path, name=path.stem, kind="wave", heart_rate_bpm=rate, rmssd_ms=rmssd)
+        breaths = vitals.get("respiratory_rate", {}).get("value")
+        yield Case(path=path, name=path.stem, kind="wave", heart_rate_bpm=rate, rmssd_ms=rmssd, breaths=breaths)
     elif "hr" in told and "amp" in told:
         video = next((path.with_suffix(one) for one in sorted(_VIDEOS) if path.with_suffix(one).exists()), None)
         pulse = told["amp"] > 0
@@ -129,10 +131,11 @@ def _row(case: Case) -> dict[str, Any]:
 class _Truth:
     heart_rate_bpm: float | None
     rmssd_ms: float | None
+    breaths: float | None = None
 
 
 def _analysed(case: Case) -> tuple[Analysis, int, _Truth]:
-    truth = _Truth(heart_rate_bpm=case.heart_rate_bpm, rmssd_ms=case.rmssd_ms)
+    truth = _Truth(heart_rate_bpm=case.heart_rate_bpm, rmssd_ms=case.rmssd_ms, breaths=case.breaths)
     if case.kind == "contact":
         return _contact(case.path)
     if case.kind == "wave":
@@ -164,6 +167,7 @@ def _compared(analysis: Analysis, truth: _Truth) -> dict[str, Any]:
     real = truth.heart_rate_bpm
     rate = analysis.heart_rate_bpm
     hrv = analysis.hrv
+    breaths, real_breaths = analysis.respiratory_rate, truth.breaths
     return {
         "truth_bpm": rounded(real),
         "heart_rate_bpm": rounded(rate),
@@ -179,7 +183,10 @@ def _compared(analysis: Analysis, truth: _Truth) -> dict[str, Any]:
         "rmssd_ms": rounded(hrv.rmssd_ms) if hrv is not None else None,
         "rmssd_truth_ms": rounded(truth.rmssd_ms),
         "hrv_reason": str(analysis.hrv_reason),
-        "respiratory_rate": rounded(analysis.respiratory_rate),
+        "respiratory_rate": rounded(breaths),
+        "respiratory_truth": rounded(real_breaths),
+        "respiratory_error": None if breaths is None or real_breaths is None else rounded(breaths - real_breaths),
+        "respiratory_reason": str(analysis.respiratory_reason),
     }
 
 

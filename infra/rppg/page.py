@@ -32,8 +32,11 @@ def between(path: Path, written: Sequence[str], *, begin: str, end: str) -> None
 def table(report: dict[str, Any]) -> list[str]:
     """Return the lines of two Markdown tables: a row a file, crops together; and what each kind comes to."""
     lines = [
-        "| file | what | truth | told | error | windows told | confidence | RMSSD told / truth | frequent reason |",
-        "|---|---|---|---|---|---|---|---|---|",
+        (
+            "| file | what | truth | told | error | windows told | confidence | RMSSD told / truth "
+            "| breaths told / truth | frequent reason |"
+        ),
+        "|---|---|---|---|---|---|---|---|---|---|",
         *(_line(row) for row in report["rows"] if row["kind"] != "abstain"),
         "",
         "| what | files | with a heart rate | windows told | mean error | largest error |",
@@ -49,15 +52,21 @@ def table(report: dict[str, Any]) -> list[str]:
 
 def _line(row: dict[str, Any]) -> str:
     if "absent" in row:
-        return f"| {row['name']} | {_KINDS[row['kind']]} | | {row['absent']} | | | | | |"
+        return f"| {row['name']} | {_KINDS[row['kind']]} | | {row['absent']} | | | | | | |"
     rmssd = f"{_number(row['rmssd_ms'])} / {_number(row['rmssd_truth_ms'])}"
     if row["rmssd_ms"] is None:
         rmssd = f"{row['hrv_reason']} / {_number(row['rmssd_truth_ms'])}"
     return (
         f"| {row['name']} | {_KINDS[row['kind']]} | {_number(row['truth_bpm'])} | {_number(row['heart_rate_bpm'])} | "
         f"{_number(row['error_bpm'], sign=True)} | {row['coverage']:.0%} | {_number(row['confidence'], digits=2)} | "
-        f"{rmssd} | {next(iter(row['reasons']), '-')} |"
+        f"{rmssd} | {breaths(row)} | {next(iter(row['reasons']), '-')} |"
     )
+
+
+def breaths(row: dict[str, Any]) -> str:
+    """Return what was told beside its truth; withheld, the reason."""
+    told = row["respiratory_reason"] if row["respiratory_rate"] is None else _number(row["respiratory_rate"])
+    return f"{told} / {_number(row['respiratory_truth'])}"
 
 
 def _number(value: float | None, *, digits: int = 1, sign: bool = False) -> str:

@@ -28,6 +28,7 @@ def as_json(analysis: Analysis, measured: Measured, cost: Cost) -> dict[str, Any
         "snr_db": rounded(analysis.snr_db),
         "coverage": rounded(analysis.coverage),
         "respiratory_rate": rounded(analysis.respiratory_rate),
+        "respiratory_reason": str(analysis.respiratory_reason),
         "hrv": None if analysis.hrv is None else _variability(analysis.hrv),
         "hrv_reason": str(analysis.hrv_reason),
         "windows": [_window(one) for one in analysis.windows],
@@ -72,7 +73,7 @@ def lines(told: dict[str, Any]) -> list[str]:
         ),
         ("windows", _reasons(told["windows"])),
         ("variability", f"none: {told['hrv_reason']}" if hrv is None else f"RMSSD {hrv['rmssd_ms']:.1f} ms"),
-        ("breathing", "no estimate" if breathing is None else f"{breathing:.1f} a minute"),
+        ("breathing", f"none: {told['respiratory_reason']}" if breathing is None else f"{breathing:.1f} a minute"),
         ("speed", f"{told['frames_per_second']:.0f} frames/s, {told['frames_per_cpu_second']:.0f} a second of CPU"),
     ]
     return [f"{name:<12} {text}" for name, text in rows]
@@ -91,6 +92,7 @@ def _window(one: Estimate) -> dict[str, Any]:
         "snr_db": rounded(one.snr_db),
         "reason": str(one.reason),
         "respiratory_rate": rounded(one.respiratory_rate),
+        "respiratory_reason": str(one.respiratory_reason),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from inference.rppg.analysis import analyze
 from inference.rppg.estimates import Analysis
+from inference.rppg.reasons import BreathReason
 from inference.rppg.video.files import measure_file
 from tests.portrait.renderer import Scene, waveform, write_video
 
@@ -65,3 +66,13 @@ def test_a_photograph_tells_nothing_in_any_window(codec: str, tmp_path: Path) ->
     assert told.heart_rate_bpm is None
     assert len(told.windows) >= SECONDS / 2
     assert [window.heart_rate_bpm for window in told.windows] == [None] * len(told.windows)
+
+
+def test_a_pulse_that_begins_again_tells_no_breathing_but_its_own(tmp_path: Path) -> None:
+    """Its slow waves of less than ten a minute, in intervals and heights alike, are not told for 12 breaths."""
+    told = analysed(tmp_path, Scene(seconds=42.0, size=SIZE))
+    assert told.heart_rate_bpm is not None
+    rates = [window.respiratory_rate for window in told.windows if window.respiratory_rate is not None]
+    assert all(rate == pytest.approx(12, abs=2) for rate in rates)
+    assert told.respiratory_rate is None or told.respiratory_rate == pytest.approx(12, abs=2)
+    assert told.respiratory_reason in {BreathReason.OUT_OF_BAND, BreathReason.UNCLEAR, BreathReason.DISAGREE}

@@ -1,4 +1,4 @@
-"""Beats, their variability behind its gates, and breathing in the pulse."""
+"""Beats, and their variability behind its gates."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfiltfilt
 
-from inference.rppg import beats, breathing
+from inference.rppg import beats
 from inference.rppg.analysis import analyze
 from inference.rppg.beats import GATES, NOTHING, Found, _banded
 from inference.rppg.estimator import BEATS_EVERY_S, PulseEstimator
@@ -74,7 +74,7 @@ def test_rmssd_does_not_depend_on_the_frame_rate(hz: float, noise: float) -> Non
 
 
 def test_a_face_at_rest_tells_its_variability_after_a_minute() -> None:
-    """A minute of a clear pulse gives variability, in a stream once in ten seconds, and breathing in between."""
+    """A minute of a clear pulse gives variability, in a stream once in ten seconds."""
     samples = render(Scene(seconds=61, amplitude=0.008, sway_bpm=3, breaths=13), np.random.default_rng(2)).samples
     whole = analyze(samples)
     assert whole.hrv_reason is HrvReason.OK
@@ -120,27 +120,6 @@ def test_a_signal_without_beats_has_none() -> None:
     """A signal shorter than eight beats gives no beat."""
     assert len(beats.find(np.zeros(60), hz=30, rate_bpm=70).time_s) == 0
     assert len(beats.find(np.zeros(900), hz=30, rate_bpm=70).time_s) == 0
-
-
-@pytest.mark.parametrize("breaths", [9.0, 12.0, 18.0, 24.0])
-def test_breathing_is_told_where_two_modulations_agree(breaths: float) -> None:
-    """Intervals and heights that change with the breath tell its rate within one a minute."""
-    time_s = np.cumsum(0.8 + 0.04 * np.sin(2 * np.pi * breaths / 60 * np.arange(0, 40, 0.8)))
-    wave = np.sin(2 * np.pi * breaths / 60 * time_s)
-    light = np.random.default_rng(1).normal(0, 0.001, round(time_s[-1] * 30))
-    found = Found(time_s=time_s, likeness=np.ones(len(time_s)), height=1 + 0.2 * wave)
-    assert breathing.rate(found, light, light_hz=30) == pytest.approx(breaths, abs=1.0)
-
-
-def test_breathing_is_withheld_where_nothing_agrees() -> None:
-    """Beats without a common rhythm, and too short a stretch, tell no breathing."""
-    rng = np.random.default_rng(3)
-    time_s = np.cumsum(rng.normal(0.8, 0.02, 50))
-    found = Found(time_s=time_s, likeness=np.ones(50), height=rng.normal(1, 0.1, 50))
-    light = rng.normal(0, 0.001, 1200)
-    assert breathing.rate(found, light, light_hz=30) is None
-    short = replace(found, time_s=time_s[:10], height=found.height[:10], likeness=np.ones(10))
-    assert breathing.rate(short, light[:240], light_hz=30) is None
 
 
 def test_a_faint_beginning_closes_the_gate_for_the_whole_stretch() -> None:

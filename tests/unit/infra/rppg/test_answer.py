@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from inference.rppg.estimates import Analysis, Estimate, Variability
-from inference.rppg.reasons import HrvReason, Reason
+from inference.rppg.reasons import BreathReason, HrvReason, Reason
 from inference.rppg.samples import trace
 from inference.strain.model import FOLDER, GRAPH
 from infra.rppg.answer import _risk, told_of
@@ -19,6 +19,7 @@ WINDOW = Estimate(
     reason=Reason.OK,
     snr_db=6.0,
     respiratory_rate=None,
+    respiratory_reason=BreathReason.TOO_SHORT,
     hrv=None,
     hrv_reason=HrvReason.NOT_DUE,
     components={},
@@ -42,6 +43,7 @@ ANALYSIS = Analysis(
     reason=Reason.OK,
     snr_db=6.0,
     respiratory_rate=None,
+    respiratory_reason=BreathReason.TOO_SHORT,
     hrv=HRV,
     hrv_reason=HrvReason.OK,
     windows=[WINDOW, WITHHELD],

@@ -23,7 +23,7 @@ def put(folder: Path) -> None:
     wave = {
         "fps": fps,
         "waveforms": {"ppg_waveform": {"data": pulse.tolist()}},
-        "vitals": {"heart_rate": {"value": rate}, "hrv_rmssd": {"value": 78.97}},
+        "vitals": {"heart_rate": {"value": rate}, "hrv_rmssd": {"value": 78.97}, "respiratory_rate": {"value": 4.0}},
     }
     (folder / "wave.json").write_text(json.dumps(wave))
 
@@ -70,6 +70,9 @@ def test_a_report_counts_errors_and_windows(tmp_path: Path) -> None:
     rows = {row["name"]: row for row in report["rows"]}
     assert abs(rows["wave"]["error_bpm"]) < 2
     assert rows["wave"]["reported"] / rows["wave"]["windows"] == pytest.approx(rows["wave"]["coverage"], abs=0.05)
+    assert (rows["wave"]["respiratory_truth"], rows["wave"]["respiratory_rate"]) == (4.0, None)
+    assert (rows["wave"]["respiratory_reason"], rows["wave"]["respiratory_error"]) == ("unclear", None)
+    assert any("| unclear / 4.0 |" in line for line in page.table(report))
     assert rows["still"]["absent"].startswith("empty")
     assert report["totals"]["wave"]["files"] == 1
     assert report["totals"]["clip"] == {
