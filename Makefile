@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
+# A run starts a dozen processes: what one has compiled the others need not compile again, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup run test unit check format bench chaos lock clean
 
 help: ## say what the verbs do
