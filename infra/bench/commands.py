@@ -242,7 +242,7 @@ def zones(
         int,
         typer.Option(
             help="Instead kill the active one of two workers so many times, and stop it as often, and say how long the "
-            "other takes until it has told all that was due when it took over.",
+            "other takes until it has told all that lay there when it took over.",
             min=0,
         ),
     ] = 0,

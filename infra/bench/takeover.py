@@ -1,8 +1,8 @@
 """`pulsera bench zones --takeover`: how long until the standby of the zones has told all that is due.
 
-A Kafka and a PostgreSQL of its own, two workers of the zones, and scores whose event time runs so fast that each second
-a bin is due (of more than 10,000 wearers less often). In each round the active worker is killed, and in the next one
-stopped, as a machine that hangs is.
+A Kafka and a PostgreSQL of its own, two workers of the zones, and scores whose event time runs thirty times as fast as
+the clock (of more than 10,000 wearers slower), so that bins fall due while it lasts. In each round the active worker is
+killed, and in the next one stopped, as a machine that hangs is.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ import pyarrow as pa
 from infra.bench.hosts import services
 from infra.bench.zones import ZoneLoad, frames_of, score_record
 from infra.embedded.ports import free_ports
+from infra.embedded.process import last_words
 from infra.kafka.follower import KafkaFollower
 from infra.kafka.publisher import KafkaPublisher
 from schemas import scores
@@ -39,6 +40,7 @@ BOUND_S: Final = 15.0
 How = Literal["kill", "stop"]
 
 _TICK_S: Final = 1.0
+_TICK_MS: Final = 30_000
 _ROWS_A_SECOND: Final = 10_000
 _POLL_S: Final = 0.02
 _WITHIN_S: Final = 90.0
@@ -49,7 +51,7 @@ _APART_S: Final = 7.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Takeover:
-    """One round: seconds from the signal until the standby had the lock, and had told all that was due by then."""
+    """One round: seconds from the signal until the standby had the lock, and had taken in and told all of then."""
 
     how: How
     lock_s: float
@@ -93,11 +95,16 @@ class _Series:
 
 @dataclass(slots=True)
 class _Feed:
-    """Appends a score of everybody for each bin; `due_ms` is the newest bin that must be told by now."""
+    """Appends a score of everybody for each half minute of event time, under the clock of its end."""
 
     publisher: KafkaPublisher
     load: ZoneLoad
-    due_ms: int = 0
+    clock_ms: int = 0
+
+    @property
+    def due_ms(self) -> int:
+        """The newest bin that must be told by now."""
+        return (self.clock_ms - GRACE_MS) // BIN_MS * BIN_MS - BIN_MS
 
     async def run(self) -> None:
         """Append until cancelled."""
@@ -106,8 +113,8 @@ class _Feed:
         next_s, tick_s = time.monotonic(), max(_TICK_S, self.load.wearers / _ROWS_A_SECOND)
         while True:
             await self.publisher.publish(await asyncio.to_thread(_emissions, frames, at_ms))
-            at_ms += BIN_MS
-            self.due_ms = (at_ms - GRACE_MS) // BIN_MS * BIN_MS - BIN_MS
+            at_ms += _TICK_MS
+            self.clock_ms = at_ms
             next_s += tick_s
             await asyncio.sleep(max(0.0, next_s - time.monotonic()))
 
@@ -119,12 +126,17 @@ class _Worker:
     process: asyncio.subprocess.Process
     health: str
 
-    async def role(self, client: httpx.AsyncClient) -> str:
-        """Return what it says that it is, nothing where it does not answer."""
+    async def told(self, client: httpx.AsyncClient) -> dict[str, Any]:
+        """Return what it says of itself, nothing where it does not answer."""
         try:
-            return str((await client.get(self.health)).json().get("role", ""))
+            found: dict[str, Any] = (await client.get(self.health)).json()
         except httpx.HTTPError:
-            return ""
+            return {}
+        return found
+
+    async def role(self, client: httpx.AsyncClient) -> str:
+        """Return what it says that it is."""
+        return str((await self.told(client)).get("role", ""))
 
 
 class _Bench:
@@ -151,28 +163,33 @@ class _Bench:
         """Return what they say that they are."""
         return [await worker.role(self._client) for worker in self._workers]
 
-    async def is_ready(self) -> bool:
-        """Whether one is active and one on standby."""
-        return sorted(await self.roles()) == ["active", "standby"]
+    async def ready(self) -> None:
+        """Return once one is active and one on standby."""
+
+        async def are_two() -> bool:
+            return sorted(await self.roles()) == ["active", "standby"]
+
+        await self._until(are_two, "There are not two workers")
 
     async def round(self, how: How, series: _Series, feed: _Feed) -> Takeover:
         """Take the active one away, wait until the other has told all that is due, and give it back as a standby."""
         victim = self._workers[(await self.roles()).index("active")]
         (other,) = (worker for worker in self._workers if worker is not victim)
-        begun_s, before_ms = time.monotonic(), series.newest_ms
+        begun_s = time.monotonic()
         victim.process.send_signal(signal.SIGKILL if how == "kill" else signal.SIGSTOP)
 
         async def leads() -> bool:
             return await other.role(self._client) == "active"
 
         try:
-            await _until(leads, "The standby did not take over.")
-            lock_s, due_ms = time.monotonic() - begun_s, max(feed.due_ms, before_ms + BIN_MS)
+            await self._until(leads, "The standby did not take over")
+            lock_s, clock_ms, due_ms = time.monotonic() - begun_s, feed.clock_ms, feed.due_ms
 
             async def is_level() -> bool:
-                return series.newest_ms >= due_ms
+                reached_ms = (await other.told(self._client)).get("reached_ms") or 0
+                return reached_ms >= clock_ms and series.newest_ms >= due_ms
 
-            await _until(is_level, "The new active one does not tell what is due.")
+            await self._until(is_level, "The new active one does not tell what is due")
             level_s = time.monotonic() - begun_s
         finally:
             if how == "stop":
@@ -181,8 +198,15 @@ class _Bench:
             await victim.process.wait()
             self._workers.remove(victim)
             await self.start()
-        await _until(self.is_ready, "There is no standby again.")
+        await self.ready()
         return Takeover(how=how, lock_s=lock_s, level_s=level_s)
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+        deadline_s = time.monotonic() + _WITHIN_S
+        while not await condition():
+            if time.monotonic() > deadline_s:
+                raise SetupError(f"{otherwise}: {last_words(self._log)}", next_step="Run `pulsera doctor`.")
+            await asyncio.sleep(_POLL_S)
 
     async def close(self) -> None:
         """End the workers."""
@@ -208,7 +232,7 @@ async def bench_takeover(rounds: int, load: ZoneLoad, *, say: Callable[[str], No
         await stack.enter_async_context(_beside(follower.run(from_ms=0)))
         await bench.start()
         await bench.start()
-        await _until(bench.is_ready, "The workers did not start.")
+        await bench.ready()
         await stack.enter_async_context(_beside(feed.run()))
         found: list[Takeover] = []
         for number in range(rounds):
@@ -232,7 +256,8 @@ def lines(outcome: Outcome) -> Iterator[str]:
         lock, level = [one.lock_s for one in ours], [one.level_s for one in ours]
         yield (
             f"active worker {words}, {len(ours)} rounds: the standby has the lock after {median(lock):.1f} s (worst "
-            f"{max(lock):.1f}), and has told all that was due then after {median(level):.1f} s (worst {max(level):.1f})"
+            f"{max(lock):.1f}), and has taken in all that lay there, and told it, after {median(level):.1f} s (worst "
+            f"{max(level):.1f})"
         )
     yield f"{outcome.bins} bins told of the area, {outcome.lacking} lacking, {outcome.told_otherwise} told in two ways"
 
@@ -250,17 +275,11 @@ async def _beside(work: Awaitable[None]) -> AsyncIterator[None]:
             raise ended
 
 
-async def _until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
-    deadline_s = time.monotonic() + _WITHIN_S
-    while not await condition():
-        if time.monotonic() > deadline_s:
-            raise SetupError(otherwise, next_step="Set PULSERA_LOG_LEVEL=debug, and read what the workers say.")
-        await asyncio.sleep(_POLL_S)
-
-
 def _emissions(frames: Sequence[tuple[int, pa.RecordBatch]], at_ms: int) -> list[Emission]:
-    """Return the records of one bin: scores of its beginning, under the clock of its end."""
+    """Return the records of half a minute: scores of its beginning, under the clock of its end."""
     silent = set(range(PARTITIONS)) - {partition for partition, _ in frames}
     everything = [*frames, *((partition, scores.empty()) for partition in sorted(silent))]
-    records = [score_record(partition, batch, at_ms=at_ms, clock_ms=at_ms + BIN_MS) for partition, batch in everything]
+    records = [
+        score_record(partition, batch, at_ms=at_ms, clock_ms=at_ms + _TICK_MS) for partition, batch in everything
+    ]
     return [Emission(topic=SCORES.name, partition=one.partition, key=None, value=one.value) for one in records]
