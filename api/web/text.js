@@ -118,7 +118,7 @@ export const CAMERA = {
   shed: "The line is too slow or Pulsera too busy: some frames were left out.",
   refusedPart: (why) => `Pulsera did not take a part of it: ${why}`,
   stopped: "Stopped. The camera is off.",
-  leftover: (why) => `The camera is off, but its device could not be removed: ${why}. An admin can remove it (DELETE /devices/ID).`,
+  leftover: (why) => `The camera is off, but its device could not be removed: ${why}. This browser removes it when a camera is next started here; an admin can remove it before (DELETE /devices/ID).`,
   reason: {
     ok: "Steady.", low_confidence: "There is one, but it does not stand out clearly.", warming_up: "Watching. A first value needs about ten seconds.",
     too_short: "Too little was seen.", no_frames: "No frames arrive.", bad_times: "The camera's times are not in order.", low_fps: "The camera gives too few frames a second.",

@@ -4,12 +4,13 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Playwright, WebSocket, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, WebSocket, expect, sync_playwright
 
 from tests.browser.chromium import PATIENCE_MS, SHOTS, SIZES, launch, signed_in
 from tests.portrait.camera import grey_y4m, portrait_y4m
@@ -89,6 +90,7 @@ class Sitting:
     """A page that was opened for a wearer, its socket, and the requests that it made."""
 
     page: Page
+    context: BrowserContext
     wearer: str
     wire: Wire
     requests: list[tuple[str, str, int]]
@@ -96,15 +98,19 @@ class Sitting:
     @classmethod
     def begin(cls, browser: Browser, system: RunningSystem, size: str = "wide") -> "Sitting":
         """Open the camera page as the admin, for a new wearer."""
+        return cls.on(signed_in(browser, system, size), system)
+
+    @classmethod
+    def on(cls, page: Page, system: RunningSystem) -> "Sitting":
+        """Open the camera page where somebody is signed in, for a new wearer."""
         wearer, _, _ = system.new_wearer("Ada Example")
-        page = signed_in(browser, system, size)
         wire, requests = Wire(), []
         page.on("websocket", wire.follow)
         page.add_init_script(NOTES)
         page.on("request", lambda one: requests.append((one.method, one.url, len(one.post_data_buffer or b""))))
         page.goto(f"{system.api}/app/camera")
         page.get_by_label("Whose face is it?").select_option(wearer)
-        return cls(page, wearer, wire, requests)
+        return cls(page, page.context, wearer, wire, requests)
 
     def start(self) -> None:
         """Press the button, by keyboard alone."""
@@ -202,6 +208,53 @@ def test_pictures_leave_only_when_the_switch_says_so(at_portrait: Browser, syste
     expect(page.locator("video")).to_have_count(0)
     sitting.expect_removed(system)
     page.context.close()
+
+
+def test_a_page_that_is_closed_has_its_device_revoked(at_portrait: Browser, system: RunningSystem) -> None:
+    """Closing the tab, as a person does, and going elsewhere without Stop both revoke the device that was made."""
+    closed, left = (Sitting.begin(at_portrait, system) for _ in range(2))
+    for sitting in (closed, left):
+        sitting.start()
+        (device,) = sitting.devices(system)
+        assert device["revoked_at"] is None
+    closed.page.close(run_before_unload=True)
+    left.page.goto("about:blank")
+    for sitting in (closed, left):
+        revoked_soon(sitting, system)
+        sitting.context.close()
+
+
+def test_what_a_killed_page_left_is_revoked_when_a_camera_is_next_started(
+    at_portrait: Browser, system: RunningSystem
+) -> None:
+    """The device of a page that ended without a word goes with the next start there; that of an open page stays."""
+    dead = Sitting.begin(at_portrait, system)
+    dead.start()
+    with dead.page.expect_event("crash"), suppress(Error):
+        dead.page.goto("chrome://crash")
+    (device,) = dead.devices(system)
+    assert device["revoked_at"] is None
+    first, second = (Sitting.on(dead.context.new_page(), system) for _ in range(2))
+    first.start()
+    revoked_soon(dead, system)
+    second.start()
+    (device,) = first.devices(system)
+    assert device["revoked_at"] is None, "A page took the device of another, which still measures."
+    made = [one["device_id"] for sitting in (first, second) for one in sitting.devices(system)]
+    assert second.page.evaluate("({...localStorage})") == {
+        "pulsera.camera.devices": json.dumps(made, separators=(",", ":"))
+    }
+    assert "token" not in second.page.evaluate(KEPT)
+    dead.context.close()
+
+
+def revoked_soon(sitting: Sitting, system: RunningSystem) -> None:
+    """Wait until the one device of a page that is gone is revoked."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not all(one["revoked_at"] for one in sitting.devices(system)):
+        assert time.monotonic() < deadline, "The device is still good."
+        time.sleep(0.1)
+    assert len(sitting.devices(system)) == 1
 
 
 def test_why_there_is_no_camera_is_said(at_portrait: Browser, system: RunningSystem) -> None:

@@ -1,6 +1,7 @@
 // One measurement: a camera, a device's socket, and the device that was made for it and is removed with it.
 import { CAMERA } from "../text.js";
 import { Watch, closeCamera, openCamera } from "./camera.js";
+import { CameraDevice } from "./camera-device.js";
 import { wearers } from "./data.js";
 import { DeviceSocket } from "./device-socket.js";
 import { api } from "./http.js";
@@ -33,7 +34,7 @@ export class CameraRun {
     this.saidAt = 0;
     this.note = "";
     this.wearer = wearers.value.get(asked.wearer)?.name ?? "";
-    this.device = null;
+    this.device = new CameraDevice();
     this.over = false;
   }
 
@@ -42,7 +43,7 @@ export class CameraRun {
     this.element = element;
     try {
       await this.look(this.asked.camera);
-      const token = this.asked.token ?? (await this.makeDevice());
+      const token = this.asked.token ?? (await this.device.make(this.asked.wearer));
       if (this.over) return;
       this.socket = new DeviceSocket(this.asked.door, token, {
         onState: (state, why) => this.onLine(state, why),
@@ -53,13 +54,6 @@ export class CameraRun {
     } catch (error) {
       this.fail(CAMERA.error[error.code] ?? error.message);
     }
-  }
-
-  async makeDevice() {
-    const { device_id, token } = await api(`/wearers/${this.asked.wearer}/devices`, { method: "POST", body: { model: "browser camera" } });
-    this.device = device_id;
-    if (this.over) await this.removeDevice(false);
-    return token;
   }
 
   /** Open a camera and follow it, in place of the one before. */
@@ -150,20 +144,15 @@ export class CameraRun {
   async end(leaving = false) {
     if (this.over) return "";
     this.over = true;
+    // First of all: a page that goes has no time for what comes later.
+    if (leaving) this.device.leave();
     clearTimeout(this.quiet);
     this.watch?.end();
     closeCamera(this.stream);
     this.socket?.close();
-    return this.removeDevice(leaving);
-  }
-
-  async removeDevice(leaving) {
-    if (!this.device) return "";
-    const device = this.device;
-    this.device = null;
+    if (leaving) return "";
     try {
-      if (leaving) await fetch(`/devices/${device}`, { method: "DELETE", credentials: "same-origin", keepalive: true });
-      else await api(`/devices/${device}`, { method: "DELETE" });
+      await this.device.remove();
       return "";
     } catch (error) {
       return CAMERA.leftover(error.message);
