@@ -21,11 +21,14 @@ LOST_S: Final = 0.5
 _UNSEEN_S: Final = 3.0
 """So long a face is followed that the finder does not find: one that turns, or too little light for the finder."""
 _LOOK_S: Final = 0.5
-_SEARCH_S: Final = 4.0
+_SEARCH_S: Final = 3.0
 _SEARCHED_PX: Final = 320
-"""Longest side of the picture in which faces are searched: half of a full working frame."""
+"""Longest side of the picture in which faces are searched at first: half of a full working frame."""
 _SMALLEST: Final = 24
-"""Pixels of that picture; a smaller face holds too few pixels for a pulse."""
+"""Pixels of the picture that is searched; a smaller face holds too few pixels for a pulse."""
+_SURE: Final = 28
+"""The picture is searched so large, up to the working frame, that the least second face has so many pixels: the
+cascade begins at 20, and misses half of those at its edge."""
 _NEAR: Final = 0.35
 """How far around its place a face is looked for, in box widths."""
 _SHRINK: Final = 0.8
@@ -38,7 +41,7 @@ _CORRECT: Final = 0.2
 _LOOKED_AT: Final = 40
 """Width in pixels at which a face is looked for near its place: larger only costs time."""
 _SECOND_LOOK_S: Final = 0.5
-"""How soon the frame is searched again when a second face was seen."""
+"""How soon the frame is searched again when a second face was seen for the first time."""
 
 _TEMPLATE: Final = 32
 _REACH: Final = 8
@@ -130,7 +133,7 @@ def _between(scores: npt.NDArray[np.float32]) -> float:
 
 def _looked(state: FaceState, time_s: float, seen: View, finder: FaceFinder, alike: float) -> FaceState:
     """Return the state after the finder has looked near the face, or, now and then, everywhere."""
-    due = _SECOND_LOOK_S if state.second_seen else _SEARCH_S
+    due = _SECOND_LOOK_S if state.second_seen and state.faces == 1 else _SEARCH_S
     state = msgspec.structs.replace(state, looked_s=time_s)
     if state.box is None or state.searched_s is None or time_s - state.searched_s >= due:
         return _searched(state, time_s, seen, finder)
@@ -150,11 +153,10 @@ def _near(box: Box, seen: View, finder: FaceFinder) -> Box | None:
 
 
 def _searched(state: FaceState, time_s: float, seen: View, finder: FaceFinder) -> FaceState:
-    times = min(1.0, _SEARCHED_PX / max(seen.width, seen.height))
-    grey, _, _ = seen.grey((0, 0, seen.width, seen.height), times)
-    least = _SMALLEST if state.box is None else max(_SMALLEST, round(_SECOND * state.box[2] * times))
-    found = finder.find(grey, least=least, most=max(grey.shape))
-    boxes = [_placed(one, times, 0, 0) for one in found]
+    boxes = _everywhere(seen, finder, state.box)
+    if state.box is None and boxes:
+        # A second face may be too small for the size at which the first one was found.
+        boxes = _everywhere(seen, finder, boxes[0]) or boxes
     state = msgspec.structs.replace(state, searched_s=time_s)
     if not boxes:
         return msgspec.structs.replace(state, faces=1 if state.box else 0, second_seen=False)
@@ -167,6 +169,17 @@ def _searched(state: FaceState, time_s: float, seen: View, finder: FaceFinder) -
         # Somebody else's face: ours was not found.
         return state
     return _corrected(state, time_s, seen, face, 0.0)
+
+
+def _everywhere(seen: View, finder: FaceFinder, face: Box | None) -> list[Box]:
+    """Return the faces of the whole frame, the largest first; beside a known face those that would count."""
+    times = min(1.0, _SEARCHED_PX / max(seen.width, seen.height))
+    least = _SMALLEST
+    if face is not None:
+        times = min(1.0, max(times, _SURE / (_SECOND * face[2])))
+        least = max(_SMALLEST, round(_SECOND * face[2] * times))
+    grey, _, _ = seen.grey((0, 0, seen.width, seen.height), times)
+    return [_placed(one, times, 0, 0) for one in finder.find(grey, least=least, most=max(grey.shape))]
 
 
 def _placed(found: Box, times: float, left: float, top: float) -> Box:

@@ -1,5 +1,8 @@
 """Chunks of pictures become rows, by whatever worker, with a face that is followed."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from inference.rppg.video.measure import FrameMeasurer
 from inference.rppg.video.opencv import cv2
 from inference.rppg.video.state import FaceState
 from schemas.errors import ContractError, UnreadableVideoError
-from tests.portrait.renderer import Scene, jpegs, times
+from tests.portrait.renderer import Frame, Scene, frames, jpegs, times
 
 SIZE = (320, 240)
 STILL = Scene(seconds=2.0, size=SIZE)
@@ -70,6 +73,31 @@ def test_without_anybody_rows_are_empty() -> None:
     assert np.isnan(samples.rgb).all()
     assert samples.faces.tolist() == [0] * 30
     assert state.box is None
+
+
+def encoded(pictures: Iterable[Frame]) -> list[bytes]:
+    """Return pictures as JPEG."""
+    return [cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes() for picture in pictures]
+
+
+def test_two_small_faces_are_two() -> None:
+    """Two of 48 pixels, at the edge of what the first, coarse search finds, are counted once one of them is found."""
+    left = Scene(seconds=2.5, fps=12)
+    right = replace(left, waveform="sample_video_3")
+    pictures = encoded(np.hstack(pair) for pair in zip(frames(left), frames(right), strict=True))
+    samples, _ = FrameMeasurer().measure(pictures, times(left), FaceState())
+    assert samples.faces[-1] == 2
+
+
+def test_a_second_person_who_comes_is_counted_within_four_seconds() -> None:
+    """The whole frame is searched every three seconds, and again half a second after a second face was seen."""
+    scene = Scene(seconds=4.5, fps=10, faces=2)
+    pictures = list(frames(scene))
+    for picture in pictures[:5]:
+        picture[:, 320:] = 40
+    samples, _ = FrameMeasurer().measure(encoded(pictures), times(scene), FaceState())
+    assert set(samples.faces[:5].tolist()) == {1}
+    assert samples.faces[5 + 35] == 2
 
 
 def test_somebody_who_leaves_is_lost_within_a_second() -> None:
