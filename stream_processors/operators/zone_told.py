@@ -1,4 +1,4 @@
-"""What goes into the zones besides scores, and what comes out: light, so that a worker need not load the rest to start."""
+"""What goes into the zones besides scores, and what comes out: light, so that a worker need not load the rest."""
 
 from typing import Final
 
