@@ -65,7 +65,10 @@ class HrvShape(BaseModel):
     pnn50_pct: float
     n_beats: int
     artefact_pct: float = Field(description="Share of the intervals found that are not believed.")
-    window_s: float
+    window_s: float = Field(
+        examples=[56.8],
+        description="From the first beat to the last; of at least 59 s of video, whose ends hold no whole beat.",
+    )
 
 
 class FeaturesShape(BaseModel):

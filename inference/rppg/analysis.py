@@ -28,8 +28,11 @@ _NOT_YET: Final = frozenset({Reason.WARMING_UP, Reason.NO_FRAMES})
 _NO_BREATHING_YET: Final = frozenset({BreathReason.NOT_DUE, BreathReason.TOO_SHORT, BreathReason.NO_HEART_RATE})
 
 
-def analyze(samples: Samples) -> Analysis:
-    """Return what a whole recording tells; nothing about it raises, whatever the frames are."""
+def analyze(samples: Samples, *, cut_off: bool = False) -> Analysis:
+    """Return what a whole recording tells; nothing about it raises, whatever the frames are.
+
+    `cut_off` says that the recording holds less than it claims: too little is then not called too short.
+    """
     steps = list(PulseEstimator().steps(samples))
     times = samples.time_s[np.isfinite(samples.time_s)]
     duration = float(np.ptp(times)) if len(times) else 0.0
@@ -38,7 +41,8 @@ def analyze(samples: Samples) -> Analysis:
     windows = [step.estimate for step in steps]
     answer = conclude(windows, duration_s=duration, frames=len(samples))
     if answer.heart_rate_bpm is None:
-        answer = replace(answer, reason=_faulty(samples.time_s, fps=fps) or answer.reason)
+        short = Reason.UNREADABLE if cut_off and answer.reason is Reason.TOO_SHORT else answer.reason
+        answer = replace(answer, reason=_faulty(samples.time_s, fps=fps) or short)
     hrv = _variability(steps, answer, fps=fps)
     return replace(
         answer, hrv=hrv.told, hrv_reason=hrv.reason, fps=fps, pulse_time_s=pulse_time_s, pulse=pulse,

@@ -14,7 +14,7 @@ class Variability:
     Attributes:
         rmssd_ms: RMSSD; `sdnn_ms` SDNN; `pnn50_percent` pNN50.
         heart_rate_bpm: Mean heart rate of the believed intervals; `heart_rate_sd_bpm` its standard deviation.
-        window_s: Length of the window.
+        window_s: From the first of the beats to the last: a few seconds less than the signal.
         beats: Believed intervals.
         kept: Share of the intervals found that are believed, 0 to 1.
         template: Median correlation of a beat with the mean beat.

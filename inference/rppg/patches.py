@@ -27,7 +27,7 @@ LEAST_KNOWN: Final = 0.8
 """Share of the frames in which a patch must show skin."""
 
 
-def analyze_patches(samples: Samples) -> Analysis:
+def analyze_patches(samples: Samples, *, cut_off: bool = False) -> Analysis:
     """Return what a recording tells by the patches of the face.
 
     A second's heart rate is the median of its patches' Welch peaks over 8 s. It is withheld where the whole region's
@@ -38,7 +38,7 @@ def analyze_patches(samples: Samples) -> Analysis:
     """
     if samples.patches is None:
         raise ValueError("The patches of the face were not measured: measure with patches, or analyze the region.")
-    whole = analyze(samples)
+    whole = analyze(samples, cut_off=cut_off)
     pulses, begin_s = _pulses(samples.time_s, samples.patches)
     windows = [_judged(window, pulses, begin_s) for window in whole.windows]
     told = conclude(windows, duration_s=whole.duration_s, frames=len(samples))
@@ -48,7 +48,7 @@ def analyze_patches(samples: Samples) -> Analysis:
         whole,
         heart_rate_bpm=told.heart_rate_bpm,
         confidence=told.confidence,
-        reason=told.reason,
+        reason=whole.reason if whole.heart_rate_bpm is None else told.reason,
         respiratory_rate=told.respiratory_rate,
         respiratory_reason=told.respiratory_reason,
         windows=windows,

@@ -21,7 +21,7 @@ class Reason(StrEnum):
     GAP = "gap"
     """Frames are missing."""
     UNREADABLE = "unreadable"
-    """The pictures could not be measured: most are damaged, or what decodes them failed again and again."""
+    """The pictures could not be measured: most are damaged or missing, or what decodes them failed again and again."""
     NO_FACE = "no_face"
     TWO_FACES = "two_faces"
     LOW_LIGHT = "low_light"

@@ -26,7 +26,7 @@ _DETAILS: Final = {
     "too_short": "The recording is too short.",
     "low_fps": "There are too few pictures a second.",
     "gap": "Pictures are missing.",
-    "unreadable": "The pictures could not be measured.",
+    "unreadable": "Most of the pictures are damaged or missing.",
     "no_face": "There is no face in most of the pictures.",
     "two_faces": "There is more than one face.",
     "low_light": "The face is too dark.",
@@ -55,7 +55,7 @@ def answer_of(path: Path, *, region: str, own: Path | None, progress: Callable[[
 
     measured = measure_file(path, region=cast(Literal["face", "full"], region), progress=frames)
     info = measured.info
-    analysis = analyze(measured.samples)
+    analysis = analyze(measured.samples, cut_off=measured.cut_off)
     answer = told_of(analysis, measured.samples) | _risk(analysis.hrv, str(analysis.hrv_reason), own)
     answer["video"] = {
         "width": info.width,

@@ -42,12 +42,20 @@ def rppg(
         raise SetupError(
             f"There is no method {method} for {region}.", next_step="Give --method holistic or patches, of a face."
         )
+    if plot is not None:
+        from infra.rppg.plot import check
+
+        check(plot)
     patches = method == "patches"
     wall, cpu = time.perf_counter(), time.process_time()
     with Stages() as stages:
         told = stages.begin(f"measuring {file.name}")
         measured = measure_file(file, region="full" if region == "full" else "face", patches=patches, progress=told)
-    analysis = analyze_patches(measured.samples) if patches else analyze(measured.samples)
+    analysis = (
+        analyze_patches(measured.samples, cut_off=measured.cut_off)
+        if patches
+        else analyze(measured.samples, cut_off=measured.cut_off)
+    )
     cost = report.Cost(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)
     answer = report.as_json(analysis, measured, cost)
     typer.echo(json.dumps(answer, allow_nan=False) if as_json else "\n".join(report.lines(answer)))

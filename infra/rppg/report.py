@@ -58,7 +58,7 @@ def lines(told: dict[str, Any]) -> list[str]:
     notes = [
         f"turned by {video['rotation']} degrees" if video["rotation"] else "",
         "times from the frame rate, the file's own do not rise" if video["times"] == "frame_rate" else "",
-        "the file ends before it says" if video["cut_off"] else "",
+        f"the file ends before it says: {told['frames']} of {video['frames_told']} frames" if video["cut_off"] else "",
     ]
     rate = told["heart_rate_bpm"]
     hrv = told["hrv"]

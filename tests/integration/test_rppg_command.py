@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from infra.cli import app
-from schemas.errors import UnreadableVideoError
+from schemas.errors import SetupError, UnreadableVideoError
 from tests.portrait.renderer import Scene, write_video
 
 
@@ -61,6 +61,25 @@ def test_lines_for_people_say_the_same(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "no estimate: too_short" in done.stdout
     assert "320 x 240" in done.stdout
+
+
+@pytest.mark.parametrize(("name", "said"), [("gone/x.png", "Create"), ("x.pdf", "does not end in .png")])
+def test_a_picture_that_cannot_be_written_is_refused_first(name: str, said: str, tmp_path: Path) -> None:
+    """Before the file is so much as opened, with the next step."""
+    done = CliRunner().invoke(app, ["rppg", str(tmp_path / "none.avi"), "--plot", str(tmp_path / name)])
+    assert isinstance(done.exception, SetupError)
+    assert said in str(done.exception)
+
+
+def test_a_file_of_which_little_can_be_read_is_not_called_short(tmp_path: Path) -> None:
+    """Pictures that are overwritten with noise are missing, and the reason says so with their number."""
+    path = write_video(tmp_path / "face.avi", Scene(seconds=12.0, size=(320, 240)))
+    broken = bytearray(path.read_bytes())
+    start = len(broken) // 10
+    broken[start:] = bytes(len(broken) - start)
+    path.write_bytes(broken)
+    assert told(path)["reason"] == "unreadable"
+    assert "of 360 frames" in CliRunner().invoke(app, ["rppg", str(path)]).stdout
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
