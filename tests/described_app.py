@@ -8,12 +8,12 @@ from unittest.mock import patch
 
 from fastapi.openapi.utils import get_openapi
 
-_MADE: Final[dict[tuple[str, int], dict[str, Any]]] = {}
-"""By the application's title and how many routes it has."""
+_MADE: Final[dict[tuple[str, ...], dict[str, Any]]] = {}
+"""By the application's title and its routes."""
 
 
 def _openapi(**described: Any) -> dict[str, Any]:
-    key = described["title"], len(described["routes"])
+    key = described["title"], *map(repr, described["routes"])
     if key not in _MADE:
         _MADE[key] = get_openapi(**described)
     return deepcopy(_MADE[key])

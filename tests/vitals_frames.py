@@ -130,7 +130,7 @@ def fresh() -> LoggedState:
     return LoggedState(VitalsFamily().open(0, None))
 
 
-def tell(log: LoggedState, seconds: range, said: Callable[[int], list[dict[str, Any]]], *, together: int = 5) -> None:
+def tell(log: LoggedState, seconds: range, said: Callable[[int], list[dict[str, Any]]], *, together: int = 2) -> None:
     """Append the readings of every second, `together` of them a record, 50 ms after the last of them."""
     for first in range(seconds.start, seconds.stop, together):
         record = range(first, min(first + together, seconds.stop))
@@ -138,7 +138,7 @@ def tell(log: LoggedState, seconds: range, said: Callable[[int], list[dict[str, 
 
 
 def live(
-    log: LoggedState, seconds: int, given: Callable[[int], Given], *, start: int = 0, together: int = 5, **fixed: Any
+    log: LoggedState, seconds: int, given: Callable[[int], Given], *, start: int = 0, together: int = 2, **fixed: Any
 ) -> None:
     """Append a reading a second, as `tell` does; None is a second without."""
 

@@ -115,10 +115,11 @@ async def create_topics(bootstrap: str, durability: Durability | None = None) ->
 
 
 async def _create_missing(admin: AIOKafkaAdminClient, durability: Durability) -> tuple[str, list[Topic]]:
-    """Return the cluster's id and the topics that were not there before."""
+    """Return the cluster's id and the topics that were made."""
     cluster = await admin.describe_cluster()
     there = set(await admin.list_topics())
     missing = [topic for topic in TOPICS if topic.name not in there]
+    made: set[str] = set()
     if missing:
         response = await admin.create_topics([
             NewTopic(topic.name, PARTITIONS, durability.replication, topic_configs=topic_config(topic, durability))
@@ -131,8 +132,10 @@ async def _create_missing(admin: AIOKafkaAdminClient, durability: Durability) ->
                     f"Kafka does not make the topic {name}: {error.__name__} {detail[0] if detail else ''}".strip(),
                     next_step="With fewer brokers than replicas, lower PULSERA_KAFKA_REPLICATION.",
                 )
-        _LOG.info("made topics", topics=[topic.name for topic in missing])
-    return str(cluster["cluster_id"]), missing
+            if error is NoError:
+                made.add(name)
+        _LOG.info("made topics", topics=sorted(made))
+    return str(cluster["cluster_id"]), [topic for topic in missing if topic.name in made]
 
 
 async def _known(admin: AIOKafkaAdminClient, made: Sequence[Topic], durability: Durability) -> None:
