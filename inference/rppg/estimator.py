@@ -32,7 +32,7 @@ _NO_CHANGE: Final = np.empty(0)
 CLEAR_WINDOW_S: Final = 20.0
 """Windows this long and longer say how clearly the pulse stood out while beats were gathered."""
 _CLEAR_S: Final = LONG_S
-_MOST_CROWDED: Final = 0.2
+_MOST_CROWDED: Final = 0.3
 MOST_REFUSED: Final = 0.1
 _MOST_FACELESS: Final = 0.5
 BEATS_EVERY_S: Final = 10

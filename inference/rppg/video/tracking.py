@@ -43,6 +43,9 @@ _LOOKED_AT: Final = 40
 _SECOND_LOOK_S: Final = 0.5
 """How soon the frame is searched again when a second face was seen for the first time."""
 
+_AGAIN_S: Final = 1.0
+"""How soon while there are two: what was no face is gone by then, before it silences anything."""
+
 _TEMPLATE: Final = 32
 _REACH: Final = 8
 _PATCH: Final = _TEMPLATE + 2 * _REACH
@@ -133,7 +136,7 @@ def _between(scores: npt.NDArray[np.float32]) -> float:
 
 def _looked(state: FaceState, time_s: float, seen: View, finder: FaceFinder, alike: float) -> FaceState:
     """Return the state after the finder has looked near the face, or, now and then, everywhere."""
-    due = _SECOND_LOOK_S if state.second_seen and state.faces == 1 else _SEARCH_S
+    due = _SEARCH_S if not state.second_seen else _AGAIN_S if state.faces > 1 else _SECOND_LOOK_S
     state = msgspec.structs.replace(state, looked_s=time_s)
     if state.box is None or state.searched_s is None or time_s - state.searched_s >= due:
         return _searched(state, time_s, seen, finder)
