@@ -46,6 +46,11 @@ class Stay:
         """Whether they were there during a whole bin, and enough of them."""
         return self.begun_ms <= bin_ms and bin_ms + BIN_MS <= self.ended_ms and self.wearers >= SURELY_ENOUGH
 
+    def due(self) -> range:
+        """Return the starts of the bins that began within it and had to be told by its end; a short one has none."""
+        first_ms = -(-self.begun_ms // BIN_MS) * BIN_MS
+        return range(first_ms, self.ended_ms - TOLD_AFTER_MS + 1, BIN_MS)
+
 
 def audit_zones(
     database: Database, zones: Sequence[str], stay: Stay, told: Mapping[tuple[str, int], AbstractSet[str]]
@@ -60,13 +65,11 @@ def audit_zones(
 def compare_series(
     zones: Sequence[str], stored: pa.Table, stay: Stay, told: Mapping[tuple[str, int], AbstractSet[str]]
 ) -> ZoneFindings:
-    """Return which bins lack between a zone's first and the one that is due last, and what else is amiss."""
+    """Return which bins lack from the stay's first whole one to the one that is due last, and what else is amiss."""
     found = ZoneFindings()
-    due_ms = (stay.ended_ms - TOLD_AFTER_MS) // BIN_MS * BIN_MS
+    expected = stay.due()
     for zone in zones:
         levels = {int(row["bin_ms"]): row["level"] for row in stored.to_pylist() if row["zone_id"] == zone}
-        first_ms = min(levels, default=due_ms)
-        expected = range(first_ms, due_ms + BIN_MS, BIN_MS)
         lacking = [bin_ms for bin_ms in expected if bin_ms not in levels]
         found.expected += len(expected)
         found.lost += len(lacking)

@@ -3,11 +3,16 @@
 A process that is killed loses its session at once. One that hangs, or was stopped, says nothing for `HELD_MOST_S`:
 then the database ends its session (`idle_session_timeout`), and another may have the lock. The holder's state is
 written over the same session, so that whoever lost it writes nothing, and compare-and-set as every saved state.
+
+How long ago the database was asked is measured by a clock that goes on while the computer is suspended, on Linux. Where
+there is none, whoever wakes up may believe for up to `PING_EVERY_S` and an answer's time that the lock is still theirs.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import asyncpg
@@ -34,11 +39,19 @@ UPDATE processor_state SET blob = $4, digest = $5 WHERE family = $1 AND topic = 
 """
 
 
+def since_boot_s() -> float:
+    """Return the seconds since the computer started, those that it was suspended included where it can tell."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 class TimescaleLease:
     """The session that holds the lock; a `Lease`."""
 
-    def __init__(self, connection: asyncpg.Connection, *, asked_s: float) -> None:
+    def __init__(self, connection: asyncpg.Connection, *, asked_s: float, now_s: Callable[[], float]) -> None:
         self._connection = connection
+        self._now_s = now_s
         self._turn = asyncio.Lock()
         self._asked_s = asked_s
 
@@ -48,7 +61,7 @@ class TimescaleLease:
 
         What counts is when it was asked: an answer may have lain here while this process was stopped.
         """
-        recently = asyncio.get_running_loop().time() - self._asked_s < HELD_MOST_S
+        recently = self._now_s() - self._asked_s < HELD_MOST_S
         return recently and not self._connection.is_closed()
 
     async def keep(self) -> None:
@@ -87,7 +100,7 @@ class TimescaleLease:
                 raise LeaseLostError(f"The session with the lock has ended: {error}") from error
 
     async def _ask(self) -> None:
-        asked_s = asyncio.get_running_loop().time()
+        asked_s = self._now_s()
         with database_errors():
             await self._connection.execute("SELECT 1", timeout=_ANSWER_MOST_S)
         self._asked_s = asked_s
@@ -100,8 +113,9 @@ class TimescaleLease:
 class TimescaleLeases:
     """Competes for one lock; a `Leases`."""
 
-    def __init__(self, dsn: str, *, name: str) -> None:
+    def __init__(self, dsn: str, *, name: str, now_s: Callable[[], float] = since_boot_s) -> None:
         self._dsn = dsn
+        self._now_s = now_s
         self._name = name
         self._waiting: asyncpg.Connection | None = None
 
@@ -115,14 +129,14 @@ class TimescaleLeases:
             with database_errors():
                 connection = self._waiting or await self._connect()
                 self._waiting = connection
-                asked_s = asyncio.get_running_loop().time()
+                asked_s = self._now_s()
                 if not await connection.fetchval(_TRY, f"pulsera {self._name}", timeout=_ANSWER_MOST_S):
                     return None
         except DatabaseAwayError:
             await self.close()
             raise
         self._waiting = None
-        return TimescaleLease(connection, asked_s=asked_s)
+        return TimescaleLease(connection, asked_s=asked_s, now_s=self._now_s)
 
     async def close(self) -> None:
         """End the session that waits for the lock."""

@@ -66,8 +66,9 @@ class Whole:
         return self._restorer.lost_records
 
     def clocks(self) -> Mapping[int, int]:
-        """Return how far each partition is taken in, by the clock that its records carry."""
-        return {} if self._state is None else self._state.clocks()
+        """Return how far each partition is taken in, by the clock that its records carry; any thread may ask."""
+        state = self._state
+        return {} if state is None else state.clocks()
 
     def drop(self) -> None:
         """Forget the state: somebody else goes on with what was saved."""

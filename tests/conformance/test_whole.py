@@ -10,6 +10,7 @@ import pytest
 from schemas.dead_letters import decode
 from schemas.errors import ContractError, LeaseLostError, LogMismatchError, StaleOwnerError
 from schemas.topics import DEAD, EPISODES, PARTITIONS, SCORES
+from stream_processors.hosts.leases import WholeState
 from stream_processors.hosts.memory_log import MemoryLog, MemoryStateStore
 from stream_processors.hosts.retry import Backoff, Patience
 from stream_processors.hosts.runner import Place, Surroundings
@@ -42,6 +43,14 @@ class _Sum:
     def clocks(self) -> dict[int, int]:
         """Return nothing: no record carries a clock."""
         return {}
+
+
+class _Clocked(_Sum):
+    """Knows how far one partition is."""
+
+    def clocks(self) -> dict[int, int]:
+        """Return the one clock."""
+        return {3: 7}
 
 
 @dataclass
@@ -105,7 +114,12 @@ class _World:
 
     def whole(self, *, save_every_s: float = 1e9) -> Whole:
         """Return what a process holds."""
-        world = Surroundings(
+        world = self.surroundings(save_every_s=save_every_s)
+        return Whole(self.family, world, Patience(self.meter, world.backoff))
+
+    def surroundings(self, *, save_every_s: float = 1e9) -> Surroundings:
+        """Return what a process works in."""
+        return Surroundings(
             publisher=self.publisher,
             reader=self.log,
             store=self.store,
@@ -114,7 +128,6 @@ class _World:
             save_every_s=save_every_s,
             backoff=Backoff(first_s=0.001, most_s=0.002),
         )
-        return Whole(self.family, world, Patience(self.meter, world.backoff))
 
     def append(self, *values: bytes, partition: int = 0) -> list[Record]:
         """Append records and return them."""
@@ -154,6 +167,29 @@ async def test_a_successor_goes_on_where_the_last_save_was(world: _World) -> Non
     await second.handle(records, lease)
     assert world.told() == [*sums(b"a", b"b", b"c"), *sums(b"a", b"b", b"c")[1:]]
     assert [second.next[number] for number in (0, 5, 7)] == [2, 1, 0]
+
+
+class _Fleeting(Whole):
+    """Whose state is gone as soon as it was looked at, as when another thread drops it."""
+
+    _seen: WholeState | None
+
+    @property
+    def _state(self) -> WholeState | None:
+        state, self._seen = self._seen, None
+        return state
+
+    @_state.setter
+    def _state(self, state: WholeState | None) -> None:
+        self._seen = state
+
+
+async def test_a_state_that_is_dropped_while_somebody_asks_how_far_it_is_harms_nobody(world: _World) -> None:
+    """The health answer comes from another thread: it is that of the state, then that of none."""
+    whole = _Fleeting(world.family, world.surroundings(), Patience(world.meter, Backoff()))
+    whole._state = _Clocked(b"")
+    assert whole.clocks() == {3: 7}
+    assert whole.clocks() == {}
 
 
 async def test_a_stale_owner_overwrites_nothing(world: _World) -> None:

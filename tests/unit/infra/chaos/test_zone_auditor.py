@@ -1,6 +1,7 @@
 """The judgement of what was told of zones."""
 
 import pyarrow as pa
+import pytest
 
 from infra.chaos.zone_auditor import BIN_MS, SURELY_ENOUGH, TOLD_AFTER_MS, Stay, compare_series
 from infra.chaos.zones import ZoneScreen
@@ -17,7 +18,7 @@ def stored(*levels: str | None, zone: str = "area") -> pa.Table:
 
 
 def test_a_whole_series_breaks_nothing() -> None:
-    """Each bin from the first on to the one that is due last, and one that came early."""
+    """Each bin from the first whole one on to the one that is due last, and one that came early."""
     found = compare_series(["area"], stored(*["usual"] * 6), STAY, {("area", 1): {"a"}})
     assert (found.expected, found.lost, found.doubled, found.wrong, found.shown) == (5, 0, 0, 0, [])
 
@@ -29,9 +30,40 @@ def test_a_bin_that_lacks_is_named_within_and_at_the_end() -> None:
     assert found.shown == [f"zone area: nothing is told of {T0 + at * BIN_MS}" for at in (1, 4)]
 
 
+@pytest.mark.parametrize("kept", range(5))
+def test_one_bin_of_five_makes_up_for_no_other(kept: int) -> None:
+    """What lacks before the one that was told, or after it, is lost as what lacks between two."""
+    found = compare_series(["area"], stored(*["usual" if at == kept else None for at in range(5)]), STAY, {})
+    assert (found.expected, found.lost) == (5, 4)
+    assert found.shown == [f"zone area: nothing is told of {T0 + at * BIN_MS}" for at in range(5) if at != kept]
+
+
+def test_a_bin_told_in_two_ways_replaces_none_that_lacks() -> None:
+    """Both are found beside each other."""
+    found = compare_series(["area"], stored(None, *["usual"] * 4), STAY, {("area", 3): {"a", "b"}})
+    assert (found.expected, found.lost, found.doubled) == (5, 1, 1)
+
+
 def test_a_zone_of_which_nothing_is_told_lacks() -> None:
     """Another zone's series makes up for nothing."""
-    assert compare_series(["area", "chaos"], stored(*["usual"] * 5), STAY, {}).lost == 1
+    found = compare_series(["area", "chaos"], stored(*["usual"] * 5), STAY, {})
+    assert (found.expected, found.lost) == (10, 5)
+
+
+@pytest.mark.parametrize("lasted_ms", [90_000, BIN_MS + TOLD_AFTER_MS - 2])
+def test_a_stay_too_short_for_a_whole_bin_to_be_told_expects_none(lasted_ms: int) -> None:
+    """Neither where nothing was told nor where a bin from before was: the stay begins just after a bin did."""
+    short = Stay(begun_ms=T0 + 1, ended_ms=T0 + 1 + lasted_ms, wearers=SURELY_ENOUGH)
+    for table in (stored(), stored("usual")):
+        found = compare_series(["area", "chaos"], table, short, {})
+        assert (found.expected, found.lost, found.shown) == (0, 0, [])
+
+
+def test_the_first_whole_bin_is_due_when_its_time_to_be_told_is_over() -> None:
+    """One that began before the stay is not due, the next one is, to the millisecond."""
+    stay = Stay(begun_ms=T0 + 1, ended_ms=T0 + BIN_MS + TOLD_AFTER_MS, wearers=SURELY_ENOUGH)
+    found = compare_series(["area"], stored(), stay, {})
+    assert found.shown == [f"zone area: nothing is told of {T0 + BIN_MS}"]
 
 
 def test_a_zone_full_of_people_that_is_told_as_empty_is_wrong() -> None:
