@@ -1,6 +1,6 @@
 """Starts parts of Pulsera from one process that has loaded their code, so that they do not load it side by side.
 
-Eight processes that each load the same libraries are most of what a start costs. What ends later is started again by
+Seven processes that each load the same libraries are most of what a start costs. What ends later is started again by
 itself, in the usual manner: once everything is ready, the process that loaded the code ends.
 """
 
@@ -8,10 +8,11 @@ import asyncio
 import ctypes
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -66,12 +67,13 @@ class Loader:
 
     async def launch(self, program: Program, log: Path) -> Child:
         """Start a program, its output appended to `log`; it dies with this process."""
+        if not program.arguments:
+            return spawn(program, log=log)
         async with self._one_at_a_time:
-            if self._process is not None and program.arguments:
+            if self._process is not None:
                 try:
-                    async with asyncio.timeout(_ANSWER_WITHIN_S):
-                        return Forked(await asyncio.to_thread(_ask, self._process, program, log))
-                except (TimeoutError, OSError, ValueError):  # where its code cannot be loaded, the part will say why
+                    return await _fork(self._process, program, log)
+                except (OSError, ValueError):  # where its code cannot be loaded, the part will say why
                     await self._let_go()
             return spawn(program, log=log)
 
@@ -83,19 +85,29 @@ class Loader:
     async def _let_go(self) -> None:
         if self._process is None:
             return
-        process, self._process = self._process, None
+        process = self._process
         process.kill()
         await asyncio.to_thread(process.wait)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
         _adopt_orphans(asked=False)
+        self._process = None
 
 
 @asynccontextmanager
-async def loader(env: Mapping[str, str], *, log: Path) -> AsyncIterator[Loader]:
-    """Give a launcher of programs; on Linux with a process that loads their code meanwhile, ended with the block."""
-    made = Loader(_start(env, log) if sys.platform == "linux" and _adopt_orphans(asked=True) else None)
+async def loader(env: Mapping[str, str], *, log: Path, say: Callable[[str], None]) -> AsyncIterator[Loader]:
+    """Give a launcher of programs; on Linux with a process that loads their code meanwhile, ended with the block.
+
+    Where that process cannot be started, `say` gets a line, and every program is started by itself.
+    """
+    made = Loader(None)
+    if sys.platform == "linux" and _adopt_orphans(asked=True):
+        try:
+            made = Loader(_start(env, log))
+        except OSError as error:
+            _adopt_orphans(asked=False)
+            say(f"Each part loads its code by itself: the loader cannot be started ({error.strerror})")
     try:
         yield made
     finally:
@@ -116,12 +128,33 @@ def _start(env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
+async def _fork(process: subprocess.Popen[bytes], program: Program, log: Path) -> Forked:
+    """Return the part that the process forks; cancelled, end both: nobody would know of the part."""
+    asking = asyncio.create_task(asyncio.to_thread(_ask, process, program, log))
+    try:
+        return Forked(await asyncio.shield(asking))
+    except asyncio.CancelledError:
+        process.kill()
+        await asyncio.wait({asking})
+        if asking.exception() is None:
+            part = Forked(asking.result())
+            part.kill()
+            await asyncio.to_thread(part.wait)
+        raise
+
+
 def _ask(process: subprocess.Popen[bytes], program: Program, log: Path) -> int:
-    """Return the pid of the process that becomes the program; raises OSError or ValueError where none answers."""
+    """Return the pid of the process that becomes the program; raises OSError or ValueError where there is none."""
     assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - asked for at its start
     asked = {"arguments": program.arguments, "env": dict(program.env), "log": str(log)}
     os.write(process.stdin.fileno(), json.dumps(asked).encode() + b"\n")  # past its buffer: that would be written later
-    return int(process.stdout.readline())
+    answers = select.poll()
+    answers.register(process.stdout, select.POLLIN)
+    answer = os.read(process.stdout.fileno(), 32) if answers.poll(_ANSWER_WITHIN_S * 1000) else b""
+    if not answer.strip().isdigit():
+        process.kill()  # then the answers end, though not before a part that was forked by then gave its own
+        answer = (answer + process.stdout.read()).rpartition(b"\n")[0].rpartition(b"\n")[2]
+    return int(answer)
 
 
 def _adopt_orphans(*, asked: bool) -> bool:

@@ -1,8 +1,9 @@
 """Loads once the code that the parts of Pulsera share, and becomes each of them by forking.
 
-Run by `infra.embedded.loader`, never imported elsewhere. A line on standard input names a part, one on standard output
-answers with the pid of its process; the end of the input ends this one. It has no thread of its own, and nothing is
-opened before a fork: a library that has threads (OpenBLAS, jemalloc) ends or forgets them in the child by itself.
+Run by `infra.embedded.loader`, never imported elsewhere. A line on standard input names a part; the part answers with
+its pid, in a line on what was the standard output at the start. The end of the input ends this process. It has no
+thread of its own, and nothing is opened before a fork: a library that has threads (OpenBLAS, jemalloc) ends or forgets
+them in the child by itself.
 """
 
 import ctypes
@@ -34,54 +35,67 @@ _ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46
 
 def serve(supervisor: int) -> list[str]:
     """Forks a process for each line asked for; returns the arguments of `pulsera` in each, nothing in this one."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what a library prints is no answer
     gc.disable()
     for module in SHARED:
         importlib.import_module(module)
+    sys.stdout.flush()
     gc.freeze()  # the collectors of the children would write to every page, and so copy it
     for line in sys.stdin:
         asked = json.loads(line)
-        if _is_child():
+        if between := _fork():
+            _answer(answers, supervisor=supervisor, between=between)
             gc.enable()
-            _settle(asked, supervisor)
+            _settle(asked)
             return list(asked["arguments"])
     return []
 
 
-def _is_child() -> bool:
-    """Forks twice: the process between ends at once, so that the supervisor becomes the parent of the part."""
-    reading, writing = os.pipe()
+def _fork() -> int:
+    """Forks twice: the process between ends at once, so that the supervisor becomes the parent of the part.
+
+    Returns the pid of the process between in the part, and 0 in this one.
+    """
     between = os.fork()
-    if between == 0:
-        part = os.fork()
-        if part:
-            os.write(writing, str(part).encode())
-            os._exit(0)
-        os.close(reading)
-        os.close(writing)
-        return True
-    os.close(writing)
-    os.waitpid(between, 0)
-    sys.stdout.write(os.read(reading, 32).decode() + "\n")
-    sys.stdout.flush()
-    os.close(reading)
-    return False
+    if between:
+        _, status = os.waitpid(between, 0)
+        if status:
+            sys.exit("A part could not be forked.")
+        return 0
+    between = os.getpid()
+    if os.fork():
+        os._exit(0)
+    return between
 
 
-def _settle(asked: dict[str, Any], supervisor: int) -> None:
-    """Makes of the forked process what `spawn` makes of a new one: own session, own log, dies with the supervisor."""
+def _answer(answers: int, *, supervisor: int, between: int) -> None:
+    """Tells the supervisor the pid of this part once it is its child and dies with it; ends where nobody listens.
+
+    The part says it itself: no other process can end between the fork and the answer, and leave a part unknown.
+    """
     os.setsid()
+    deadline_s = time.monotonic() + _TAKEN_OVER_WITHIN_S
+    while os.getppid() == between and time.monotonic() < deadline_s:
+        time.sleep(_LOOK_EVERY_S)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+    if os.getppid() != supervisor:
+        sys.exit("The supervisor ended before its child had started.")
+    try:
+        os.write(answers, f"{os.getpid()}\n".encode())
+    except BrokenPipeError:
+        sys.exit("The supervisor no longer waits for this child.")
+    os.close(answers)
+
+
+def _settle(asked: dict[str, Any]) -> None:
+    """Makes of the forked process what `spawn` makes of a new one: own log, environment and command line."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for ours, standard in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(ours, standard)
     os.close(nothing)
     os.close(log)
-    deadline_s = time.monotonic() + _TAKEN_OVER_WITHIN_S
-    while os.getppid() != supervisor and time.monotonic() < deadline_s:
-        time.sleep(_LOOK_EVERY_S)
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
-    if os.getppid() != supervisor:
-        sys.exit("The supervisor ended before its child had started.")
     os.environ.update(asked["env"])
     _show_arguments([sys.executable, "-m", "infra.cli", *asked["arguments"]])
 

@@ -88,7 +88,7 @@ async def run_up(settings: Settings, *, demo: bool, json_line: bool) -> None:
 async def _supervise(
     nodes: Sequence[Part | Step], ground: Ground, announcement: "_Announcement", *, log_dir: Path
 ) -> None:
-    async with loader(_allocator(), log=log_dir / "loader.log") as loading:
+    async with loader(_allocator(), log=log_dir / "loader.log", say=_say) as loading:
         supervisor = Supervisor(nodes, log_dir=log_dir, say=_say, changed=announcement.changed, launch=loading.launch)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
