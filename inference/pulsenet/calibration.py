@@ -49,8 +49,9 @@ one judged all day loses it after twelve days without."""
 
 RESTLESS: Final = 0.1
 """However restless a wearer's own days are, they raise a threshold at most to the one the population passes at this
-part of the rate, or at the rarest that `_GRID` keeps (for most tier-2 rates): deviates have a heavy tail and hardly grow beyond 4, so that a threshold far out is deafness. The
-wearer's own alerts still raise it. Not a heart rate's: its thresholds are measured on real wearers as they are."""
+part of the rate, or at the rarest that `_GRID` keeps (for most tier-2 rates): deviates have a heavy tail and hardly
+grow beyond 4, so that a threshold far out is deafness. The wearer's own alerts still raise it. Not a heart rate's: its
+thresholds are measured on real wearers as they are."""
 
 _BOUNDED: Final = np.array([channel.vital not in (None, HEART_RATE) for channel in CHANNELS])
 _LEAST: Final = 0.3
