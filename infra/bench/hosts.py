@@ -8,7 +8,6 @@ and started again under its old name.
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -16,7 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid5
 
 import httpx
@@ -25,6 +24,7 @@ import numpy as np
 from infra.bench.made_frames import frame_batch
 from infra.bench.processes import watch
 from infra.bench.scrape import of_buckets, read_counters, read_histogram
+from infra.bench.workers import Worker
 from infra.embedded.account import database_account
 from infra.embedded.kafka import KafkaNode, prepare_kafka
 from infra.embedded.ports import free_ports
@@ -77,34 +77,13 @@ class HostFigures:
     restart_s: float
 
 
-@dataclass(slots=True)
-class _Worker:
-    """A worker process and where it answers."""
-
-    process: asyncio.subprocess.Process
-    port: int
-
-    async def health(self, client: httpx.AsyncClient) -> dict[str, Any]:
-        """Return what it says of itself, nothing while it does not answer."""
-        try:
-            answer = await client.get(f"http://127.0.0.1:{self.port}/health")
-        except httpx.TransportError:
-            return {}
-        found: dict[str, Any] = answer.json()
-        return found
-
-    async def records(self, client: httpx.AsyncClient) -> int:
-        """Return how many records it has handled, 0 while it does not answer."""
-        try:
-            counted = await read_counters(client, f"http://127.0.0.1:{self.port}/metrics", ("records_total",))
-        except httpx.TransportError:
-            return 0
-        return int(counted["records_total"])
-
-    async def kill(self) -> None:
-        """End it as a crash does."""
-        self.process.send_signal(signal.SIGKILL)
-        await self.process.wait()
+async def _records(worker: Worker, client: httpx.AsyncClient) -> int:
+    """Return how many records a worker has handled, 0 while it does not answer."""
+    try:
+        counted = await read_counters(client, worker.metrics, ("records_total",))
+    except httpx.TransportError:
+        return 0
+    return int(counted["records_total"])
 
 
 class _Bench:
@@ -114,30 +93,24 @@ class _Bench:
         self._host = host
         self._env = {"PULSERA_KAFKA_BOOTSTRAP": bootstrap, "PULSERA_DATABASE_URL": database_url, "PULSERA_HOST": host}
         self._client = client
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
 
-    async def start(self, family: str, instance: int) -> _Worker:
+    async def start(self, family: str, instance: int) -> Worker:
         """Start a worker."""
-        port = free_ports(1)[0]
-        own = {"PULSERA_METRICS_PORT": str(port), "PULSERA_INSTANCE": str(instance), "PULSERA_LOG_LEVEL": "warning"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "infra.cli", "worker", family,
-            env={**os.environ, **self._env, **own}, stdout=sys.stderr, stderr=sys.stderr,
-        )  # fmt: skip
-        worker = _Worker(process, port)
+        own = {"PULSERA_INSTANCE": str(instance), "PULSERA_LOG_LEVEL": "warning"}
+        worker = await Worker.start(family, {**self._env, **own}, sys.stderr)
         self._workers.append(worker)
         return worker
 
     async def close(self) -> None:
         """End what still runs."""
         for worker in self._workers:
-            if worker.process.returncode is None:
-                await worker.kill()
+            await worker.kill()
 
-    async def costs(self, workers: dict[str, _Worker], seconds: float) -> list[Cost]:
+    async def costs(self, workers: dict[str, Worker], seconds: float) -> list[Cost]:
         """Measure the families side by side."""
-        urls = {family: f"http://127.0.0.1:{worker.port}/metrics" for family, worker in workers.items()}
-        began = {family: await worker.records(self._client) for family, worker in workers.items()}
+        urls = {family: worker.metrics for family, worker in workers.items()}
+        began = {family: await _records(worker, self._client) for family, worker in workers.items()}
         before = {family: await read_histogram(self._client, urls[family], _SPANS[family]) for family in workers}
         usage = await watch({family: worker.process.pid for family, worker in workers.items()}, seconds)
         costs = []
@@ -146,14 +119,14 @@ class _Bench:
             span = None if after is None else of_buckets(after.minus(before[family]))
             if span is None:
                 raise SetupError(f"{family} handled nothing under {self._host}.")
-            records = await worker.records(self._client) - began[family]
+            records = await _records(worker, self._client) - began[family]
             cores = usage[family].cores
             costs.append(
                 Cost(family=family, cores=cores, records=records, seconds=seconds, p50_ms=span.p50, p99_ms=span.p99)
             )
         return costs
 
-    async def owns(self, worker: _Worker, partitions: int) -> float:
+    async def owns(self, worker: Worker, partitions: int) -> float:
         """Return after how many seconds the worker owns so many partitions."""
         began = time.monotonic()
         while (await worker.health(self._client)).get("partitions") != partitions:
@@ -162,10 +135,10 @@ class _Bench:
             await asyncio.sleep(0.02)
         return time.monotonic() - began
 
-    async def handles(self, worker: _Worker) -> float:
+    async def handles(self, worker: Worker) -> float:
         """Return after how many seconds the worker has handled a record."""
         began = time.monotonic()
-        while not await worker.records(self._client):
+        while not await _records(worker, self._client):
             if time.monotonic() - began > _WITHIN_S:
                 raise SetupError(f"A worker under {self._host} handled nothing in time.")
             await asyncio.sleep(0.02)

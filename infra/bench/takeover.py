@@ -6,9 +6,7 @@ killed, and in the next one stopped, as a machine that hangs is.
 """
 
 import asyncio
-import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -23,8 +21,8 @@ import msgspec
 import pyarrow as pa
 
 from infra.bench.hosts import services
+from infra.bench.workers import Worker
 from infra.bench.zones import ZoneLoad, frames_of, score_record
-from infra.embedded.ports import free_ports
 from infra.embedded.process import last_words
 from infra.kafka.follower import KafkaFollower
 from infra.kafka.publisher import KafkaPublisher
@@ -119,26 +117,6 @@ class _Feed:
             await asyncio.sleep(max(0.0, next_s - time.monotonic()))
 
 
-@dataclass(slots=True)
-class _Worker:
-    """A worker of the zones and where it says how it is."""
-
-    process: asyncio.subprocess.Process
-    health: str
-
-    async def told(self, client: httpx.AsyncClient) -> dict[str, Any]:
-        """Return what it says of itself, nothing where it does not answer."""
-        try:
-            found: dict[str, Any] = (await client.get(self.health)).json()
-        except httpx.HTTPError:
-            return {}
-        return found
-
-    async def role(self, client: httpx.AsyncClient) -> str:
-        """Return what it says that it is."""
-        return str((await self.told(client)).get("role", ""))
-
-
 class _Bench:
     """Two workers, one of which is active."""
 
@@ -146,22 +124,20 @@ class _Bench:
         self._environment = environment
         self._client = client
         self._log = folder / "zones.log"
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
 
     async def start(self) -> None:
         """Start one worker."""
-        (port,) = free_ports(1)
-        own = {"PULSERA_METRICS_PORT": str(port), "PULSERA_DATA_DIR": str(self._log.parent)}
+        own = {"PULSERA_DATA_DIR": str(self._log.parent)}
         with self._log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "infra.cli", "worker", "zones",
-                env={**os.environ, **self._environment, **own}, stdout=log, stderr=log,
-            )  # fmt: skip
-        self._workers.append(_Worker(process, f"http://127.0.0.1:{port}/health"))
+            self._workers.append(await Worker.start("zones", {**self._environment, **own}, log))
 
     async def roles(self) -> list[str]:
         """Return what they say that they are."""
-        return [await worker.role(self._client) for worker in self._workers]
+        return [await self._role(worker) for worker in self._workers]
+
+    async def _role(self, worker: Worker) -> str:
+        return str((await worker.health(self._client)).get("role", ""))
 
     async def ready(self) -> None:
         """Return once one is active and one on standby."""
@@ -179,14 +155,14 @@ class _Bench:
         victim.process.send_signal(signal.SIGKILL if how == "kill" else signal.SIGSTOP)
 
         async def leads() -> bool:
-            return await other.role(self._client) == "active"
+            return await self._role(other) == "active"
 
         try:
             await self._until(leads, "The standby did not take over")
             lock_s, clock_ms, due_ms = time.monotonic() - begun_s, feed.clock_ms, feed.due_ms
 
             async def is_level() -> bool:
-                reached_ms = (await other.told(self._client)).get("reached_ms") or 0
+                reached_ms = (await other.health(self._client)).get("reached_ms") or 0
                 return reached_ms >= clock_ms and series.newest_ms >= due_ms
 
             await self._until(is_level, "The new active one does not tell what is due")
@@ -211,9 +187,7 @@ class _Bench:
     async def close(self) -> None:
         """End the workers."""
         for worker in self._workers:
-            if worker.process.returncode is None:
-                worker.process.kill()
-                await worker.process.wait()
+            await worker.kill()
 
 
 async def bench_takeover(rounds: int, load: ZoneLoad, *, say: Callable[[str], None]) -> Outcome:

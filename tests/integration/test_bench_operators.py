@@ -16,11 +16,8 @@ from stream_processors.operators import lateness
 
 @pytest.fixture(scope="module")
 def figures() -> Figures:
-    """Figures of a small partition; what tells of episodes runs for long enough to do so."""
-    slow = ["vitals", "care"]
-    quick = [name for name in WORKLOADS if name not in slow]
-    slow_found = measure(readings=(10,), wearers=10, seconds=170, only=slow)
-    return slow_found | measure(readings=(10,), wearers=10, seconds=25, only=quick)
+    """Figures of a small partition, long enough for an episode."""
+    return measure(readings=(10,), wearers=10, seconds=170)
 
 
 def test_every_module_of_operators_is_measured(figures: Figures) -> None:
@@ -31,13 +28,13 @@ def test_every_module_of_operators_is_measured(figures: Figures) -> None:
 
 
 def test_every_workload_is_measured_whole(figures: Figures) -> None:
-    """Each has a figure for the whole round, of which the dearest is not below any of its parts, and warm rounds."""
+    """Each has a figure for the whole round, which is not below any of its parts, and rounds enough to be warm."""
     assert {name.split("/")[0] for name in figures} == set(WORKLOADS)
     for found in figures.values():
         assert found[WHOLE].rounds >= 1
         assert found[WHOLE].min_us > 0
         assert all(one.min_us <= one.median_us <= one.p99_us for one in found.values())
-        assert found[WHOLE].p99_us >= max(one.min_us for one in found.values())
+        assert found[WHOLE].median_us >= max(one.min_us for one in found.values())
 
 
 def test_one_workload_may_be_asked_for_alone() -> None:
