@@ -24,7 +24,7 @@ DELAY_MS: Final = 2_100
 Rows = list[dict[str, Any]]
 Slice = tuple[int, Rows]
 
-quick = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @cache
