@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two at a time, each file by one of them, which has services of its own; what takes long begins first (tests/conftest.py).
+PYTEST := $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 # A run starts a dozen processes: what one has compiled the others need not compile again, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,10 +33,10 @@ run: $(VENV)/.run ## start everything on this computer, with a real recording
 	$(BIN)/pulsera up --demo --data-dir .pulsera
 
 test: $(VENV)/.test ## run the whole suite: real Kafka, real PostgreSQL, real browser
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-unit: $(VENV)/.test ## run the tests without services
-	$(BIN)/python -m pytest tests/unit tests/properties tests/architecture
+unit: $(VENV)/.test ## run the quick tests without services, while you work
+	$(PYTEST) -m "not story" tests/unit
 
 check: $(VENV)/.test ## lint, format, types, walls
 	$(BIN)/ruff check .

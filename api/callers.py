@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import structlog
 from fastapi import Depends, Path, Request
 from starlette.requests import HTTPConnection
 
@@ -14,13 +15,16 @@ from api.jobs import JobDesk
 from api.live.entries import Decoding
 from api.live.hub import Hub
 from api.ports import Access, Audit, Clock, Commands, LogReader, Meter, Metrics, People, Probes, Reads, SignIn, Videos
-from api.records import AuditEntry, Caller, Scope, ZoneScope
+from api.records import AccessChange, AuditEntry, Caller, Scope, ZoneScope
 from api.tiles import MapTiles
+from api.zone_board import Board
 from api.zone_places import Places
 from api.zone_ports import Zones
 from schemas.alerts import Alert
 from schemas.episodes import Subject
-from schemas.errors import ForbiddenError, UnauthenticatedError, UnknownSubjectError
+from schemas.errors import DatabaseAwayError, ForbiddenError, UnauthenticatedError, UnknownSubjectError
+
+_LOG = structlog.get_logger(__name__)
 
 COOKIE: Final = "pulsera_session"
 PUBLIC_PATHS: Final = frozenset({"/", "/health", "/ready", "/metrics", "/sign-in", "/docs", "/openapi.json"})
@@ -59,6 +63,7 @@ class Ports:
     tiles: MapTiles | None = None
     """Where the map's pictures come from; None: it has none."""
     places: Places = field(default_factory=Places)
+    board: Board = field(default_factory=Board)
 
 
 def ports_of(connection: HTTPConnection) -> Ports:
@@ -149,6 +154,23 @@ AdminHere = Annotated[Caller, Depends(admin_of)]
 def note(ports: Ports, caller: Caller, action: str, subject: str | None) -> None:
     """Put a line into the audit."""
     ports.audit.note(AuditEntry(at=ports.clock(), user_id=caller.user_id, action=action, subject=subject))
+
+
+async def note_written(
+    ports: Ports, caller: Caller, action: str, subject: str, *, change: AccessChange | None = None
+) -> None:
+    """Put what was just written into the audit, then let it hold here at once.
+
+    It is written, so neither may fail it: where the database went away since, what it made of who may see what holds
+    here all the same, and everything else once the database answers again.
+    """
+    note(ports, caller, action, subject)
+    try:
+        await ports.access.refresh()
+    except DatabaseAwayError:
+        _LOG.warning("what was written is read here once the database answers again", action=action)
+        if change is not None:
+            ports.access.learn(change)
 
 
 def check_scope(ports: Ports, caller: Caller, wearer: UUID, scope: Scope) -> None:

@@ -18,8 +18,10 @@ POINTS_MOST: Final = 2_000
 _RING_LEAST: Final = 4
 _POSITION: Final = range(2, 4)
 _KM_A_DEGREE: Final = 111.2
-_BOX_MOST_KM2: Final = 200_000.0
-"""A box around an outline; many times what so many cells cover, and little enough to be looked through."""
+_BOX_MOST_KM2: Final = 50_000.0
+"""The boxes around all polygons together: many times what so many cells cover, and little enough to be looked through
+in a second or two, each cell of a box being held against each corner."""
+_KINDS: Final = ("Polygon", "MultiPolygon")
 _HEX_MOST: Final = 16
 
 Ring = npt.NDArray[np.float64]
@@ -45,10 +47,11 @@ def cells_of_outline(drawn: Mapping[str, Any]) -> list[int]:
     polygons = [[_ring(ring) for ring in polygon] for polygon in _polygons(drawn)]
     if sum(len(ring) for polygon in polygons for ring in polygon) > POINTS_MOST:
         raise _refusal(f"The outline has more than {POINTS_MOST} corners.")
+    _check_size([polygon[0] for polygon in polygons])
     found: set[int] = set()
     for polygon in polygons:
-        _check_size(polygon[0])
         _check_crossings(polygon)
+        _check_holes(polygon)
         corners = [[(latitude, longitude) for longitude, latitude in ring[:-1].tolist()] for ring in polygon]
         found.update(h3.h3shape_to_cells(h3.LatLngPoly(*corners), RESOLUTION))
         if len(found) > CELLS_MOST:
@@ -125,7 +128,7 @@ def _polygons(drawn: Mapping[str, Any]) -> list[Sequence[Any]]:
             raise _refusal("The Feature has no geometry.")
         drawn = inner
     kind, written = drawn.get("type"), drawn.get("coordinates")
-    if kind not in {"Polygon", "MultiPolygon"}:
+    if kind not in _KINDS:
         raise _refusal("Send a Polygon, a MultiPolygon, or a Feature of one.")
     polygons = [written] if kind == "Polygon" else written
     if not isinstance(polygons, list) or not polygons or not all(isinstance(one, list) and one for one in polygons):
@@ -157,19 +160,42 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _check_size(ring: Ring) -> None:
+def _check_size(outlines: Sequence[Ring]) -> None:
     """Refuse what is so far-flung that looking through it would take long.
 
     Raises:
-        RefusedError: The box around the outline is too large.
+        RefusedError: The boxes around the outlines are too large together.
     """
-    width, height = np.ptp(ring, axis=0) * _KM_A_DEGREE
-    nearest = float(np.abs(ring[:, 1]).min())
-    if width * math.cos(math.radians(nearest)) * height > _BOX_MOST_KM2:
+    if sum(map(_box_km2, outlines)) > _BOX_MOST_KM2:
         raise _refusal(
             f"The outline is too large: a zone has {CELLS_MOST} cells at most, about 3,700 km2. One that crosses the "
             "180th meridian is cut in two there."
         )
+
+
+def _box_km2(ring: Ring) -> float:
+    """Return the area of the box around a ring, by the latitude in it at which degrees are widest."""
+    width, height = np.ptp(ring, axis=0) * _KM_A_DEGREE
+    south, north = float(ring[:, 1].min()), float(ring[:, 1].max())
+    widest = 0.0 if south <= 0.0 <= north else min(abs(south), abs(north))
+    return float(width * math.cos(math.radians(widest)) * height)
+
+
+def _check_holes(rings: Sequence[Ring]) -> None:
+    """Refuse a hole outside its outline; none of the rings touch, so that one corner says where all of a hole lies.
+
+    Raises:
+        RefusedError: A hole lies outside.
+    """
+    start, end = rings[0][:-1], rings[0][1:]
+    for hole in rings[1:]:
+        longitude, latitude = hole[0]
+        spans = (start[:, 1] > latitude) != (end[:, 1] > latitude)
+        one, other = start[spans], end[spans]
+        along = (latitude - one[:, 1]) / (other[:, 1] - one[:, 1])
+        crossed = one[:, 0] + along * (other[:, 0] - one[:, 0]) > longitude
+        if crossed.sum() % 2 == 0:
+            raise _refusal("A hole lies outside its outline; draw each part as a polygon of its own.")
 
 
 def _check_crossings(rings: Sequence[Ring]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from api.records import (
+    AccessChange,
     AlertQuery,
     AuditEntry,
     Caller,
@@ -72,6 +73,10 @@ class Access(Protocol):
         Raises:
             DatabaseAwayError: The database cannot be asked.
         """
+        ...
+
+    def learn(self, change: AccessChange) -> None:
+        """Let a change that was written hold here until the database answers again, when all is read anew."""
         ...
 
 

@@ -169,6 +169,23 @@ class AlertQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessChange:
+    """What a write made of who may see what: exactly these scopes, or nothing any more.
+
+    Attributes:
+        subject: The wearer or zone of the grant, or the hash of a token, which ended.
+        user_id: Whose grant; None: everybody's for that subject ended.
+        scopes: What is granted now; nothing where the grant ended.
+        expires: When it ends by itself.
+    """
+
+    subject: UUID | str | bytes
+    user_id: UUID | None = None
+    scopes: Sequence[str] = ()
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
     """A named zone as its newest version defines it; the whole area has version 0 and no cells.
 

@@ -10,11 +10,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     create_model,
     model_validator,
 )
 
+from api.body_rules import Name, alerts_beside_act
 from api.moments import Moment
 from schemas.vitals import VITALS
 
@@ -23,7 +23,6 @@ _DEEPEST = 16
 _INTEGER_MOST = 2**63 - 1
 _TIME = "2026-11-21T08:00:00.123Z"
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Field(examples=["Ada"])]
 Note = Annotated[str | None, Field(max_length=2000, examples=["Called her, she sat down and feels well."])]
 
 
@@ -98,6 +97,7 @@ class NewGrant(StorableBody):
     scopes: Annotated[
         list[Literal["readings", "scores", "alerts", "act"]],
         Field(min_length=1, max_length=4, examples=[["readings", "alerts", "act"]]),
+        AfterValidator(alerts_beside_act),
     ]
     expires: Moment | None = None
 

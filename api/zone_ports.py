@@ -17,6 +17,21 @@ class TooManyZonesError(RefusedError):
         super().__init__(409, "too_many_zones", f"There may be {most} zones; withdraw one first.", most=most)
 
 
+class CrossingZonesError(RefusedError):
+    """A zone would share cells with another of which neither holds the other whole."""
+
+    def __init__(self, zone: str, name: str) -> None:
+        super().__init__(
+            409,
+            "crosses",
+            f"This zone and {name} ({zone}) would cross: they share cells, and neither holds the other whole. What "
+            "such zones tell can be subtracted. Draw it within the other, around the whole of it, or beside it; or "
+            "change or withdraw the other first.",
+            zone_id=zone,
+            name=name,
+        )
+
+
 class Definitions(Protocol):
     """Knows zones as they are defined now. Both raise DatabaseAwayError when the database is away."""
 
@@ -41,11 +56,16 @@ class Zones(Definitions, Protocol):
 
         Raises:
             TooManyZonesError: There is no room for another.
+            CrossingZonesError: It crosses another.
         """
         ...
 
     async def redefine(self, zone: str, *, name: str, cells: Sequence[int], by: UUID) -> Zone | None:
-        """Add a version to a zone, unless nothing changes; return the newest, or None where there is no such zone."""
+        """Add a version to a zone, unless nothing changes; return the newest, or None where there is no such zone.
+
+        Raises:
+            CrossingZonesError: Its cells change, and it would cross another.
+        """
         ...
 
     async def withdraw(self, zone: str) -> bool:

@@ -3,11 +3,12 @@
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
+from api.body_rules import Name, alerts_beside_act
 from api.moments import Moment
 from api.outlines import CELLS_MOST
-from api.shapes import Name, StorableBody
+from api.shapes import StorableBody
 from schemas.zones import ZONE_ID
 
 _CELLS: Final = ["881f8d4c37fffff", "881f8d4c33fffff"]
@@ -50,6 +51,7 @@ class NewZoneGrant(StorableBody):
     scopes: Annotated[
         list[Literal["status", "alerts", "act"]],
         Field(min_length=1, max_length=3, examples=[["status", "alerts"]]),
+        AfterValidator(alerts_beside_act),
     ]
     expires: Moment | None = None
 

@@ -27,7 +27,7 @@ def status(found: ZoneStatus) -> dict[str, Any]:
         "zone_id": found.zone_id,
         "name": found.name,
         "active_episodes": found.active_episodes,
-        "risk_level": _RISKS[found.level],
+        "risk_level": _risk(found.level, delayed=found.state == "delayed"),
         "last_updated": stamp_ms(found.bin_ms),
         "level": found.level,
         "state": found.state,
@@ -56,7 +56,7 @@ def status_now(found: ZoneNow, *, now_ms: int) -> dict[str, Any]:
         return _starting(found.zone)
     body = status(found.status) | {"name": found.zone.name}
     if found.status.state == "ok" and now_ms - found.status.bin_ms > LATE_MS:
-        body["state"] = "delayed"
+        return body | {"state": "delayed", "risk_level": _risk(found.status.level, delayed=True)}
     return body
 
 
@@ -100,6 +100,12 @@ def area(stands: dict[str, Any]) -> dict[str, Any]:
 def worst(risks: Sequence[str]) -> str:
     """Return the worst risk among zones; `unknown` where there are none."""
     return max(risks, key=_WORST_LAST.index, default="unknown")
+
+
+def _risk(level: Level, *, delayed: bool) -> str:
+    """Return the earlier word; what was safe when all was last heard is not known to be any more."""
+    risk = _RISKS[level]
+    return "unknown" if delayed and risk == "safe" else risk
 
 
 def _cell(found: CellStatus) -> dict[str, Any]:

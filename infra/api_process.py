@@ -20,7 +20,6 @@ from api.app import Application, create_app
 from api.callers import Ports
 from api.door import DeviceDoor
 from api.jobs import JobDesk
-from api.live.entries import Decoding
 from api.live.hub import Hub
 from api.live.lag import Lags
 from api.live.recent import FOLLOWED
@@ -28,13 +27,14 @@ from api.live.socket import MOST_MESSAGE_BYTES
 from api.ports import Videos
 from api.records import CommandResult
 from api.tiles import MapTiles
+from api.zone_family import crossing
 from infra.disk import embedded_folders, shortage, watch_room
 from infra.download import Download, Rules
 from infra.http_protocol import HEAD_MOST_BYTES, PatientProtocol
 from infra.kafka.commands import CommandLog
-from infra.kafka.follower import KafkaFollower
 from infra.kafka.publisher import KafkaPublisher
 from infra.kafka.reader import KafkaReader
+from infra.live_feed import LiveFeed, live_feed
 from infra.live_sockets import LiveSocketProtocol
 from infra.metrics.exposition import Exposition
 from infra.metrics.meter import PrometheusMeter
@@ -52,7 +52,6 @@ from schemas.topics import ALERTS
 _LOG = structlog.get_logger(__name__)
 _RECHECK_S: Final = 1.0
 _PROBE_S: Final = 2.0
-_LOOK_BACK_S: Final = 60
 _DRAIN_STEP_S: Final = 0.05
 _DRAIN_MOST_S: Final = 3.0
 _KEEP_ALIVE_S: Final = 30
@@ -120,9 +119,9 @@ async def api_process(
     """
     (meter := PrometheusMeter()).begin("api", FOLLOWED)
     await store.access.refresh()
-    hub = Hub(grants=store.access, decoding=(decoding := Decoding(store.access.device)), meter=meter)
-    lags = Lags(hub.recent, store.reads)
-    follower = KafkaFollower(bootstrap, list(FOLLOWED), begin=hub.begin, take=hub.take)
+    await _tell_crossing(store)
+    feed = live_feed(bootstrap, store.access, meter, now_s=clock().timestamp())
+    lags = Lags((hub := feed.hub).recent, store.reads)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_last_words, store.audit)
         jobs = await stack.enter_async_context(_desk(clock))
@@ -140,7 +139,8 @@ async def api_process(
             metrics=Exposition(meter.registry),
             meter=meter,
             hub=hub,
-            decoding=decoding,
+            board=feed.board,
+            decoding=feed.decoding,
             log=reader,
             videos=videos or ChildVideos(Download(Rules(hosts=())).fetch),
             jobs=jobs,
@@ -151,12 +151,18 @@ async def api_process(
             door=beyond.door,
             tiles=beyond.tiles,
         )
-        first = _first(store, hub, follower, now_s=clock().timestamp())
-        tasks = [await stack.enter_async_context(_task(work)) for work in first]
-        await follower.attached.wait()
+        tasks = [await stack.enter_async_context(_task(work)) for work in _first(store, feed)]
+        await feed.follower.attached.wait()
         hub.log_id = await _log_id(reader)
         tasks += [await stack.enter_async_context(_task(work)) for work in _watching(meter, store, lags, data_dir)]
         yield ApiProcess(app=create_app(ports), hub=hub, tasks=tasks)
+
+
+async def _tell_crossing(store: ApiStore) -> None:
+    """Say which zones cross from before that was refused; they stay as they are."""
+    pairs = await asyncio.to_thread(crossing, await store.zones.definitions(None))
+    if pairs:
+        _LOG.warning("zones_cross", pairs=pairs[:20], number=len(pairs), next="Draw them anew: docs/zones.md.")
 
 
 @asynccontextmanager
@@ -213,10 +219,9 @@ def _probes(
     )
 
 
-def _first(store: ApiStore, hub: Hub, follower: KafkaFollower, *, now_s: float) -> Sequence[Coroutine[Any, Any, None]]:
+def _first(store: ApiStore, feed: LiveFeed) -> Sequence[Coroutine[Any, Any, None]]:
     """Return the work that begins before anybody is served."""
-    from_ms = int(now_s - _LOOK_BACK_S) * 1000
-    return store.access.watch(), store.audit.run(), _recheck(hub), follower.run(from_ms=from_ms)
+    return store.access.watch(), store.audit.run(), _recheck(feed.hub), feed.run()
 
 
 def _by_family(lags: Lags) -> Mapping[str, Callable[[], Awaitable[float | None]]]:

@@ -11,12 +11,12 @@ import httpx
 import typer
 
 from infra.device_commands import BUFFER_BYTES_EACH, SIMULATED_MODEL
-from infra.enrol import System, api_client, enrol, find_system, make_zones
+from infra.enrol import System, api_client, enrol, find_system, make_zones, other_outlines
 from infra.logs import configure_logging
 from infra.progress_line import ProgressLine
 from infra.settings import load_settings
 from infra.termination import run_until_terminated
-from ingest.client.city import CitySize, Crowd, Device, Wanderings, zones_around
+from ingest.client.city import CitySize, Crowd, Device, Wanderings, check_places, zones_around
 from ingest.client.connection import DeviceClient, wall_clock_ms
 from ingest.client.happenings import NEW_FIRMWARE, Happening, parse_happenings
 from ingest.client.simulator import Tally, check_rate
@@ -48,7 +48,7 @@ def run_city(
     """Sends made data of people who move over a city for `seconds`, or until Ctrl-C.
 
     Raises:
-        ContractError: There is no such rate or event.
+        ContractError: There is no such rate or event, or an event's place lies outside the city.
         SetupError: There is no running system.
         DeviceStoppedError: The gateway will not take one of the devices any more.
     """
@@ -63,6 +63,7 @@ def run_city(
         hour=hour,
         happenings=parse_happenings(events, seconds=seconds),
     )
+    check_places(plan.size, plan.happenings)
     typer.echo(f"seed {chosen}", err=True)
     run_until_terminated(_wandered(plan, find_system(settings)))
 
@@ -75,8 +76,24 @@ async def _wandered(plan: CityPlan, system: System) -> None:
 
     async with api_client(system) as http:
         tokens, zones = await settle(http, plan.size)
-    typer.echo(f"{plan.size.people} wearers; zones {', '.join(zones)}. Who is to see them needs a grant.", err=True)
-    tally = await live(plan, system.gateway_url, tokens, on_progress=show)
+        wanted = zones_around(plan.size)
+        kept = await other_outlines(http, {zone_id: wanted[zone_id] for zone_id in zones})
+    typer.echo(
+        f"{plan.size.people} wearers; zones {', '.join(zones)}. Who is to see them needs a grant: "
+        f"{system.api_url}/app/zones, Make and share zones.",
+        err=True,
+    )
+    if left := [zone_id for zone_id in wanted if zone_id not in zones]:
+        typer.echo(
+            f"{', '.join(left)} would cross a zone that is there, and so are left out (docs/zones.md).", err=True
+        )
+    if kept:
+        typer.echo(
+            f"{', '.join(kept)} keep the outlines of an earlier city with other rings; "
+            "PUT /community/zones/ID gives one new cells (docs/zones.md).",
+            err=True,
+        )
+    tally = await live(plan, system.gateway_url, tokens, on_progress=show, on_event=line.end)
     line.end(f"{tally.sent} readings sent, {tally.acknowledged} acknowledged.")
 
 
@@ -86,11 +103,9 @@ async def settle(http: httpx.AsyncClient, size: CitySize) -> tuple[list[str], li
     Raises:
         SetupError: The API cannot be reached, or refuses.
     """
+    zones = await make_zones(http, zones_around(size))
     names = [f"Citizen {number:04d}" for number in range(1, size.people + 1)]
-    tokens = await enrol(http, names, model=SIMULATED_MODEL)
-    zones = zones_around(size)
-    await make_zones(http, zones)
-    return tokens, list(zones)
+    return await enrol(http, names, model=SIMULATED_MODEL), zones
 
 
 async def live(
@@ -99,11 +114,12 @@ async def live(
     tokens: Sequence[str],
     *,
     on_progress: Callable[[Tally], None],
+    on_event: Callable[[str], None] = lambda _words: None,
     begun: Callable[[Crowd, int], None] = lambda _crowd, _start_ms: None,
 ) -> Tally:
     """Connect everybody's device to the socket at `url` and let them live; return what was sent.
 
-    `begun` is told the crowd and when it began, Unix milliseconds.
+    `on_event` is told what begins and ends, `begun` the crowd and when it began, Unix milliseconds.
 
     Raises:
         DeviceStoppedError: The gateway will not take one of the devices any more.
@@ -139,5 +155,9 @@ async def live(
         begun(crowd, start_ms)
         wanderings = Wanderings(crowd, devices, every_s=plan.every_s, update=update)
         return await wanderings.run(
-            seconds=plan.seconds, start_ms=start_ms, monotonic_s=time.monotonic, on_progress=on_progress
+            seconds=plan.seconds,
+            start_ms=start_ms,
+            monotonic_s=time.monotonic,
+            on_progress=on_progress,
+            on_event=on_event,
         )

@@ -82,8 +82,10 @@ async def enrol(http: httpx.AsyncClient, names: Sequence[str], *, model: str) ->
         return [(await _enrolled(http, wearers, name, model)).token for name in names]
 
 
-async def make_zones(http: httpx.AsyncClient, zones: Mapping[str, tuple[str, Sequence[int]]]) -> None:
-    """Make the zones, given by id with name and H3 cells, that are not there.
+async def make_zones(http: httpx.AsyncClient, zones: Mapping[str, tuple[str, Sequence[int]]]) -> list[str]:
+    """Make the zones, given by id with name and H3 cells, that are not there; return the ids of those that then are.
+
+    One that crosses a zone of somebody else is left out: zones are nested or apart.
 
     Raises:
         SetupError: The API cannot be reached, or refuses.
@@ -91,9 +93,29 @@ async def make_zones(http: httpx.AsyncClient, zones: Mapping[str, tuple[str, Seq
     with _reached(http):
         there = {one["zone_id"] for one in (await _ask(http, "GET", "/community/zones"))["items"]}
         for zone_id, (name, cells) in zones.items():
-            if zone_id not in there:
-                body = {"zone_id": zone_id, "name": name, "cells": [f"{cell:x}" for cell in cells]}
-                await _ask(http, "POST", "/community/zones", body)
+            if zone_id in there:
+                continue
+            body = {"zone_id": zone_id, "name": name, "cells": [f"{cell:x}" for cell in cells]}
+            response = await http.post("/community/zones", json=body)
+            if _code(response) != "crosses":
+                _answer(response, "POST", "/community/zones")
+                there.add(zone_id)
+    return [zone_id for zone_id in zones if zone_id in there]
+
+
+async def other_outlines(http: httpx.AsyncClient, zones: Mapping[str, tuple[str, Sequence[int]]]) -> list[str]:
+    """Return the ids of the zones, given by id with name and H3 cells, whose cells are others there.
+
+    Raises:
+        SetupError: The API cannot be reached, or refuses.
+    """
+    with _reached(http):
+        there = {zone_id: await _ask(http, "GET", f"/community/zones/{zone_id}") for zone_id in zones}
+    return [
+        zone_id
+        for zone_id, (_, cells) in zones.items()
+        if set(there[zone_id]["properties"]["cells"]) != {f"{cell:x}" for cell in cells}
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +192,10 @@ async def _ask(
     *,
     params: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    response = await http.request(method, path, json=body, params=params)
+    return _answer(await http.request(method, path, json=body, params=params), method, path)
+
+
+def _answer(response: httpx.Response, method: str, path: str) -> dict[str, Any]:
     if response.is_success:
         answer: dict[str, Any] = response.json()
         return answer
@@ -178,6 +203,14 @@ async def _ask(
         f"The API refused {method} {path} with HTTP {response.status_code}: {_said(response)}.",
         next_step="Check PULSERA_API_URL, and that the token is an admin's.",
     )
+
+
+def _code(response: httpx.Response) -> str | None:
+    """Return the code of a refusal, None of an answer and of what is no refusal of ours."""
+    try:
+        return None if response.is_success else str(response.json()["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _said(response: httpx.Response) -> str:

@@ -35,9 +35,10 @@ Hour = Annotated[
 Events = Annotated[
     list[str] | None,
     typer.Option(
-        help="Of a city, after how many minutes: heat@20, smoke@20, crush@20; or what is none: firmware@, backfill@, "
-        "activity@. With radius (rings of cells), share (of those there), lasts (minutes), place (H3 cell) if "
-        "wanted: heat@20,radius=3,share=0.6. Several may be given.",
+        help="Of a city, after how many minutes: heat@20, smoke@20, crush@20; or what is none: firmware@20, "
+        "backfill@20, activity@20. With radius (rings of cells), share (of those there), lasts (minutes), place (H3 "
+        "cell, inside the city around 46.95 N 7.45 E) if wanted: heat@20,radius=3,share=0.6,place=881f8342cdfffff. "
+        "Several may be given.",
     ),
 ]
 PEOPLE: Final = 300

@@ -2,11 +2,12 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -14,11 +15,16 @@ from infra.collector import settle_collector
 from infra.logs import configure_logging
 from infra.settings import Settings
 
+if TYPE_CHECKING:
+    from infra.kafka.aside import AppenderAside
+
 T = TypeVar("T")
 
 _LOG = structlog.get_logger(__name__)
 
 _SIGN_IN_S = 3600
+_SWITCH_S = 0.001
+"""Seconds for which a gateway may go on reading devices while its log's client, in a thread of its own, has work."""
 _FILES_ASIDE = 128
 """Files that a gateway may need beside its devices' sockets: Kafka, the database, logs."""
 
@@ -41,6 +47,15 @@ async def or_stop(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return None
+
+
+def _log_of_readings(settings: Settings) -> "AppenderAside":
+    """Return what appends to the log beside the loop that reads devices."""
+    from infra.kafka.appender import KafkaAppender
+    from infra.kafka.aside import AppenderAside
+
+    sys.setswitchinterval(_SWITCH_S)
+    return AppenderAside(partial(KafkaAppender, settings.kafka_bootstrap))
 
 
 async def run_gateway(settings: Settings) -> None:
@@ -81,7 +96,7 @@ async def run_gateway(settings: Settings) -> None:
         stack.enter_context(
             serve_metrics(meter.registry, lambda: state, host=settings.metrics_host, port=settings.metrics_port)
         )
-        appender = await or_stop(stack.enter_async_context(KafkaAppender(settings.kafka_bootstrap)), stop)
+        appender = await or_stop(stack.enter_async_context(_log_of_readings(settings)), stop)
         if appender is None:
             return
         video = KafkaAppender(settings.kafka_bootstrap, topic=VIDEO, compress=False)

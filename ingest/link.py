@@ -20,7 +20,7 @@ _LEEWAY_S = 0.05
 class Link:
     """Joins one socket with its session and the pump."""
 
-    __slots__ = ("_encoding", "_hello", "_meter", "_opcode", "_pump", "_shut", "_socket", "session")
+    __slots__ = ("_encoding", "_hello", "_meter", "_opcode", "_overdue", "_pump", "_shut", "_socket", "session")
 
     def __init__(
         self, socket: DeviceSocket, session: DeviceSession, *, encoding: Encoding, pump: Pump, meter: Meter
@@ -33,6 +33,7 @@ class Link:
         self._meter = meter
         self._shut = False
         self._hello: asyncio.TimerHandle | None = None
+        self._overdue: asyncio.TimerHandle | None = None
 
     def expect_hello(self, hello_s: float) -> None:
         """Close the socket if the device has not said hello by then."""
@@ -56,12 +57,14 @@ class Link:
         if self._hello is not None:
             self._hello.cancel()
             self._hello = None
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
 
     def durable(self, seqs: list[int]) -> None:
         """Acknowledge what has become durable, at most once for all of it."""
-        for effect in self.session.settled(seqs):
-            if isinstance(effect, Send):
-                self._say(effect.answer)
+        self._apply(self.session.settled(seqs))
+        self._see_to_withheld()
 
     def given_up(self, reason: str) -> None:
         """Close, so that the device sends again what was never acknowledged."""
@@ -81,6 +84,19 @@ class Link:
             self._shut = True
             self._meter.count("closed_total", code=str(code))
             self._socket.shut(code, reason)
+
+    def _see_to_withheld(self) -> None:
+        """Set the one timer for what the session keeps to itself; it is not set anew for every message."""
+        if self._overdue is not None or self._shut:
+            return
+        wait_s = self.session.overdue_in_s()
+        if wait_s is not None:
+            self._overdue = asyncio.get_running_loop().call_later(wait_s, self._tell_withheld)
+
+    def _tell_withheld(self) -> None:
+        self._overdue = None
+        self._apply(self.session.overdue())
+        self._see_to_withheld()
 
     def _check_hello(self) -> None:
         self._hello = None

@@ -1,5 +1,6 @@
 """What the gateway needs from the world."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -48,8 +49,8 @@ class DeviceDirectory(Protocol):
 class FrameAppender(Protocol):
     """Appends frames of readings to the log."""
 
-    async def append(self, partition: int, frame: bytes) -> None:
-        """Return when the frame is durable on all replicas; passing errors are retried until then.
+    def append(self, partition: int, frame: bytes) -> Awaitable[None]:
+        """Return what is done when the frame is durable on all replicas; passing errors are retried until then.
 
         Frames of one partition lie in the log in the order of the calls.
 

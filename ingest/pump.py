@@ -70,13 +70,13 @@ class Pump:
         self._framer: Framer[Sender] = Framer(now_s=clock.monotonic_s(), linger_s=linger_s)
         self._wake = asyncio.Event()
         self._waiting: deque[Callable[[], None]] = deque()
-        self._appends: set[asyncio.Task[None]] = set()
+        self._appends: set[asyncio.Future[None]] = set()
         self._failure: BaseException | None = None
 
     @property
     def full(self) -> bool:
         """Is more held than the bound allows? Then sockets are not to be read."""
-        return self._held >= self._held_most
+        return self._framer.held + self._video_held >= self._held_most
 
     @property
     def _held(self) -> int:
@@ -126,7 +126,7 @@ class Pump:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        return not left
+        return not left and self._failure is None
 
     def _launch(self, *, flush: bool) -> None:
         for frame in self._framer.due(now_s=self._clock.monotonic_s(), flush=flush):
@@ -134,7 +134,7 @@ class Pump:
         self._meter.gauge("inflight_bytes", self._held)
 
     def _depart(self, frame: Frame[Sender], appender: FrameAppender) -> None:
-        append = asyncio.create_task(appender.append(frame.partition, frame.data))
+        append = asyncio.ensure_future(appender.append(frame.partition, frame.data))
         flight = _Flight(frame, self._clock.monotonic_s())
         flight.late = asyncio.get_running_loop().call_later(self._give_up_s, self._overdue, flight)
         self._appends.add(append)
@@ -146,7 +146,7 @@ class Pump:
         _LOG.warning("append_given_up", partition=frame.partition, rows=frame.rows, after_s=self._give_up_s)
         self._give_up(frame, "the log does not answer")
 
-    def _ended(self, flight: _Flight, append: asyncio.Task[None]) -> None:
+    def _ended(self, flight: _Flight, append: asyncio.Future[None]) -> None:
         """See a frame off; what fails for an unknown reason fails `run`."""
         self._appends.discard(append)
         try:
@@ -155,16 +155,18 @@ class Pump:
             self._failure = self._failure or error
         self._wake.set()
 
-    def _landed(self, flight: _Flight, append: asyncio.Task[None]) -> None:
+    def _landed(self, flight: _Flight, append: asyncio.Future[None]) -> None:
         frame, late = flight.frame, flight.late
         if late is not None:
             late.cancel()
         try:
-            if not append.cancelled():
-                append.result()
-                if late is not None:
-                    self._meter.observe("append", self._clock.monotonic_s() - flight.started_s)
-                    self._settle(frame)
+            if append.cancelled():
+                self._give_up(frame, "the log has not answered")
+                return
+            append.result()
+            if late is not None:
+                self._meter.observe("append", self._clock.monotonic_s() - flight.started_s)
+                self._settle(frame)
         except ContractError as error:
             _LOG.error("append_refused", partition=frame.partition, rows=frame.rows, error=str(error))
             self._give_up(frame, "the log does not take these readings")

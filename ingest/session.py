@@ -5,6 +5,7 @@ from typing import Any, Final, TypeGuard
 from uuid import UUID
 
 from ingest import greeting, salvage, video, whereabouts
+from ingest.acks import Acks
 from ingest.admission import Limits, Rate, admit
 from ingest.effects import Admit, AdmitVideo, Close, Effect, Pause, Provenance, Send
 from ingest.encoding import JSON, MSGPACK, UNREADABLE, Encoding
@@ -22,6 +23,7 @@ from schemas.device_protocol import (
     Hello,
     Location,
     Nack,
+    Readings,
     Rejected,
     Throttle,
     Trace,
@@ -64,6 +66,7 @@ class DeviceSession:
         self._clock = clock
         self._resume = resume
         self._sequence = MessageSequence()
+        self._acks = Acks(self._sequence, clock)
         self._provenance: Provenance | None = None
         self._closed = False
         self._opened_s = clock.monotonic_s()
@@ -119,27 +122,35 @@ class DeviceSession:
             message = self._encoding.decode(data)
         except UNREADABLE:
             return self._take_apart(data, size)
-        if isinstance(message, Trace):
-            return self._traced(message, [])
-        if isinstance(message, Hello | Location):
-            told = self._hello(message) if isinstance(message, Hello) else self._located(message)
-            return self._paid(told, readings=0)
+        if not isinstance(message, Readings):
+            return self._rarer(message)
         readings = message.readings
         count = len(readings)
         if count > self._limits.readings_per_message:
             return self._paid(self._too_many(message.seq), readings=0)
         return self._paid(self._readings(message.seq, enumerate(readings), (), size), readings=count)
 
+    def _rarer(self, message: Hello | Location | Trace) -> list[Effect]:
+        if isinstance(message, Trace):
+            return self._traced(message, [])
+        told = self._hello(message) if isinstance(message, Hello) else self._located(message)
+        return self._paid(told, readings=0)
+
     def settled(self, seqs: Iterable[int]) -> list[Effect]:
         """Take note that what was admitted from these messages is durable; return at most one ack."""
-        lowest: int | None = None
-        for seq in seqs:
-            self._sequence.release(seq)
-            lowest = seq if lowest is None or seq < lowest else lowest
-        if lowest is None or self._closed:
-            return []
-        due = self._sequence.due(lowest)
-        return [] if due is None else [Send(Ack(due))]
+        return [] if self._closed else self._acked(self._acks.settled(seqs))
+
+    def overdue_in_s(self) -> float | None:
+        """Return in how many seconds `overdue` returns an ack that was withheld, None where there is none."""
+        return None if self._closed else self._acks.overdue_in_s()
+
+    def overdue(self) -> list[Effect]:
+        """Return the ack that was withheld, once the last one is long enough ago."""
+        return [] if self._closed else self._acked(self._acks.overdue())
+
+    @staticmethod
+    def _acked(seq: int | None) -> list[Effect]:
+        return [] if seq is None else [Send(Ack(seq))]
 
     def beside(self) -> list[Effect]:
         """Pay for a frame that is no whole message, such as a ping or a part: it costs the gateway as much."""
@@ -182,7 +193,8 @@ class DeviceSession:
             return self._close(CLOSE_BAD_MESSAGE, f"seq is at most {SEQ_MOST}")
         if not self._sequence.accept(seq):
             return self._gap(seq)
-        self._provenance = whereabouts.current(self._provenance, now_s=self._clock.monotonic_s())
+        if self._provenance.cell:
+            self._provenance = whereabouts.current(self._provenance, now_s=self._clock.monotonic_s())
         return self._provenance
 
     def _readings(
@@ -347,8 +359,7 @@ class DeviceSession:
         return self._paid(self._refuse_type(kind, message), readings=0)
 
     def _handled(self, seq: int) -> list[Effect]:
-        due = self._sequence.due(seq)
-        return [] if due is None else [Send(Ack(due))]
+        return self._acked(self._acks.handled(seq))
 
     def _gap(self, seq: int) -> list[Effect]:
         expected = self._sequence.expected

@@ -117,8 +117,18 @@ class DeviceSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes in."""
         self._silent = 0
-        if self._state == _OPEN and self._reader is not None:
-            self._reader.feed(data)
+        reader, handler = self._reader, self._handler
+        if self._state == _OPEN and reader is not None and handler is not None:
+            if not self._holds:
+                try:
+                    text = reader.whole_text(data)
+                except WireFaultError as fault:
+                    self._fail(fault.code, fault.reason)
+                    return
+                if text is not None:
+                    handler.text(text)
+                    return
+            reader.feed(data)
             if not self._holds:
                 self._pull()
         elif self._state in (_HEAD, _DECIDING):

@@ -22,6 +22,8 @@ CLOSE_PROTOCOL: Final = 1002
 CLOSE_NO_CODE: Final = 1005
 CLOSE_NOT_UTF8: Final = 1007
 
+_SHORT_HEAD: Final = 6
+_MEDIUM_HEAD: Final = 8
 _FINAL: Final = 0x80
 _RESERVED: Final = 0x70
 _MASKED: Final = 0x80
@@ -62,6 +64,26 @@ class FrameReader:
         self._at = 0
         self._parts: bytearray | None = None
         self._parts_opcode = PART
+
+    def whole_text(self, data: bytes) -> bytes | None:
+        """Return the message that was received where it is one whole short text, as nearly always; None: feed and pull.
+
+        Raises:
+            WireFaultError: The text is not UTF-8.
+        """
+        if data[0] != _WHOLE_TEXT or self._parts is not None or self._at != len(self._data):
+            return None
+        size = len(data)
+        coded = data[1] if size > 1 else 0
+        if coded == _MASKED | _MEDIUM and size > _MEDIUM_HEAD:
+            start, length = _MEDIUM_HEAD, (data[2] << 8) | data[3]
+        else:
+            start, length = _SHORT_HEAD, coded - _MASKED
+            if not 0 <= length <= _SHORT:
+                return None
+        if size != start + length or length > self._most:
+            return None
+        return _checked_text(apply_mask(data[start:], data[start - 4 : start]))
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they were received."""

@@ -53,8 +53,9 @@ SCORE_SCHEMA: Final = pa.schema(
 `readings` how many readings (identities) lie in it;
 `received` the newest gateway receipt among them; `value_*` the binned observation, `expected_*` and `z_*` what the
 model expected of it and how far off it was. `late` and `backfill` count the wearer's readings since its last row.
-`tier0_rate` is the share of bins that the flag `tier0` is calibrated to; `promised_rate` the most alerts a day that
-this wearer is promised, `realised_rate` those that there were over `rate_days` days; null where there is none.
+`tier0_rate` is the share of bins that the flag `tier0` is calibrated to, null where it has none, and where no heart
+rate is expected of the wearer yet: most of what may raise the flag is deaf then; `promised_rate` the most alerts a day
+that this wearer is promised, `realised_rate` those that there were over `rate_days` days; null where there is none.
 `utc_offset_min` is local time minus UTC of the newest reading in the bin, null where its device did not tell."""
 
 

@@ -91,6 +91,27 @@ class PartitionState(Protocol):
 
 
 @runtime_checkable
+class DividedState(Protocol):
+    """A partition's state that tells, once it has taken a record in, how long the rest of the step takes.
+
+    The host does a long rest beside its loop, and all of the step where the record is large. A state that does not
+    tell is stepped beside the loop always.
+    """
+
+    def begin(self, record: Record) -> float:
+        """Take a record in; return about how many ms of one core `finish` takes, which must be called next.
+
+        Raises:
+            ContractError: The record is unreadable; raised before any change of state.
+        """
+        ...
+
+    def finish(self) -> Step:
+        """Do the rest of the step that was begun."""
+        ...
+
+
+@runtime_checkable
 class ForesightState(Protocol):
     """A partition's state whose steps rest on work that takes long, and is done beside the loop.
 

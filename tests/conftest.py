@@ -1,12 +1,25 @@
 """Loads the fixtures that every folder of tests may use, and leaves the process's logs as each test found them."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
 pytest_plugins = ["tests.embedded_services", "tests.running_system"]
+
+_LONG = ("chaos", "browser", "connected")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several workers share the tests, put those first that take long: one begun last would run alone."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((rank for rank, name in enumerate(_LONG) if item.get_closest_marker(name)), len(_LONG))
 
 
 def _levels() -> dict[str, int]:

@@ -19,6 +19,7 @@ Given = dict[str, Any] | None
 """What is measured of a second; None where nothing is."""
 T0_MS: Final = 1_795_000_000_000
 """A whole bin in November 2026."""
+_COLUMNS: Final = [(field.name, field.type) for field in FRAME_SCHEMA]
 _SPACE: Final = UUID("2b1f3f0e-0b52-4a1c-9f54-7a4d2f6f3c11")
 
 
@@ -58,13 +59,18 @@ def reading(
     }
 
 
+@cache
+def _nulls(count: int, kind: pa.DataType) -> pa.Array:
+    """Return a column of which nothing is told; most columns of a frame are."""
+    return pa.nulls(count, kind)
+
+
 def batch(readings: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     """Return the readings as a record batch of the frame's schema."""
+    named = set().union(*readings)
     columns = [
-        pa.array([row.get(field.name) for row in readings], field.type)
-        if any(field.name in row for row in readings)
-        else pa.nulls(len(readings), field.type)
-        for field in FRAME_SCHEMA
+        pa.array([row.get(name) for row in readings], kind) if name in named else _nulls(len(readings), kind)
+        for name, kind in _COLUMNS
     ]
     return pa.RecordBatch.from_arrays(columns, schema=FRAME_SCHEMA)
 

@@ -1,6 +1,5 @@
 """What somebody who is told of every zone might try to learn of one person, and whether it succeeds."""
 
-import functools
 import json
 import re
 from collections import Counter
@@ -11,18 +10,15 @@ from typing import Any, Final
 
 import h3
 import numpy as np
-from scipy.optimize import linprog
 
 from inference.slots import Bools
 from inference.zones.bins import ClosedBin
-from inference.zones.disclosure import COUNT_STEPS, FAIR, FEW, GOOD, LEAST
+from inference.zones.disclosure import COUNT_STEPS, FEW, LEAST
 from schemas.zones import AREA, BIN_MS, RECURRENCE_STEPS, SHARE_STEPS
 from stream_processors.operators.zone_bins import GRACE_MS
+from tests.zone_families import CLASSES, ENDLESS, Bounds, all_told, bounds_of, class_of, pinned
 from tests.zone_world import ZoneWorld, counts
 
-Bounds = tuple[float, float]
-CLASSES: Final = ("too_few", "thin", "fair", "good")
-_ENDLESS: Final = 1e9
 _ID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 _NUMBER: Final = re.compile(r"\d+")
 _LEVELS: Final = {"usual", "elevated", "warning", "critical", "too_few_wearers"}
@@ -158,39 +154,9 @@ def _cells(value: Any, zone: str) -> Iterator[str]:
         yield from faults(value)
 
 
-def bounds_of(coverage: str, least: int = LEAST) -> Bounds:
-    """Return how few and how many wearers a class of coverage may stand for."""
-    ends = (0, least, FAIR, GOOD, _ENDLESS)
-    at = CLASSES.index(coverage)
-    return ends[at], ends[at + 1] - 1
-
-
-def class_of(count: int, least: int) -> str:
-    """Return the class of a count, were zones told of from `least` wearers on."""
-    return CLASSES[int(np.searchsorted((least, FAIR, GOOD), count, side="right"))]
-
-
-@functools.cache
-def atoms(a: Bounds, b: Bounds, both: Bounds, rest: Bounds) -> tuple[Bounds, ...]:
-    """Return how few and how many may be in A without B, in A and B, and in B without A, from A, B, A or B, A not B."""
-    sums = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1], [1, 0, 0]], dtype=np.float64)
-    low, high = np.array([a, b, both, rest]).T
-    limits, ends = np.vstack([sums, -sums]), np.concatenate([high, -low])
-    found = []
-    for one in np.eye(3):
-        least, most = (linprog(sign * one, A_ub=limits, b_ub=ends, bounds=(0, _ENDLESS)) for sign in (1, -1))
-        found.append((float(np.ceil(least.fun - 1e-6)), float(np.floor(-most.fun + 1e-6))))
-    return tuple(found)
-
-
-def pinned(bounds: Bounds) -> bool:
-    """Say whether it is known that somebody is there, and that these are at most ten."""
-    return bounds[0] >= 1 and bounds[1] < FEW
-
-
 def step_bounds(step: int) -> Bounds:
     """Return how few and how many a told count may stand for."""
-    ends = [*COUNT_STEPS, _ENDLESS]
+    ends = [*COUNT_STEPS, ENDLESS]
     return step, ends[ends.index(step) + 1] - 1
 
 
@@ -221,7 +187,7 @@ class Record:
                     "a wearer's id" for found in _ID.findall(text) if found.replace("-", "") in self._names
                 )
         told = {one["zone_id"]: one for one in answers[0]["zones"]}
-        self._overlaps(told)
+        self._nested(told)
         self._totals(told[AREA])
         self._successive(told[AREA])
 
@@ -241,20 +207,18 @@ class Record:
             "changed_by_one_person": dict(sorted(self.changed.items())),
         }
 
-    def _overlaps(self, told: Mapping[str, Any]) -> None:
-        """Try A, B, A or B, A not B; with the rule in force, and with the minimum that was ruled out."""
+    def _nested(self, told: Mapping[str, Any]) -> None:
+        """Try what zones and those within them say together; by the rule in force, and by the minimum ruled out."""
         if self._closed is None:
             return
-        for pair in range(sum(name.startswith("or") for name in self._world.zones)):
-            names = [f"{part}{pair}" for part in ("a", "b", "or", "not") if f"{part}{pair}" in self._world.zones]
-            if len(names) < 4:
-                continue
+        for names in self._world.families:
+            zones = [frozenset(self._world.zones[name].tolist()) for name in names]
             truth = [counts(self._closed, self._world.zones[name]) for name in names]
-            now = atoms(*(bounds_of(told[name]["coverage"]) for name in names))
-            eleven = atoms(*(bounds_of(class_of(count, FEW), FEW) for count in truth))
-            self.tried["overlaps"] += 1
-            self.learned["overlaps"] += any(map(pinned, now))
-            self.learned["overlaps, were zones told of from 11 on"] += any(map(pinned, eleven))
+            now = all_told(zones, [bounds_of(told[name]["coverage"]) for name in names])
+            eleven = all_told(zones, [bounds_of(class_of(count, FEW), FEW) for count in truth])
+            self.tried["nested"] += 1
+            self.learned["nested"] += any(map(pinned, now))
+            self.learned["nested, were zones told of from 11 on"] += any(map(pinned, eleven))
 
     def _totals(self, area: Mapping[str, Any]) -> None:
         """Try the area's class less the counts of its cells."""

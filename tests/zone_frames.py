@@ -1,7 +1,7 @@
 """Logs of scores for the zones: some wearers in two places, of whom many are flagged for a while."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import h3.api.basic_int as h3
@@ -19,17 +19,20 @@ THERE = sorted(h3.grid_disk(h3.latlng_to_cell(52.30, 13.90, 8), 1))
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
-    """People of one place, and in which bins of five minutes all of them are flagged."""
+    """People of one place, in which bins of five minutes all of them are flagged, and from which on they are judged."""
 
     wearers: int
     cells: Sequence[int]
     flagged_in: frozenset[int] = frozenset()
     moving: bool = False
     until_bin: int = 10_000
+    judged_from: int = 0
 
 
-def frame(rows: Sequence[tuple[int, int, bool, bool, int]], *, clock_ms: int) -> ScoreFrame:
-    """Return one row each for (wearer, start of the bin, flagged, moving, cell)."""
+def frame(
+    rows: Sequence[tuple[int, int, bool, bool, int]], *, clock_ms: int, unjudged: Collection[int] = ()
+) -> ScoreFrame:
+    """Return one row each for (wearer, start of the bin, flagged, moving, cell), nothing judged of `unjudged`."""
     count = len(rows)
     wearer, at_ms, flagged, moving, cell = (list(column) for column in zip(*rows, strict=True)) if rows else [[]] * 5
     ids = [uuid.UUID(int=one + 1).bytes for one in wearer]
@@ -40,7 +43,7 @@ def frame(rows: Sequence[tuple[int, int, bool, bool, int]], *, clock_ms: int) ->
         "bin_ms": pa.array([BIN_MS] * count, pa.int32()),
         "tier": pa.array([-1] * count, pa.int8()),
         "tier0": pa.array(flagged, pa.bool_()),
-        "tier0_rate": pa.array([0.01] * count, pa.float32()),
+        "tier0_rate": pa.array([None if one in unjudged else 0.01 for one in wearer], pa.float32()),
         "at_rest": pa.array([not one for one in moving], pa.bool_()),
         "cell": pa.array(cell, pa.uint64()),
         "model": pa.array(["made 1"] * count, pa.string()).dictionary_encode(),
@@ -48,7 +51,7 @@ def frame(rows: Sequence[tuple[int, int, bool, bool, int]], *, clock_ms: int) ->
         "late": pa.array([0] * count, pa.int32()),
         "backfill": pa.array([0] * count, pa.int32()),
         "received": time,
-        "z_heart_rate": pa.array([0.1 * (one % 7) - 0.3 for one in wearer], pa.float32()),
+        "z_heart_rate": pa.array([None if one in unjudged else 0.1 * (one % 7) - 0.3 for one in wearer], pa.float32()),
     }
     columns = [told[field.name] if field.name in told else pa.nulls(count, field.type) for field in SCORE_SCHEMA]
     return decode(encode(pa.RecordBatch.from_arrays(columns, schema=SCORE_SCHEMA), clock_ms=clock_ms))
@@ -67,7 +70,13 @@ def log_of(crowds: Sequence[Crowd], *, bins: int, partitions: int, start_ms: int
             for one in range(crowd.wearers)
             if number < crowd.until_bin
         ]
+        unjudged = {
+            first[place] + one
+            for place, crowd in enumerate(crowds)
+            for one in range(crowd.wearers)
+            if number < crowd.judged_from
+        }
         for partition in range(partitions):
             own = [row for row in rows if row[0] % partitions == partition]
-            log[partition].append(frame(own, clock_ms=at_ms + 7_000))
+            log[partition].append(frame(own, clock_ms=at_ms + 7_000, unjudged=unjudged))
     return log

@@ -26,7 +26,8 @@ from api.live.entries import Decoding
 from api.live.hub import Client, Hub
 from api.live.outbox import Outbox
 from api.ports import Reads
-from api.records import AlertQuery, Caller, Span, Zone, ZoneNow
+from api.records import AccessChange, AlertQuery, Caller, Span, Zone, ZoneNow
+from api.zone_board import Board, Known
 from api.zone_ports import Zones as ZonesPort
 from inference.slots import Bools, Floats, Ints
 from inference.zones.bins import ClosedBin
@@ -100,6 +101,10 @@ class Watching:
     async def refresh(self) -> None:
         """Return: nothing changes."""
 
+    def learn(self, change: AccessChange) -> None:
+        """Return: nothing changes."""
+        del change
+
 
 @dataclass(slots=True)
 class Kept:
@@ -139,12 +144,23 @@ class Kept:
         return self.tracked[alert].alert if alert in self.tracked else None
 
 
+class Heard:
+    """A feed that is never behind."""
+
+    def is_current(self, topic: str, partition: int) -> bool:
+        """Return that nothing is missing."""
+        del topic, partition
+        return True
+
+
 class ZoneWorld:
     """Wearers of a made city, the zones that are followed, and one user who is told all of it."""
 
     def __init__(self, plan: CityPlan, cells: Mapping[str, Sequence[int]], *, begin_ms: int = BEGIN_MS) -> None:
         self.city = City(plan)
         self.zones = {name: np.array(sorted(found), dtype=np.int64) for name, found in cells.items()}
+        pairs = [[f"{part}{pair}" for part in ("all", "one", "two")] for pair in range(len(cells))]
+        self.families = [names for names in pairs if set(names) <= set(cells)]
         self.wearers = [uuid5(_SPACE, f"wearer {number}") for number in range(plan.wearers)]
         self.operator = Zones(1)
         self.begin_ms = begin_ms
@@ -160,6 +176,8 @@ class ZoneWorld:
         base = live_ports()
         decoding = Decoding(lambda _: None)
         self.hub = Hub(grants=access, decoding=decoding, meter=base.meter)
+        self.board = Board()
+        self.board.join(Known(feed=Heard(), zone=self._zone))
         self._offsets: dict[tuple[str, int], int] = {}
         self.ports: Ports = replace(
             base,
@@ -167,6 +185,7 @@ class ZoneWorld:
             zones=cast(ZonesPort, self.kept),
             reads=cast(Reads, self.kept),
             hub=self.hub,
+            board=self.board,
             decoding=decoding,
             clock=lambda: datetime.fromtimestamp(self.clock_ms / 1000, UTC),
         )
@@ -252,9 +271,16 @@ class ZoneWorld:
         partition = partition_of(zone.encode())
         offset = self._offsets.get((topic, partition), 0)
         self._offsets[topic, partition] = offset + 1
-        self.hub.take(
-            Record(topic=topic, partition=partition, offset=offset, append_ms=self.clock_ms, key=None, value=value)
-        )
+        record = Record(topic=topic, partition=partition, offset=offset, append_ms=self.clock_ms, key=None, value=value)
+        self.board.take(record)
+        self.hub.take(record)
+
+    def _zone(self, zone_id: str) -> Zone | None:
+        """Return a zone under the name that it has."""
+        if zone_id == AREA:
+            return Zone(zone_id=AREA, name=AREA_NAME, version=0)
+        known = self.kept.definitions_.get(zone_id)
+        return None if known is None else Zone(zone_id=zone_id, name=known.name, version=known.version)
 
     def _nobody(self) -> Bools:
         return np.zeros(len(self.wearers), dtype=np.bool_)
@@ -291,20 +317,18 @@ class ZoneWorld:
         return ScoreFrame(Frame(batch), clock_ms)
 
 
-def overlapping(city: City) -> dict[str, list[int]]:
-    """Return named zones made for differencing: pairs with union and differences, and a disc that grows by a cell."""
-    middle = int(city.cells[0])
+def nested(city: City) -> dict[str, list[int]]:
+    """Return named zones made for differencing: pairs within what they make, and one that grows cell by cell."""
     found: dict[str, list[int]] = {}
-    discs = [
-        (set(h3.grid_disk(int(city.cells[at]), 1)), set(h3.grid_disk(int(city.cells[at + 3]), 1))) for at in (0, 40)
-    ]
-    rows = [sorted(h3.grid_disk(int(city.cells[at]), 1))[:3] for at in range(10, 130, 15)]
-    pairs = [*discs, *(({one, two}, {two, three}) for one, two, three in rows)]
-    for pair, (a, b) in enumerate(pairs):
-        found |= {f"a{pair}": sorted(a), f"b{pair}": sorted(b), f"or{pair}": sorted(a | b), f"not{pair}": sorted(a - b)}
-    disc = sorted(h3.grid_disk(middle, 1))
-    found |= {f"grows{size}": disc[:size] for size in range(1, len(disc) + 1)}
-    return found
+    taken: set[int] = set()
+    for number, at in enumerate(range(0, len(city.cells), 9)):
+        near = [cell for cell in h3.grid_disk(int(city.cells[at]), 1) if cell not in taken][: 2 + number % 6]
+        taken.update(near)
+        half = len(near) // 2
+        if half:
+            found |= {f"all{number}": sorted(near), f"one{number}": near[:half], f"two{number}": near[half:]}
+    grown = found["two5"]
+    return found | {f"grows{size}": grown[:size] for size in range(1, len(grown))}
 
 
 def counts(closed: ClosedBin, cells: Ints) -> int:
@@ -316,7 +340,7 @@ async def _run(days: int, wearers: int, seed: int) -> dict[str, Any]:
     from tests.zone_attacks import Record as Found  # the attacks look at this world
 
     plan = CityPlan(wearers=wearers, rings=8, seed=seed)
-    world = ZoneWorld(plan, overlapping(City(plan)))
+    world = ZoneWorld(plan, nested(City(plan)))
     found = Found(world)
     for number, (closed, on, _) in enumerate(world.bins(days * BINS_A_DAY)):
         if number:

@@ -1,10 +1,12 @@
 """Zones for tests of the API: defined and shared over HTTP, their statuses written as storage and the family do."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx
 
 from infra.api_process import utc_now
 from schemas import zones
@@ -12,7 +14,7 @@ from schemas.episodes import Episode, Evidence, Subject, episode_id
 from schemas.topics import ZONES, partition_of
 from schemas.zones import BIN_MS, ZoneStatus
 from stream_processors.ports import Emission
-from tests.api_server import RunningApi
+from tests.api_server import DEADLINE_S, RunningApi
 
 CELLS = ["881f8d4c37fffff", "881f8d4c33fffff"]
 
@@ -52,6 +54,16 @@ async def define(api: RunningApi, zone: str = "old-town", cells: Any = CELLS) ->
     async with api.client(api.admin) as admin:
         answer = await admin.post("/community/zones", json={"zone_id": zone, "name": "Old town", "cells": cells})
         assert answer.status_code == 201, answer.text
+
+
+async def told_as(client: httpx.AsyncClient, zone: str, level: str) -> dict[str, Any]:
+    """Return the zone's status once it is of this level."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            found: dict[str, Any] = (await client.get(f"/community/zones/{zone}/status")).json()
+            if found["level"] == level:
+                return found
+            await asyncio.sleep(0.1)
 
 
 async def watcher(api: RunningApi, *scopes: str, zone: str = "old-town") -> tuple[UUID, str]:

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
 from api import views
-from api.callers import AdminHere, CallerHere, Ports, PortsHere, note
+from api.callers import AdminHere, CallerHere, Ports, PortsHere, note, note_written
 from api.errors import RefusedError, answer
-from api.records import SCOPES, Caller
+from api.records import SCOPES, AccessChange, Caller
 from api.shapes import (
     CarersShape,
     DevicesShape,
@@ -42,8 +42,7 @@ async def add_wearer(body: NewWearer, caller: AdminHere, ports: PortsHere) -> Re
     found = await ports.people.add_wearer(
         name=body.name, timezone=body.timezone, profile=body.profile, created_by=caller.user_id
     )
-    await ports.access.refresh()
-    note(ports, caller, "POST wearers", f"wearer:{found.wearer_id}")
+    await note_written(ports, caller, "POST wearers", f"wearer:{found.wearer_id}")
     return answer(views.wearer(found, frozenset(SCOPES)), 201)
 
 
@@ -73,8 +72,7 @@ async def wearer(wearer_id: WearerId, caller: CallerHere, ports: PortsHere) -> R
 async def add_device(wearer_id: WearerId, body: NewDevice, caller: AdminHere, ports: PortsHere) -> Response:
     """Add a device; its token is shown this once."""
     device_id, token = await ports.people.add_device(wearer_id, body.model)
-    await ports.access.refresh()
-    note(ports, caller, "POST devices", f"wearer:{wearer_id}")
+    await note_written(ports, caller, "POST devices", f"wearer:{wearer_id}")
     return answer({"device_id": device_id, "token": token}, 201, headers={"Cache-Control": "no-store"})
 
 
@@ -126,11 +124,10 @@ async def grant(
     """Grant exactly these scopes, replacing what was granted before."""
     if body.expires is not None and body.expires <= ports.clock():
         raise RefusedError(422, "invalid", "expires: The time lies in the past.", field="expires")
-    await ports.people.grant(
-        wearer_id, user_id, scopes=sorted(set(body.scopes)), expires=body.expires, by=caller.user_id
-    )
-    await ports.access.refresh()
-    note(ports, caller, "PUT carer", f"wearer:{wearer_id}")
+    scopes = sorted(set(body.scopes))
+    await ports.people.grant(wearer_id, user_id, scopes=scopes, expires=body.expires, by=caller.user_id)
+    change = AccessChange(subject=wearer_id, user_id=user_id, scopes=scopes, expires=body.expires)
+    await note_written(ports, caller, "PUT carer", f"wearer:{wearer_id}", change=change)
     return Response(status_code=204)
 
 
@@ -144,8 +141,8 @@ async def withdraw(
     """Withdraw a grant; what is open under it ends within seconds."""
     if not await ports.people.withdraw(wearer_id, user_id):
         raise UnknownSubjectError("There is no such grant.")
-    await ports.access.refresh()
-    note(ports, caller, "DELETE carer", f"wearer:{wearer_id}")
+    change = AccessChange(subject=wearer_id, user_id=user_id)
+    await note_written(ports, caller, "DELETE carer", f"wearer:{wearer_id}", change=change)
     return Response(status_code=204)
 
 

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.attempts import Attempts
-from api.callers import COOKIE, CallerHere, PortsHere, note, own_origin
+from api.callers import COOKIE, CallerHere, PortsHere, note, note_written, own_origin
 from api.errors import RefusedError, TooOftenError, answer
 from api.moments import stamp
+from api.records import AccessChange
 from api.shapes import ErrorShape, SessionShape, SignInBody
 from schemas.errors import DatabaseAwayError, ForbiddenError
 
@@ -72,10 +73,12 @@ async def _who(body: SignInBody, request: Request, ports: PortsHere) -> UUID:
 @router.post("/sign-out", status_code=204)
 async def sign_out(caller: CallerHere, ports: PortsHere) -> Response:
     """End the session of the cookie; its open sockets close within seconds. A token of a program stays good."""
+    action, subject = "POST sign-out", f"user:{caller.user_id}"
     if caller.by_cookie:
         await ports.sign_in.close_session(caller.token_sha256)
-        await ports.access.refresh()
-    note(ports, caller, "POST sign-out", f"user:{caller.user_id}")
+        await note_written(ports, caller, action, subject, change=AccessChange(subject=caller.token_sha256))
+    else:
+        note(ports, caller, action, subject)
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response

@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
 from api import views, zone_views
-from api.callers import NO_ZONE, AdminHere, CallerHere, Ports, PortsHere, check_zone_scope, note
+from api.callers import NO_ZONE, AdminHere, CallerHere, Ports, PortsHere, check_zone_scope, note, note_written
 from api.cursors import open_page, page_cursor
 from api.errors import RefusedError, answer
 from api.moments import Moment, from_ms, stamp
 from api.outlines import cells_of_names, cells_of_outline
 from api.paging import answer_page
-from api.records import Span, Zone
+from api.records import AccessChange, Span, Zone, ZoneNow
 from api.shapes import ErrorShape
 from api.zone_shapes import (
     DefinitionShape,
@@ -40,7 +40,14 @@ MOST_BODY_BYTES: Final = 256 * 1024
 _DAY_OF_BINS: Final = 288
 _SLUG_MOST: Final = 48
 _IS_TAKEN: Final[dict[int | str, dict[str, object]]] = {
-    409: {"model": ErrorShape, "description": "The id was given before, or there are too many zones."}
+    409: {
+        "model": ErrorShape,
+        "description": "The id was given before, there are too many zones, or it crosses another (`crosses`): of two "
+        "zones one holds the other whole, or they share no cell.",
+    }
+}
+_CROSSES: Final[dict[int | str, dict[str, object]]] = {
+    409: {"model": ErrorShape, "description": "It would cross another zone (`crosses`)."}
 }
 
 router = APIRouter(tags=["community zones"], prefix="/community")
@@ -83,12 +90,15 @@ async def zones(caller: CallerHere, ports: PortsHere) -> Response:
 @router.post("/zones", status_code=201, response_model=DefinitionShape, responses=_IS_TAKEN)
 async def add_zone(body: NewZoneBody, caller: AdminHere, ports: PortsHere) -> Response:
     """Define a zone. Whoever is to see it, the admin included, needs a grant."""
+    if body.zone_id == AREA:
+        always = "zone_id: `area` is the whole area, which is always there; choose another id."
+        raise RefusedError(409, "id_taken", always, field="zone_id", value=AREA)
     cells = await _cells(body)
     ids = [body.zone_id] if body.zone_id is not None else _ids_for(body.name, ports.new_id())
     for zone_id in ids:
         made = await ports.zones.define(zone_id, name=body.name, cells=cells, by=caller.user_id)
         if made is not None:
-            note(ports, caller, "POST zone", f"zone:{zone_id}")
+            await note_written(ports, caller, "POST zone", f"zone:{zone_id}")
             return answer(await asyncio.to_thread(zone_views.feature, made), 201)
     taken = "zone_id: This id was given before; a withdrawn zone's is not given again."
     raise RefusedError(409, "id_taken", taken, field="zone_id", value=ids[-1])
@@ -109,14 +119,14 @@ async def zone(zone_id: ZoneId, caller: CallerHere, ports: PortsHere) -> Respons
     return answer(found)
 
 
-@router.put("/zones/{zone_id}", response_model=DefinitionShape)
+@router.put("/zones/{zone_id}", response_model=DefinitionShape, responses=_CROSSES)
 async def change_zone(zone_id: ZoneId, body: ZoneBody, caller: AdminHere, ports: PortsHere) -> Response:
     """Define a zone anew, as its next version; what is the same stays the same version."""
     cells = await _cells(body)
     made = await ports.zones.redefine(zone_id, name=body.name, cells=cells, by=caller.user_id)
     if made is None:
         raise UnknownSubjectError(NO_ZONE)
-    note(ports, caller, "PUT zone", f"zone:{zone_id}")
+    await note_written(ports, caller, "PUT zone", f"zone:{zone_id}")
     return answer(await asyncio.to_thread(zone_views.feature, made))
 
 
@@ -125,8 +135,7 @@ async def withdraw_zone(zone_id: ZoneId, caller: AdminHere, ports: PortsHere) ->
     """Withdraw a zone and every grant for it; what is open under them ends within seconds."""
     if not await ports.zones.withdraw(zone_id):
         raise UnknownSubjectError(NO_ZONE)
-    await ports.access.refresh()
-    note(ports, caller, "DELETE zone", f"zone:{zone_id}")
+    await note_written(ports, caller, "DELETE zone", f"zone:{zone_id}", change=AccessChange(subject=zone_id))
     return Response(status_code=204)
 
 
@@ -145,8 +154,8 @@ async def grant(zone_id: ZoneId, user_id: Person, body: NewZoneGrant, caller: Ad
         raise RefusedError(422, "invalid", "expires: The time lies in the past.", field="expires")
     scopes = sorted(set(body.scopes))
     await ports.zones.grant(zone_id, user_id, scopes=scopes, expires=body.expires, by=caller.user_id)
-    await ports.access.refresh()
-    note(ports, caller, "PUT zone person", f"zone:{zone_id}")
+    change = AccessChange(subject=zone_id, user_id=user_id, scopes=scopes, expires=body.expires)
+    await note_written(ports, caller, "PUT zone person", f"zone:{zone_id}", change=change)
     return Response(status_code=204)
 
 
@@ -155,15 +164,16 @@ async def withdraw(zone_id: ZoneId, user_id: Person, caller: AdminHere, ports: P
     """Withdraw a grant; what is open under it ends within seconds."""
     if not await ports.zones.ungrant(zone_id, user_id):
         raise UnknownSubjectError("There is no such grant.")
-    await ports.access.refresh()
-    note(ports, caller, "DELETE zone person", f"zone:{zone_id}")
+    change = AccessChange(subject=zone_id, user_id=user_id)
+    await note_written(ports, caller, "DELETE zone person", f"zone:{zone_id}", change=change)
     return Response(status_code=204)
 
 
 @router.get("/zones/{zone_id}/status", response_model=ZoneStatusShape)
 async def status(zone_id: ToSee, caller: CallerHere, ports: PortsHere) -> Response:
     """Return how a zone stands: a level, never a count; only the whole area tells counts, by its fixed cells."""
-    found = await _now(ports, {zone_id})
+    told = ports.board.now(zone_id)
+    found = [_as_told(ports, told)] if told is not None else await _now(ports, {zone_id})
     if not found:
         raise UnknownSubjectError(NO_ZONE)
     note(ports, caller, "GET zone status", f"zone:{zone_id}")
@@ -205,8 +215,11 @@ async def _now(ports: Ports, visible: frozenset[str] | set[str]) -> list[dict[st
     """Return how zones stand now; of none nothing is asked."""
     if not visible:
         return []
-    now_ms = int(ports.clock().timestamp() * 1000)
-    return [zone_views.status_now(one, now_ms=now_ms) for one in await ports.zones.now(visible)]
+    return [_as_told(ports, one) for one in await ports.zones.now(visible)]
+
+
+def _as_told(ports: Ports, found: ZoneNow) -> dict[str, Any]:
+    return zone_views.status_now(found, now_ms=int(ports.clock().timestamp() * 1000))
 
 
 async def _cells(body: ZoneBody) -> list[int]:

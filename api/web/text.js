@@ -194,7 +194,7 @@ export const ZONES = {
   },
   test: { count: "More wearers flagged than expected", shift: "Everybody a little off, all in the same direction" },
   label: {
-    activity: "exertion: many move more than is usual", firmware: "one firmware or device model behind most of it",
+    activity: "exertion: those who move, or did for long just now, account for it", firmware: "one firmware or device model behind most of it",
     backfill: "a burst of late data", clock_change: "a change of the clocks",
   },
   recurrence: { 1: "about once a day", 7: "about once a week", 30: "about once a month", 91: "about once a quarter", 365: "about once a year", 3650: "less than once in ten years" },

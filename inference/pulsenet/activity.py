@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from inference.pulsenet.numbers import DAY_WAVES, capped, decays, log_motion, log_steps
+from inference.pulsenet.numbers import DAY_WAVES, decays, log_motion, log_steps
 from inference.pulsenet.steps import Steps
 from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 
@@ -30,6 +30,7 @@ _SETTLING_MIN: Final = 5
 _STEP_TAUS_MIN: Final = (1.0, 3.0, 10.0, 30.0, 50.0)
 _MOTION_TAUS_MIN: Final = (3.0, 10.0, 50.0)
 _BRISK_TAU_MIN: Final = 30.0
+_STEP_LEVELS: Final = np.array(STEP_LEVELS)
 _STEP_DECAYS: Final = np.stack([decays(tau) for tau in _STEP_TAUS_MIN], axis=1)
 _MOTION_DECAYS: Final = np.stack([decays(tau) for tau in _MOTION_TAUS_MIN], axis=1)
 _BRISK_DECAY: Final = decays(_BRISK_TAU_MIN)
@@ -98,7 +99,7 @@ class Activity:
 
     def _since(self, minutes: Steps, gap: Ints) -> Ints:
         swings = minutes.motion >= LOW_MOTION_G
-        reached = np.stack([minutes.steps >= level for level in STEP_LEVELS], axis=1)
+        reached = minutes.steps[:, None] >= _STEP_LEVELS
         reached[:, 0] |= swings
         reached[:, 1] |= minutes.motion >= 2 * LOW_MOTION_G
         before = self.table["since"].take(minutes.slot, axis=0).astype(np.int64)
@@ -111,12 +112,15 @@ class Activity:
         self, slot: Ints, steps: Floats, motion: Floats, brisk_now: Bools, gap: Ints
     ) -> tuple[Floats, Floats, Floats]:
         table = self.table
-        skipped = capped(gap - 1)
-        stepped = table["steps"].take(slot, axis=0) * _STEP_DECAYS.take(skipped, axis=0)
+        skipped = gap - 1
+        stepped, moved = table["steps"].take(slot, axis=0), table["motion"].take(slot, axis=0)
+        brisk = table["brisk"][slot]
+        if skipped.any():
+            stepped *= _STEP_DECAYS.take(skipped, axis=0, mode="clip")
+            moved *= _MOTION_DECAYS.take(skipped, axis=0, mode="clip")
+            brisk *= _BRISK_DECAY.take(skipped, mode="clip")
         stepped += _STEP_SHARE * (steps[:, None] - stepped)
-        moved = table["motion"].take(slot, axis=0) * _MOTION_DECAYS.take(skipped, axis=0)
         moved += _MOTION_SHARE * (motion[:, None] - moved)
-        brisk = table["brisk"][slot] * _BRISK_DECAY[skipped]
         brisk += _BRISK_SHARE * (brisk_now - brisk)
         table["steps"][slot], table["motion"][slot], table["brisk"][slot] = stepped, moved, brisk
         return stepped, moved, brisk

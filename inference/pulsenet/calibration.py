@@ -2,10 +2,11 @@
 
 The population's threshold of a channel at a rate r is the ceil((n + 1)(1 - r))-th smallest of n maxima of clean
 wearer-days (split conformal). A wearer's own daily maxima move it: their centre and spread take the place of the
-population's as days accrue, while the shape of the tail stays the population's (how far up at most: `RESTLESS`). From
-the eighth day on it also follows the wearer's own alerts: each day it rises by ETA times (alerts - promised). No
-threshold holds for every single wearer without assumptions about the wearer (Lin et al. 2022), so each wearer's
-realised rate is kept and shown.
+population's as days accrue, while the shape of the tail stays the population's. They may make a wearer's thresholds
+lower, but hardly higher (`OWN_PART`): nobody grows unheard by what was never told. From the eighth day on a threshold
+also follows the wearer's own alerts: each day it rises by ETA times (alerts - promised). A restless wearer so gets more
+alerts than promised at first (docs/adr/0023). No threshold holds for every single wearer without assumptions about the
+wearer (Lin et al. 2022), so each wearer's realised rate is kept and shown.
 
 What is counted is what a carer gets: an alert is of a condition, whichever of its channels passes its threshold first,
 in a minute in which the vital was measured; what passes within `REFRACTORY_MIN` of the last minute that passed is the
@@ -48,12 +49,14 @@ MEASURED_LEAST: Final = 0.5
 one judged all day loses it after twelve days without."""
 
 RESTLESS: Final = 0.1
-"""However restless a wearer's own days are, they raise a threshold at most to the one the population passes at this
-part of the rate, or at the rarest that `_GRID` keeps (for most tier-2 rates): deviates have a heavy tail and hardly
-grow beyond 4, so that a threshold far out is deafness. The wearer's own alerts still raise it. Not a heart rate's: its
-thresholds are measured on real wearers as they are."""
+"""Of what is no heart rate own days raise a threshold at most to the one the population passes at this part of the
+rate, or at the rarest that `_GRID` keeps (for most tier-2 rates): deviates have a heavy tail and hardly grow beyond 4,
+so that a threshold far out is deafness."""
+OWN_PART: Final = np.array([1.0 if channel.vital == HEART_RATE else RESTLESS for channel in CHANNELS])
+"""By channel the part of the rate whose threshold is the highest that own days lead to. A heart rate's they do not
+raise at all, however restless they were: no day is a reason to hear less of a wearer whom nobody was told of. What
+raises it are the wearer's own alerts."""
 
-_BOUNDED: Final = np.array([channel.vital not in (None, HEART_RATE) for channel in CHANNELS])
 _LEAST: Final = 0.3
 _SPREAD_LEAST: Final = 0.05
 _BIN_MIN: Final = 5
@@ -223,6 +226,7 @@ class Calibration:
         `now`, of the same shape, says whose vital was judged in this very minute: only then may an alert open.
         """
         table = self.table
+        self._kept.extend(table.rows)
         day = (minute - local_min) // 1_440
         turned = (day > table["day"][slot]) & (table["day"][slot] > NEVER)
         if turned.any():
@@ -230,11 +234,12 @@ class Calibration:
         table["day"][slot] = np.maximum(day, table["day"][slot])
         threshold = self._in_force(slot)
         judged = ~np.isnan(score)
-        ratio = np.where(judged, score / threshold[:, :, 0], -np.inf)
-        combined = ratio.max(axis=1)
-        some = judged.any(axis=1)
+        ratio = score / threshold[:, :, 0]
+        # Along the first axis: along a short last one every row is a loop of its own. The zero that is added takes the
+        # sign of a zero away: which of two zeros is the larger depends on a row's place.
+        combined = np.fmax.reduce(np.ascontiguousarray(ratio.T), axis=0) + 0.0
         self._count(slot, minute, score, judged, (ratio >= 1.0) & now)
-        combined[~some] = np.nan
+        table["judged"][slot] += ~np.isnan(combined)
         flag = self._flag(slot, minute, combined)
         days = table["days"][slot].astype(np.float64)
         realised = np.where(days > 0, table["total"][slot] / np.maximum(days, 1.0), np.nan)
@@ -251,7 +256,6 @@ class Calibration:
 
     def _in_force(self, slot: Ints) -> Floats:
         """Return thresholds, shape (n, CHANNEL_COUNT, 2): a new day changes them, and what is newly measured."""
-        self._kept.extend(self.table.rows)
         kept = self._kept["threshold"]
         told = kept.take(slot, axis=0)
         anew = np.isnan(told[:, 0])
@@ -266,8 +270,8 @@ class Calibration:
         centre, spread = self._own_days(slot)
         shape = (population - self._population.centre[:, None]) / self._population.spread[:, None]
         own = centre[:, :, None] + shape * spread[:, :, None]
-        rare = _at_rates(self._population.thresholds, rates * RESTLESS)
-        own = np.where(_BOUNDED[:, None], np.minimum(own, rare), own)
+        most = _at_rates(self._population.thresholds, rates * OWN_PART[:, None])
+        own = np.minimum(own, most)
         thresholds: Floats = np.maximum(own + self.table["shift"][slot][:, :, None], _LEAST)
         return thresholds
 
@@ -282,7 +286,6 @@ class Calibration:
 
     def _count(self, slot: Ints, minute: Ints, score: Floats, judged: Bools, beyond: Bools) -> None:
         table = self.table
-        table["judged"][slot] += judged.any(axis=1)
         measured = table["measured"].take(slot, axis=0)
         first = judged & (measured < MEASURED_LEAST)
         if first.any():
@@ -340,7 +343,8 @@ class Calibration:
         turned = (number != table["bin"][slot]) & (table["bin"][slot] > NEVER)
         before = table["flagged"][slot]
         ends = turned & ~np.isnan(before) & self._adapt
-        limit = np.where(ends, np.clip(limit + _ETA0 * (before - TIER0_RATE), *_FLAG_BOUNDS), limit)
+        if ends.any():
+            limit = np.where(ends, np.clip(limit + _ETA0 * (before - TIER0_RATE), *_FLAG_BOUNDS), limit)
         flag: Bools = combined >= limit
         told = np.where(np.isnan(combined), np.nan, flag)
         table["flagged"][slot] = np.fmax(np.where(turned, np.nan, before), told)

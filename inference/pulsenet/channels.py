@@ -69,3 +69,15 @@ def of_scale(*scales: Scale, joint: bool = False) -> list[int]:
     return [
         code for code, channel in enumerate(CHANNELS) if channel.scale in scales and (channel.vital is None) == joint
     ]
+
+
+def adjoining(codes: list[int]) -> slice:
+    """Return the columns of codes that follow one another.
+
+    Raises:
+        ValueError: They do not.
+    """
+    columns = slice(codes[0], codes[-1] + 1)
+    if codes != list(range(columns.start, columns.stop)):
+        raise ValueError("these channels do not follow one another in the table")
+    return columns

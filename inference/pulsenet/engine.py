@@ -101,18 +101,21 @@ class PulseNet:
         centre = look.usual.centre
         model_mean, model_scale = centre + UNIT * told.mean, np.maximum(UNIT * told.scale, SCALE_LEAST)
         expected, wide = self._own(look, model_mean, model_scale)
-        z = _deviate(look, expected, wide)
-        sudden = _deviate(look, centre + UNIT * told.next_mean, np.maximum(UNIT * told.next_scale, SCALE_LEAST))
+        value = np.where(look.believed, look.compared, np.nan)
+        z = normal_z((value - expected) / wide)
+        next_scale = np.maximum(UNIT * told.next_scale, SCALE_LEAST)
+        sudden = normal_z((value - (centre + UNIT * told.next_mean)) / next_scale)
         deviations = self._deviation.follow(minutes, z, look)
         now = ~np.isnan(z.take(VITAL_OF, axis=1))
         calibrated = self._calibration.judge(slot, minute, minutes.local_min, deviations.score, now=now)
         self._inputs.learn(minutes, look, model_mean, model_scale, may=learn)
+        told_of = unscaled(np.stack((expected, expected - 2.0 * wide, expected + 2.0 * wide, centre)))
         return Judged(
             z=z,
-            expected=unscaled(expected),
-            low=unscaled(expected - 2.0 * wide),
-            high=unscaled(expected + 2.0 * wide),
-            baseline=unscaled(centre),
+            expected=told_of[0],
+            low=told_of[1],
+            high=told_of[2],
+            baseline=told_of[3],
             sudden=sudden,
             score=deviations.score,
             held=deviations.held,
@@ -177,7 +180,3 @@ class PulseNet:
             prefix = f"{part}."
             known = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
             table.load_same({name: a for name, a in known.items() if (part, name) not in _OF_THE_MODEL})
-
-
-def _deviate(look: Look, expected: Floats, scale: Floats) -> Floats:
-    return normal_z(np.where(look.believed, (look.compared - expected) / scale, np.nan))

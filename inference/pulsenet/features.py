@@ -55,7 +55,6 @@ class LastSeen:
     def see(self, slot: Ints, minute: Ints, compared: Floats, usual: Usual, believed: Bools) -> None:
         """Take the values of this minute that are believed."""
         table = self.table
-        away = (np.where(believed, compared, 0.0) - usual.centre) / UNIT
-        distance = np.minimum(np.maximum(away, -_FAR), _FAR)
+        distance = np.minimum(np.maximum((compared - usual.centre) / UNIT, -_FAR), _FAR)
         table["distance"][slot] = np.where(believed, distance, table["distance"].take(slot, axis=0))
         table["minute"][slot] = np.where(believed, minute[:, None], table["minute"].take(slot, axis=0))

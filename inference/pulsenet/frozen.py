@@ -38,15 +38,15 @@ class Frozen:
         table, slot = self.table, minutes.slot
         rate = minutes.values[:, HEART_RATE]
         known = ~np.isnan(rate)
-        still = ~(minutes.steps > 0)
-        again = known & still & (rate == table["value"][slot]) & (minutes.minute - table["minute"][slot] <= 1)
+        value, minute = table["value"][slot], table["minute"][slot]
+        again = (rate == value) & (minutes.minute - minute <= 1) & ~(minutes.steps > 0)
         before = table["run"][slot]
         run: Ints = np.where(again, before + 1, np.where(known, 1, before))
         ended = known & ~again & (before >= LONG_RUN_MIN)
         doubt = np.where(ended, minutes.minute + AFTER_MIN, table["doubt"][slot])
         table["doubt"][slot] = doubt
         table["run"][slot] = run
-        table["value"][slot] = np.where(known, rate, table["value"][slot])
-        table["minute"][slot] = np.where(known, minutes.minute, table["minute"][slot])
+        table["value"][slot] = np.where(known, rate, value)
+        table["minute"][slot] = np.where(known, minutes.minute, minute)
         frozen: Bools = (again & (run >= RUN_MIN)) | (minutes.minute < doubt)
         return frozen, TRUST[np.minimum(run, RUN_MIN - 1)]

@@ -12,7 +12,7 @@ from inference.pulsenet.series import VITAL_COUNT
 from inference.slots import Floats
 from schemas.errors import ContractError
 
-_TOLD: Final = ("mean", "log_scale", "next_mean", "next_log_scale")
+_TOLD: Final = ("mean", "next_mean", "log_scale", "next_log_scale")
 _NEXT_STEP: Final = "Install Pulsera again, or make new weights: pulsera train pulsenet."
 _F32 = npt.NDArray[np.float32]
 
@@ -36,20 +36,24 @@ class Network:
         told = np.empty((len(_TOLD), len(context), VITAL_COUNT))
         for start in range(0, len(context), PAD_ROWS):
             rows = slice(start, start + PAD_ROWS)
-            told[:, rows] = self._piece(context[rows], seen[rows], state[rows])
-        mean, log_scale, next_mean, next_log_scale = rounded(told)
-        return Prediction(mean, scale_of(log_scale), next_mean, scale_of(next_log_scale))
+            self._piece(context[rows], seen[rows], state[rows], told[:, rows])
+        (mean, next_mean), (scale, next_scale) = rounded(told[:2]), scale_of(told[2:])
+        return Prediction(mean, scale, next_mean, next_scale)
 
-    def _piece(self, context: Floats, seen: Floats, state: _F32) -> Floats:
+    def _piece(self, context: Floats, seen: Floats, state: _F32, told: Floats) -> None:
+        """Write what is told of a piece, shape (4, n, VITAL_COUNT)."""
         count = len(context)
         inputs = {"context": _padded(context), "seen": _padded(seen), "state": _padded(state)}
-        *told, new = self._session.run([*_TOLD, "new_state"], inputs)
+        *answers, new = self._session.run([*_TOLD, "new_state"], inputs)
         state[:] = new[:count]
-        return np.stack([one[:count] for one in told]).astype(np.float64)
+        for number, answer in enumerate(answers):
+            told[number] = answer[:count]
 
 
 def _padded(rows: npt.NDArray[Any]) -> _F32:
-    """Return the rows in the one shape; new each time, since partitions share a network and may step in two threads."""
+    """Return the rows in the one shape; none is kept: partitions share a network and may step in two threads."""
+    if len(rows) == PAD_ROWS:
+        return np.ascontiguousarray(rows, dtype=np.float32)
     padded = np.zeros((PAD_ROWS, rows.shape[1]), dtype=np.float32)
     padded[: len(rows)] = rows
     return padded

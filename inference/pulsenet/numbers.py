@@ -2,9 +2,12 @@
 
 The vectorised exp, log and sin of numpy may round the last elements of an array in another way than the rest; sums,
 products, quotients, roots and `numpy.interp` do not. So one log gives one answer, however its readings came together.
+Where many numbers are read, their places in a table are computed and not searched (`Curve`): what a search compares
+next is a guess that is wrong every other time.
 """
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import Final
 
@@ -16,6 +19,7 @@ T_DEGREES: Final = 5.0
 """Degrees of freedom of the predicted distribution: tails as heavy as residual heart rates of people at rest."""
 
 _LONGEST_MIN: Final = 1_440
+"""Tables by minutes end here: whoever reads one of them has longer durations cut off (`take(.., mode="clip")`)."""
 _DAY_MIN: Final = 1_440
 
 
@@ -29,9 +33,58 @@ def powers(base: float) -> Floats:
     return np.array([base**minutes for minutes in range(_LONGEST_MIN + 1)])
 
 
-def capped(minutes: Ints) -> Ints:
-    """Return durations as indexes into `decays` and `powers`."""
-    return np.minimum(np.maximum(minutes, 0), _LONGEST_MIN)
+class Curve:
+    """A function read from a table by interpolation, as `numpy.interp` reads it, to the last bit."""
+
+    def __init__(self, x: Floats, y: Floats, *, near: Callable[[Floats], Ints]) -> None:
+        """`x` rises; `near` gives numbers between its ends a place, from 0 on, which rises too and no two of `x` share.
+
+        Raises:
+            ValueError: Two of `x` share a place.
+        """
+        place = near(x)
+        if len(np.unique(place)) != len(x):
+            raise ValueError("two numbers of a table share a place")
+        self._near = near
+        self._ends = float(x[0]), float(x[-1])
+        self._below = np.maximum(np.searchsorted(place, np.arange(place[-1] + 1)) - 1, 0)
+        self.x, self.y = x, y
+        self._next = np.append(x[1:], np.inf)
+        self._slope = np.append(np.diff(y) / np.diff(x), 0.0)
+
+    def __call__(self, values: Floats) -> Floats:
+        """Return the function of each number, those of the ends beyond them; NaN stays NaN."""
+        inside = np.minimum(np.maximum(values, self._ends[0]), self._ends[1])
+        known = np.fmax(inside, self._ends[0])
+        below = self._below.take(self._near(known))
+        below += known >= self._next.take(below)
+        inside -= self.x.take(below)
+        inside *= self._slope.take(below)
+        inside += self.y.take(below)
+        return inside
+
+
+def _evenly(first: float, width: float) -> Callable[[Floats], Ints]:
+    """Return which of even steps of this width a number lies in."""
+
+    def place(values: Floats) -> Ints:
+        return ((values - first) / width).astype(np.int64)
+
+    return place
+
+
+def _by_size(first: float) -> Callable[[Floats], Ints]:
+    """Return which 256th of an octave a number lies in: the first bits of a float are its logarithm, nearly."""
+
+    def bits(values: Floats) -> Ints:
+        return np.ascontiguousarray(values).view(np.int64) >> _BITS_BEYOND
+
+    least = int(bits(np.array([first]))[0])
+    return lambda values: bits(values) - least
+
+
+_BITS_BEYOND: Final = 52 - 8
+"""Of the 52 binary digits of a float, all after the first eight."""
 
 
 def _t_tail(ratio: float) -> float:
@@ -47,6 +100,7 @@ _NORMAL: Final = NormalDist()
 _Z: Final = np.array([
     -_NORMAL.inv_cdf(_t_tail(float(ratio))) for ratio in _RATIOS
 ])  # fmt: skip
+_DEVIATE: Final = Curve(_RATIOS, _Z, near=_evenly(0.0, 0.005))
 
 
 def normal_z(ratio: Floats) -> Floats:
@@ -54,24 +108,23 @@ def normal_z(ratio: Floats) -> Floats:
 
     Clipped where the table ends, at 200 scales and a deviate of 6.5; NaN stays NaN.
     """
-    z: Floats = np.interp(np.abs(ratio), _RATIOS, _Z)
-    return np.where(ratio < 0, -z, z)
+    return np.copysign(_DEVIATE(np.abs(ratio)), ratio)
 
 
 _LOG_GRID: Final = np.array([0.25 * 1.004**k for k in range(2_100)])
 _LOGS: Final = np.array([math.log(value) for value in _LOG_GRID])
+_LOGARITHM: Final = Curve(_LOG_GRID, _LOGS, near=_by_size(0.25))
+_EXPONENTIAL: Final = Curve(_LOGS, _LOG_GRID, near=_evenly(math.log(0.25), 0.002))
 
 
 def logarithm(values: Floats) -> Floats:
     """Return natural logarithms of values between 0.25 and 1,088, and those of the ends beyond; NaN stays NaN."""
-    logs: Floats = np.interp(values, _LOG_GRID, _LOGS)
-    return logs
+    return _LOGARITHM(values)
 
 
 def exponential(logs: Floats) -> Floats:
     """Return the inverse of `logarithm`; NaN stays NaN."""
-    values: Floats = np.interp(logs, _LOGS, _LOG_GRID)
-    return values
+    return _EXPONENTIAL(logs)
 
 
 _COUNTS: Final = np.arange(401.0)

@@ -38,9 +38,6 @@ _MEAN_TO_SCALE: Final = 1.15
 _STRETCH: Final = (0.4, 2.5)
 """Nobody scatters so much less, or more, than the model says."""
 _LOGARITHMIC: Final = slice(HRV_RMSSD, HRV_SDNN + 1)
-_COLUMNS: Final = np.arange(VITAL_COUNT)
-_ALSO_ASLEEP: Final = _COLUMNS != HEART_RATE
-"""Watches measure these mostly at night; a heart rate at rest is that of the waking."""
 
 
 def scaled(values: Floats) -> Floats:
@@ -51,9 +48,9 @@ def scaled(values: Floats) -> Floats:
 
 
 def unscaled(compared: Floats) -> Floats:
-    """Return the inverse of `scaled`."""
+    """Return the inverse of `scaled`, shape (.., VITAL_COUNT)."""
     values = compared.copy()
-    values[:, _LOGARITHMIC] = exponential(compared[:, _LOGARITHMIC])
+    values[..., _LOGARITHMIC] = exponential(compared[..., _LOGARITHMIC])
     return values
 
 
@@ -112,20 +109,19 @@ class Personal:
         """
         if may.any():
             self._learn_state(slot, compared, active.state, expected, scale, may)
-            quiet = active.since_min >= REST_MIN
-            at_rest = np.where(_ALSO_ASLEEP, quiet[:, None], (quiet & (active.state == RESTING))[:, None])
-            self._learn_centre(slot, compared, may & at_rest)
+            at_rest = may & (active.since_min >= REST_MIN)[:, None]
+            # Watches measure the other vitals mostly at night; a heart rate at rest is that of the waking.
+            at_rest[:, HEART_RATE] &= active.state == RESTING
+            self._learn_centre(slot, compared, at_rest)
 
     def _learn_centre(self, slot: Ints, compared: Floats, may: Bools) -> None:
         table = self.table
         minutes, centre = table["minutes"].take(slot, axis=0), table["centre"].take(slot, axis=0)
-        known = np.where(may, compared, 0.0)
         most = _CLIP * np.maximum(UNIT, PRIOR_SPREAD * np.sqrt(_PRIOR_MIN / (_PRIOR_MIN + minutes)))
-        error = _bounded(known - PRIOR_CENTRE - centre, most)
-        share = np.maximum(_SLOWEST, 1.0 / (minutes + _PRIOR_MIN))
-        moved = centre + np.where(may, share * error, 0.0)
-        anchor = table["anchor"].take(slot, axis=0)
-        anchor = anchor + np.where(may, np.maximum(_ANCHOR, 1.0 / (minutes + _PRIOR_MIN)) * error, 0.0)
+        error = np.where(may, _bounded(compared - PRIOR_CENTRE - centre, most), 0.0)
+        share = 1.0 / (minutes + _PRIOR_MIN)
+        moved = centre + np.maximum(_SLOWEST, share) * error
+        anchor = table["anchor"].take(slot, axis=0) + np.maximum(_ANCHOR, share) * error
         table["anchor"][slot] = anchor
         table["centre"][slot] = np.minimum(np.maximum(moved, anchor - DRIFT_MOST), anchor + DRIFT_MOST)
         table["minutes"][slot] = minutes + may
@@ -135,9 +131,7 @@ class Personal:
     ) -> None:
         heard, bias, stretch = self._in_state(slot, state)
         share = np.where(may, np.maximum(_SLOWEST, 1.0 / (heard + _PRIOR_MIN)), 0.0)
-        off = np.where(may, (compared - expected) / UNIT, 0.0) - bias
-        most = _CLIP * scale / UNIT
-        off = _bounded(off, most)
+        off = _bounded(np.where(may, (compared - expected) / UNIT, 0.0) - bias, _CLIP * scale / UNIT)
         ratio = _MEAN_TO_SCALE * np.abs(off) * UNIT / scale
         stretched = np.minimum(np.maximum(stretch + share * (ratio - stretch), _STRETCH[0]), _STRETCH[1])
         place = slot * STATES + state

@@ -57,8 +57,8 @@ def rounded(values: Floats) -> Floats:
 
 def scale_of(logs: Floats) -> Floats:
     """Return scales from their logarithms to the thousandth, between e ** -1.3 and e ** 1.3 units."""
-    place = np.rint(np.clip(logs, -_LOG_MOST, _LOG_MOST) * _ROUND).astype(np.int64)
-    scales: Floats = _SCALES[place + len(_SCALES) // 2]
+    place = np.rint(np.minimum(np.maximum(logs, -_LOG_MOST), _LOG_MOST) * _ROUND).astype(np.int64)
+    scales: Floats = _SCALES.take(place + len(_SCALES) // 2)
     return scales
 
 
@@ -76,12 +76,12 @@ class Ridge:
     def predict(self, context: Floats, seen: Floats, state: npt.NDArray[np.float32]) -> Prediction:
         """Return what is expected; there is no state."""
         del state
-        now = rounded(_linear(context, self._now))
-        later = rounded(_linear(np.concatenate((context, seen), axis=1), self._next))
+        now = _linear(context, self._now)
+        later = _linear(np.concatenate((context, seen), axis=1), self._next)
         return Prediction(
-            mean=now[:, :VITAL_COUNT],
+            mean=rounded(now[:, :VITAL_COUNT]),
             scale=scale_of(now[:, VITAL_COUNT:]),
-            next_mean=later[:, :VITAL_COUNT],
+            next_mean=rounded(later[:, :VITAL_COUNT]),
             next_scale=scale_of(later[:, VITAL_COUNT:]),
         )
 

@@ -22,14 +22,16 @@ PEOPLE: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedBin:
-    """One row a wearer who wore a device and reported in the bin; each column of shape (n,).
+    """One row a wearer who was watched in the bin, or whose data came late; each column of shape (n,).
+
+    Watched is of whom the model expected something, and so could flag, in most of what a worn device reported.
 
     Attributes:
         start_ms: Start of the bin, Unix milliseconds, event time.
         wearer: A number for the wearer, the same in every bin.
         cell: H3 cell of resolution 8.
         flag: The tier-0 flag was raised in the bin.
-        rate: Share of clean bins in which that flag is raised, 0 to 1.
+        rate: Share of clean bins in which that flag is raised, 0 to 1; of a bin watched in part as much less.
         deviate: Mean PIT-normal score of the bin, NaN where nothing was judged.
         moving: Not at rest.
         firmware: A number for the firmware, -1 unknown.

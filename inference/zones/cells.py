@@ -27,6 +27,15 @@ def parents(cells: Ints, resolution: int) -> Ints:
     return coarse
 
 
+def around(cells: Ints, rings: int) -> Ints:
+    """Return the cells within so many rings of any of these, these among them; a number that is no cell is alone."""
+    found = set(cells.tolist())
+    for cell in cells.tolist():
+        if h3.is_valid_cell(cell):
+            found.update(h3.grid_disk(cell, rings))
+    return _ids(sorted(found))
+
+
 class Discs:
     """Which of the known cells lie in which ring around each; cells lie in order of their ids.
 
@@ -76,6 +85,8 @@ class Discs:
             Shape (DISCS, cells, m). Whole numbers below 2**53 are summed exactly, in whatever order.
         """
         found = np.empty((DISCS, *columns.shape))
+        if len(self.cells) == 0:
+            return found
         found[0] = columns
         for ring in range(1, DISCS):
             np.add(found[ring - 1], self._rings[ring] @ columns, out=found[ring])

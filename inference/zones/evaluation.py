@@ -1,11 +1,11 @@
-"""What the zones are worth, at the level of scores: alarms of a clean year, what is seen of an event, and decoys.
+"""What the zones are worth, at the level of scores: alarms of a clean year, and what is seen of an event.
 
 All of it is simulated (`city`), and says so: there is no public recording of a community in distress.
 """
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from scipy.stats import chi2
 from inference.slots import Ints
 from inference.zones.bins import ClosedBin
 from inference.zones.city import BINS_A_DAY, City, CityPlan
-from inference.zones.covariates import Recent
 from inference.zones.monitor import TESTS, Monitor, Region
 from inference.zones.recurrence import REST_BINS, SHIPPED_DAYS
 
@@ -24,9 +23,6 @@ JUDGED_DAYS: Final = 7.0
 ACTIVE: Final = (20, 50, 100, 200, 500)
 EXTRA: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5)
 SHIFTS: Final = (0.3, 0.5, 0.8, 1.2)
-DECOY_SHARE: Final = 0.1
-CLOCK_SHARE: Final = 0.02
-"""Shares of the rows that a decoy flags."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -80,19 +76,20 @@ def _rate(alarms: int, promised: float, years: float) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bin:
+class MadeBin:
     """A made bin and whose rows it holds."""
 
     closed: ClosedBin
     wearers: Ints
 
 
-def _ahead(city: City, bins: int) -> list[_Bin]:
+def ahead(city: City, bins: int) -> list[MadeBin]:
+    """Return the next bins of a city."""
     made = [city.next() for _ in range(bins)]
-    return [_Bin(closed, np.flatnonzero(on)) for closed, on in made]
+    return [MadeBin(closed, np.flatnonzero(on)) for closed, on in made]
 
 
-def _neighbourhood(monitor: Monitor, first: _Bin, active: int, draw: np.random.Generator) -> Ints | None:
+def neighbourhood(monitor: Monitor, first: MadeBin, active: int, draw: np.random.Generator) -> Ints | None:
     """Return `active` wearers who report from one disc, the smallest that holds as many; None where none does."""
     rows = monitor.discs.places(first.closed.cell)
     here = np.bincount(rows, minlength=len(monitor.discs.cells))
@@ -105,12 +102,13 @@ def _neighbourhood(monitor: Monitor, first: _Bin, active: int, draw: np.random.G
     return np.sort(draw.permutation(first.wearers[inside])[:active])
 
 
-def _with_flags(made: _Bin, wearers: Ints, share: float, draw: np.random.Generator) -> ClosedBin:
+def with_flags(made: MadeBin, wearers: Ints, share: float, draw: np.random.Generator) -> ClosedBin:
+    """Return a bin in which the flags of a share of these wearers are raised as well."""
     raised = np.isin(made.wearers, wearers[draw.random(len(wearers)) < share])
     return replace(made.closed, flag=made.closed.flag | raised)
 
 
-def _with_shift(made: _Bin, wearers: Ints, shift: float) -> ClosedBin:
+def _with_shift(made: MadeBin, wearers: Ints, shift: float) -> ClosedBin:
     return replace(made.closed, deviate=made.closed.deviate + shift * np.isin(made.wearers, wearers))
 
 
@@ -132,14 +130,14 @@ def power(
     draw = np.random.default_rng(seed)
     seen: dict[tuple[str, int, float], list[int | None]] = {}
     for trial in range(trials):
-        made = _ahead(city, 12)
+        made = ahead(city, 12)
         for active in ACTIVE:
-            wearers = _neighbourhood(monitor, made[0], active, draw)
+            wearers = neighbourhood(monitor, made[0], active, draw)
             if wearers is None:
                 continue
             cells = np.unique(made[0].closed.cell[np.isin(made[0].wearers, wearers)])
             for share in EXTRA:
-                event = [_with_flags(made[0], wearers, share, draw)]
+                event = [with_flags(made[0], wearers, share, draw)]
                 seen.setdefault(("count", active, share), []).append(_detected(monitor, event, cells))
             if trial % 4 == 0:
                 for shift in SHIFTS:
@@ -158,105 +156,6 @@ def _power_row(key: tuple[str, int, float], found: Sequence[int | None]) -> dict
     row |= {"extra": amount} if test == "count" else {"shift": amount}
     row["delay_min"] = 5.0 * float(np.median(hits)) if hits else None
     return row
-
-
-def decoys(monitor: Monitor, city: City, *, trials: int, seed: int) -> dict[str, dict[str, int]]:
-    """Let things happen that are no distress; count alarms, and how many of them carry the label of what it was."""
-    draw = np.random.default_rng(seed)
-    found: dict[str, dict[str, int]] = {}
-    for name, (make, label) in _DECOYS.items():
-        tally = {"trials": trials, "alarms": 0, "labelled": 0}
-        for _ in range(trials):
-            made = _ahead(city, 14)
-            wearers = _neighbourhood(monitor, made[0], 100, draw)
-            if wearers is None:
-                continue
-            follows, recent, told = copy.deepcopy(monitor), Recent(), set[str]()
-            alarm = False
-            for number, one in enumerate(made):
-                closed = make(one, wearers, draw) if number else one.closed
-                recent.take(closed)
-                for region in follows.close(closed, {})[0]:
-                    if region.score > follows.threshold(region.test, SHIPPED_DAYS):
-                        alarm = True
-                        told |= set(recent.labels(region.cells, region.window_bins, closed.start_ms))
-            tally["alarms"] += alarm
-            tally["labelled"] += alarm and label in told
-            for one in made:
-                monitor.close(one.closed, {})
-        found[name] = tally
-    return found
-
-
-def _firmware(made: _Bin, wearers: Ints, draw: np.random.Generator) -> ClosedBin:
-    """A new firmware on a third of all devices raises flags in one of ten bins."""
-    new = made.wearers % 3 == 0
-    raised = new & (draw.random(len(new)) < DECOY_SHARE)
-    del wearers
-    return replace(made.closed, firmware=new.astype(np.int64), flag=made.closed.flag | raised)
-
-
-def _backfill(made: _Bin, wearers: Ints, draw: np.random.Generator) -> ClosedBin:
-    """A network that was away delivers a neighbourhood's bins late, one in ten flagged."""
-    late = np.isin(made.wearers, wearers)
-    raised = late & (draw.random(len(late)) < DECOY_SHARE)
-    return replace(made.closed, backfill=late, flag=made.closed.flag | raised)
-
-
-def _clock_change(made: _Bin, wearers: Ints, draw: np.random.Generator) -> ClosedBin:
-    """Summer time: everybody is an hour off what is usual, three times the flags in the whole city."""
-    del wearers
-    raised = draw.random(len(made.wearers)) < CLOCK_SHARE
-    return replace(made.closed, offset_min=made.closed.offset_min + 60, flag=made.closed.flag | raised)
-
-
-def _marathon(made: _Bin, wearers: Ints, draw: np.random.Generator) -> ClosedBin:
-    """A neighbourhood runs; a tenth of it is flagged."""
-    runs = np.isin(made.wearers, wearers)
-    raised = runs & (draw.random(len(runs)) < DECOY_SHARE)
-    return replace(made.closed, moving=runs, flag=made.closed.flag | raised)
-
-
-def _keep(made: _Bin, rows: Ints) -> ClosedBin:
-    closed = made.closed
-    return ClosedBin(
-        start_ms=closed.start_ms,
-        wearer=closed.wearer[rows],
-        cell=closed.cell[rows],
-        flag=closed.flag[rows],
-        rate=closed.rate[rows],
-        deviate=closed.deviate[rows],
-        moving=closed.moving[rows],
-        firmware=closed.firmware[rows],
-        backfill=closed.backfill[rows],
-        offset_min=closed.offset_min[rows],
-    )
-
-
-def _halves(made: _Bin, wearers: Ints, draw: np.random.Generator) -> ClosedBin:
-    """Half of the city stops reporting."""
-    del wearers, draw
-    return _keep(made, np.flatnonzero(made.wearers % 2 == 0))
-
-
-def _doubles(made: _Bin, wearers: Ints, draw: np.random.Generator) -> ClosedBin:
-    """A neighbourhood's wearers are twice as many: as many more like them report."""
-    del draw
-    extra = np.flatnonzero(np.isin(made.wearers, wearers))
-    rows = np.concatenate((np.arange(len(made.wearers)), extra))
-    other = np.arange(len(rows)) >= len(made.wearers)
-    kept = _keep(made, rows)
-    return replace(kept, wearer=np.where(other, -1 - kept.wearer, kept.wearer))
-
-
-_DECOYS: Final[Mapping[str, tuple[Callable[[_Bin, Ints, np.random.Generator], ClosedBin], str]]] = {
-    "firmware": (_firmware, "firmware"),
-    "backfill": (_backfill, "backfill"),
-    "clock_change": (_clock_change, "clock_change"),
-    "marathon": (_marathon, "activity"),
-    "population_halves": (_halves, ""),
-    "population_doubles": (_doubles, ""),
-}
 
 
 def scan_times(cells_least: int = 2000, *, repeats: int = 20) -> dict[str, float]:

@@ -34,15 +34,18 @@ def level_of(recurrence_days: float, *, wearers: float, visible: int | None) -> 
 def smallest_visible(expected: float, *, threshold: float, factor: float, wearers: float) -> int | None:
     """Return the fewest flags in one bin that pass the threshold, None where not even everybody's would.
 
+    Where fewer than `LEAST_EXPECTED` are expected nothing passes: the scan counts nothing there.
+
     Args:
         expected: Flags expected in the bin.
         threshold: Score in force.
         factor: Over-dispersion of a bin, at least 1.
         wearers: Wearers who report now.
     """
-    base = max(expected, LEAST_EXPECTED)
-    for flags in range(max(LEAST_COUNT, math.floor(base) + 1), math.floor(wearers) + 1):
-        if (flags * math.log(flags / base) - (flags - base)) / factor >= threshold:
+    if expected < LEAST_EXPECTED:
+        return None
+    for flags in range(max(LEAST_COUNT, math.floor(expected) + 1), math.floor(wearers) + 1):
+        if (flags * math.log(flags / expected) - (flags - expected)) / factor >= threshold:
             return flags
     return None
 

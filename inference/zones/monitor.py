@@ -122,7 +122,7 @@ class Monitor:
         self.bins[0] = by_cell(closed, rows, count, counted=counted, ratio=ratio, shift=shift)
         self._learn_usual(hour, ratio, shift)
         windows = windows_of(self.bins)
-        sums = self.discs.sums(windows.reshape(count, -1)).reshape(DISCS, count, WINDOWS, COLUMNS)
+        sums = self.discs.sums(windows.reshape(count, WINDOWS * COLUMNS)).reshape(DISCS, count, WINDOWS, COLUMNS)
         if closed.start_ms % HOUR_MS == 0:
             self._learn_scatter(sums)
         found = [self._highest(test, sums) for test in self._tests()]

@@ -58,16 +58,13 @@ def start(
 
     Example: pulsera bench start --runs 5
     """
-    import json
-
     import msgspec
 
     from infra.bench.start import measure_starts, show
 
     starts = measure_starts(runs)
     show(starts)
-    if json_file is not None:
-        json_file.write_text(json.dumps(msgspec.to_builtins(starts), indent=1))
+    _write(msgspec.to_builtins(starts), json_file)
 
 
 @bench.command("reads")
@@ -126,8 +123,7 @@ def live(
 
     outcome = asyncio.run(bench_live(LivePlan(clients=clients, wearers=wearers, rate=rate, seconds=seconds)))
     show(outcome)
-    if json_file is not None:
-        json_file.write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
+    _write(outcome.as_json(), json_file)
     if outcome.seen["problems"]:
         raise typer.Exit(code=1)
 
@@ -174,6 +170,42 @@ def operators(
         write(figures, json_file)
 
 
+@bench.command("holds")
+def holds(
+    wearers: Annotated[int, typer.Option(help="Wearers of the partition.", min=10)] = 1_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Say how long a worker holds its event loop, by what its wearers do, without Kafka and database.
+
+    Example: pulsera bench holds --wearers 1000
+    """
+    import msgspec
+
+    from infra.bench.holds import bench_holds, show
+
+    found = bench_holds(wearers=wearers)
+    show(found)
+    _write(msgspec.to_builtins(found), json_file)
+
+
+@bench.command("state")
+def state(
+    wearers: Annotated[int, typer.Option(help="Wearers of the partition.", min=1)] = 500,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Say how many bytes a worker keeps of a wearer, and of what they are.
+
+    Example: pulsera bench state --wearers 500
+    """
+    import msgspec
+
+    from infra.bench.states import measure, show
+
+    sizes = measure(wearers=wearers)
+    show(sizes)
+    _write(msgspec.to_builtins(sizes), json_file)
+
+
 @bench.command("hosts")
 def hosts(
     rate: Annotated[int, typer.Option(help="Readings a second over all partitions.", min=300)] = 20_000,
@@ -207,8 +239,7 @@ def idle(
 
     found = uvloop.run(bench_idle(connections, idle_s=seconds))
     show(found)
-    if json_file is not None:
-        json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n")
+    _write(found.as_json(), json_file)
     if found.kib_each > BOUND_KIB or found.closed:
         raise typer.Exit(code=1)
 
@@ -278,7 +309,11 @@ def _takeover(rounds: int, load: "ZoneLoad", json_file: Path | None) -> None:
     for line in lines(found):
         typer.echo(line)
     typer.echo(machine_line())
-    if json_file is not None:
-        json_file.write_text(json.dumps(found.as_json(), indent=2) + "\n")
+    _write(found.as_json(), json_file)
     if found.lacking or found.told_otherwise or any(one.level_s > BOUND_S for one in found.takeovers):
         raise typer.Exit(code=1)
+
+
+def _write(told: object, json_file: Path | None) -> None:
+    if json_file is not None:
+        json_file.write_text(json.dumps(told, indent=1) + "\n")

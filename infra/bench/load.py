@@ -85,11 +85,15 @@ class Device:
         self.sent += 1
         seq = self.sent
         now_ms = time.time() * 1000
-        first = max(int(now_ms) - (batch - 1) * spacing_ms, self.last_time_ms + spacing_ms)
+        first, earliest = int(now_ms) - (batch - 1) * spacing_ms, self.last_time_ms + spacing_ms
+        first = max(first, earliest)
         self.last_time_ms = first + (batch - 1) * spacing_ms
         self.first_reading_ms.append(first)
         self.sent_ms.append(now_ms)
         texts, number = self._texts, (seq - 1) * batch
+        if batch == 1:  # the usual load: what it costs is taken from what is measured
+            text = texts[number % PERIOD] or self._text(number % PERIOD)
+            return b'{"type":"readings","seq":%d,"readings":[{"time":%d%b}]}' % (seq, first, text)
         rows = b'},{"time":'.join(
             [
                 b"%d%b" % (first + at * spacing_ms, texts[(number + at) % PERIOD] or self._text((number + at) % PERIOD))

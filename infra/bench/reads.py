@@ -1,7 +1,6 @@
 """`pulsera bench reads`: a month of stored readings, a load through the path beside it, and how fast answers come."""
 
 import asyncio
-import http.client
 import json
 import os
 import subprocess
@@ -21,11 +20,12 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
+from infra.bench import asking
 from infra.bench.path import make_devices, running_system
 from infra.bench.processes import Usage, watch
 from infra.bench.reads_rows import EVERY_US, PER_WEARER, frame_of, made_alerts
-from infra.bench.reads_zones import make_zones, zone_questions
-from infra.bench.scrape import Percentiles, of_values
+from infra.bench.reads_zones import make_zones, tell_zones, zone_questions
+from infra.bench.scrape import of_values
 from infra.embedded.postgres import client_program
 from infra.timescale.filling import Filling, Size
 from schemas.errors import SetupError
@@ -42,6 +42,8 @@ _MERGE_ROWS: Final = 3_200
 """Rows of one transaction of storage under load: 64 frames of 50 readings."""
 _MERGES: Final = 50
 _MERGE_WEARERS: Final = 320
+_PATHS: Final = 1_000
+"""Paths that a question is asked with in turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ class Outcome:
 
     plan: Plan
     stored: Stored
-    answers: Mapping[str, tuple[int, Percentiles]]
+    answers: Mapping[str, asking.Answers]
     usage: Mapping[str, Usage]
 
     def as_json(self) -> dict[str, Any]:
@@ -101,9 +103,23 @@ class Outcome:
                 "settled": _mib_per_million(size, stored.rows),
             },
             "compression": round(size.compressed_before / size.compressed_after, 1) if size.compressed_after else None,
-            "answers_ms": {name: {"asked": asked, **spans.as_json()} for name, (asked, spans) in self.answers.items()},
+            "answers_ms": {name: _as_json(one) for name, one in self.answers.items()},
             "cpu": {name: round(usage.cores, 3) for name, usage in self.usage.items()},
         }
+
+
+def _as_json(found: asking.Answers) -> dict[str, Any]:
+    spans = of_values(np.array(found.took_ms)).as_json()
+    parts = {"usual": found.usual, "slowest": found.slowest}
+    spent = {
+        name: {part: _rounded(value) for part, value in {**msgspec.to_builtins(one), "rest": one.rest}.items()}
+        for name, one in parts.items()
+    }
+    return {"asked": len(found.took_ms), **spans, "spent": spent}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _mib_per_million(size: Size, rows: int) -> dict[str, float]:
@@ -124,6 +140,7 @@ async def bench_reads(plan: Plan) -> Outcome:
                 stored = await _store(plan, ready, filling)
                 await make_zones(ready["api"], ready["admin_token"], filling)
                 kept.write_bytes(msgspec.json.encode(stored))
+            await tell_zones(ready["kafka"])
             _say(f"sending {plan.rate} messages/s for {plan.seconds} s and asking")
             answers, usage = await _ask_under_load(plan, ready, folder, stored.people)
             return Outcome(plan=plan, stored=stored, answers=answers, usage=usage)
@@ -233,7 +250,7 @@ async def _merges(filling: Filling, end_us: int) -> dict[str, float]:
 
 async def _ask_under_load(
     plan: Plan, ready: dict[str, Any], folder: Path, people: Sequence[tuple[str, str]]
-) -> tuple[dict[str, tuple[int, Percentiles]], dict[str, Usage]]:
+) -> tuple[dict[str, asking.Answers], dict[str, Usage]]:
     sending = people[plan.wearers :]
     host, port = ready["gateway"].split("//")[1].split("/")[0].rsplit(":", 1)
     load_plan = {
@@ -258,8 +275,11 @@ async def _ask_under_load(
             questions = {name: path for name, path in questions.items() if name.startswith(tuple(plan.only))}
         if not questions:
             raise SetupError("No question begins so.", next_step="Without --only all of them are asked.")
-        asking = asyncio.to_thread(_ask, ready["api"], ready["admin_token"], questions, plan.seconds)
-        answers, usage = await asyncio.gather(asking, watch({**ready["pids"], "load": load.pid}, plan.seconds))
+        asked = asking.Plan(
+            api=ready["api"], token=ready["admin_token"], pid=ready["pids"]["api"], seconds=plan.seconds,
+            questions={name: [path(number) for number in range(_PATHS)] for name, path in questions.items()},
+        )  # fmt: skip
+        answers, usage = await asyncio.gather(_ask(asked), watch({**ready["pids"], "load": load.pid}, plan.seconds))
         await load.wait()
     finally:
         if load.returncode is None:
@@ -289,27 +309,20 @@ def _questions(filled: Sequence[str], sending: Sequence[str]) -> dict[str, Calla
     }
 
 
-def _ask(
-    api: str, token: str, questions: Mapping[str, Callable[[int], str]], seconds: float
-) -> dict[str, tuple[int, Percentiles]]:
-    """Ask one question after another on one connection, always the one that has taken the least time so far."""
-    connection = http.client.HTTPConnection(urlsplit(api).netloc, timeout=60)
-    took: dict[str, list[float]] = {name: [] for name in questions}
-    spent = dict.fromkeys(questions, 0.0)
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        name = min(spent, key=spent.__getitem__)
-        began = time.perf_counter()
-        connection.request("GET", questions[name](len(took[name])), headers={"Authorization": f"Bearer {token}"})
-        answer = connection.getresponse()
-        body = answer.read()
-        lasted = time.perf_counter() - began
-        if answer.status != http.client.OK:
-            raise SetupError(f"The API answers {answer.status} to {name}: {body[:200].decode(errors='replace')}")
-        took[name].append(lasted * 1000)
-        spent[name] += lasted
-    connection.close()
-    return {name: (len(values), of_values(np.array(values))) for name, values in took.items() if values}
+async def _ask(plan: asking.Plan) -> dict[str, asking.Answers]:
+    """Let a process of its own ask: what this one does meanwhile, or its loop, must not be in the times."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "infra.bench.asking", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        told, _ = await process.communicate(msgspec.json.encode(plan))
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise SetupError("Who asks has ended.", next_step="Its reason stands above.")
+    return msgspec.json.decode(told, type=dict[str, asking.Answers])
 
 
 def _progress(rows: int) -> Callable[[int], None]:

@@ -22,8 +22,10 @@ _MEDIUM: Final = 65_535
 
 def masked(opcode: int, payload: bytes) -> bytes:
     """Return one final client frame, masked with four zero bytes (RFC 6455, 5.2)."""
-    first = bytes((0x80 | opcode,))
     length = len(payload)
+    if opcode == _TEXT and _SHORT < length <= _MEDIUM:
+        return b"\x81\xfe%b\0\0\0\0%b" % (length.to_bytes(2, "big"), payload)
+    first = bytes((0x80 | opcode,))
     if length <= _SHORT:
         head = first + bytes((0x80 | length,))
     elif length <= _MEDIUM:

@@ -15,7 +15,7 @@ from api.live.entries import Decoding
 from api.live.hub import Hub
 from api.live.recent import FOLLOWED
 from api.ports import Commands, LogRecord, Metrics, People, Probes, Reads, SignIn, Videos
-from api.records import SCOPES, AlertQuery, AuditEntry, Caller, Latest, Position, Positions, Score
+from api.records import SCOPES, AccessChange, AlertQuery, AuditEntry, Caller, Latest, Position, Positions, Score
 from api.zone_ports import Zones
 from infra.fuzz.valid import NOW_MS
 from schemas.alerts import Alert
@@ -69,6 +69,10 @@ class MemoryAccess:
 
     async def refresh(self) -> None:
         """Return: nothing changes."""
+
+    def learn(self, change: AccessChange) -> None:
+        """Return: nothing changes."""
+        del change
 
 
 class MemoryReads:

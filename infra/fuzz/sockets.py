@@ -38,6 +38,7 @@ RSS_MOST_MIB: Final = 24.0
 _MESSAGES_A_SOCKET: Final = 12
 _FDS_MORE: Final = 4
 _SETTLED_WITHIN_S: Final = 20.0
+_CLOSED_WITHIN_S: Final = 10.0
 _MIB: Final = 1_048_576
 
 
@@ -163,7 +164,7 @@ class SocketFuzz:
         except ConnectionError:
             self.figures.answers["connection cut"] += 1
         finally:
-            writer.close()
+            await _closed(writer)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._door.process == "gateway" and self._random.random() < 0.9:
@@ -218,8 +219,17 @@ class SocketFuzz:
     async def _still_serves(self, token: str) -> None:
         """Open one more socket and have one good message answered."""
         parts = urlsplit(self._door.url)
+        greeting = handshake(parts.netloc, parts.path, self._door.protocol, token)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        writer.write(handshake(parts.netloc, parts.path, self._door.protocol, token))
+        try:
+            await self._one_good_message(reader, writer, greeting)
+        finally:
+            await _closed(writer)
+
+    async def _one_good_message(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes
+    ) -> None:
+        writer.write(greeting)
         if await status_of(reader) != 101:
             self.figures.fault("a good client is not let in any more")
         wanted = "ack"
@@ -237,7 +247,18 @@ class SocketFuzz:
             kinds |= {msgspec.json.decode(text)["type"] for text in heard.texts}
         if wanted not in kinds:
             self.figures.fault(f"a good client is answered {sorted(kinds)}, not {wanted}")
-        writer.close()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection and return once it is, cut off where the process does not read what is left."""
+    writer.close()
+    try:
+        async with asyncio.timeout(_CLOSED_WITHIN_S):
+            await writer.wait_closed()
+    except TimeoutError:
+        writer.transport.abort()
+    except OSError:  # reset by the process, which closes it too
+        return
 
 
 def _errors(log: Path) -> list[str]:

@@ -20,6 +20,7 @@ from aiokafka.errors import (
 
 from schemas.errors import BrokerAwayError, ContractError
 from schemas.topics import PARTITIONS, READINGS, Topic
+from stream_processors.hosts.kafka_start import started
 
 _LOG: Final = structlog.get_logger(__name__)
 _NEVER: Final = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, TopicAuthorizationFailedError)
@@ -192,13 +193,16 @@ class KafkaAppender:
                 retry_backoff_ms=100,
             )
             try:
-                await producer.start()
+                await started(producer)
                 known = await producer.partitions_for(self._topic.name)
                 if len(known) == PARTITIONS:
                     return producer
                 reason = f"the topic {self._topic.name} has {len(known)} partitions, not {PARTITIONS}"
             except (KafkaError, OSError) as error:
                 reason = str(error) or type(error).__name__
+            except BaseException:  # cancelled it would keep its connections open
+                await self._discard(producer)
+                raise
             await self._discard(producer)
             _LOG.warning("waiting_for_kafka", bootstrap=self._bootstrap, reason=reason)
             await asyncio.sleep(backoff_s)
@@ -206,10 +210,20 @@ class KafkaAppender:
 
     @staticmethod
     async def _discard(producer: Any) -> None:
+        """Stop a producer, also where whoever asks for it is cancelled meanwhile: half stopped it stays connected."""
+        stopping = asyncio.create_task(_stop(producer))
         try:
-            await asyncio.wait_for(producer.stop(), _STOP_S)
-        except (KafkaError, TimeoutError, OSError) as error:
-            _LOG.warning("producer_not_stopped", error=type(error).__name__)
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            await stopping
+            raise
+
+
+async def _stop(producer: Any) -> None:
+    try:
+        await asyncio.wait_for(producer.stop(), _STOP_S)
+    except (KafkaError, TimeoutError, OSError) as error:
+        _LOG.warning("producer_not_stopped", error=type(error).__name__)
 
 
 async def _answer(sent: asyncio.Future[Any], retired: asyncio.Future[None]) -> None:

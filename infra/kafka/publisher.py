@@ -10,6 +10,7 @@ from aiokafka.errors import InvalidTopicError, KafkaError, MessageSizeTooLargeEr
 
 from schemas.errors import BrokerAwayError, ContractError
 from schemas.topics import BY_NAME, TOPICS
+from stream_processors.hosts.kafka_start import started
 from stream_processors.ports import Emission
 
 _LOG = structlog.get_logger(__name__)
@@ -82,9 +83,8 @@ class KafkaPublisher:
                     max_request_size=_MOST_BYTES,
                 )
                 try:
-                    await producer.start()
+                    await started(producer)
                 except (KafkaError, OSError, TimeoutError) as error:
-                    await producer.stop()
                     raise BrokerAwayError(f"Kafka does not answer: {type(error).__name__}.") from error
                 self._producer = producer
             return self._producer

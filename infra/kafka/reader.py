@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import BrokerAwayError
 from stream_processors.hosts.kafka_record import record_of
+from stream_processors.hosts.kafka_start import started
 from stream_processors.ports import Record
 
 _POLL_MS: Final = 1_000
@@ -63,7 +64,7 @@ class KafkaReader:
         place = TopicPartition(topic, partition)
         consumer = self._new(auto_offset_reset="earliest")
         try:
-            await _answer(consumer.start())
+            await _answer(started(consumer))
             consumer.assign([place])
             consumer.seek(place, start)
             silent_since = asyncio.get_running_loop().time()
@@ -89,11 +90,7 @@ class KafkaReader:
         async with self._opening:
             if self._consumer is None:
                 consumer = self._new(auto_offset_reset="none")
-                try:
-                    await _answer(consumer.start())
-                except BrokerAwayError:
-                    await consumer.stop()
-                    raise
+                await _answer(started(consumer))
                 self._consumer = consumer
             return self._consumer
 

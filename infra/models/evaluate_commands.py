@@ -2,24 +2,19 @@
 
 import json
 import os
-import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any, Final
 
 import typer
 
+from infra.models import evaluate_options as asked_for
+from infra.written_files import check_written
 from schemas.errors import RecordingError
-
-if TYPE_CHECKING:
-    from inference.pulsenet.evaluation.campaign import Done, Plan
 
 evaluate = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure what a model is worth.")
 
-_NEEDED = frozenset({"detectors", "model", "paired", "quick", "rate", "seed", "wearers", "weights"})
+_NEEDED: Final = frozenset({"detectors", "model", "paired", "quick", "rate", "seed", "wearers", "weights"})
 """What the page and the pictures read of a report."""
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @evaluate.callback()
@@ -30,27 +25,22 @@ def _group() -> None:
 @evaluate.command("pulsenet")
 def pulsenet(  # noqa: PLR0913 - each is an option of the command line
     *,
-    fitbit: Annotated[Path | None, typer.Option(help="CSV of minutes: user, time, hr, steps; may be gzipped.")] = None,
-    stress_predict: Annotated[
-        Path | None, typer.Option(help="Folder of Stress-Predict: S01 to S20 help to set thresholds.")
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Report: written, or, without --fitbit, read.")
-    ] = None,
-    users: Annotated[str, typer.Option(help="Wearers of the file, separated by commas. Default: all.")] = "",
-    only: Annotated[str, typer.Option(help="Detectors, separated by semicolons. Default: all.")] = "",
-    seed: Annotated[int, typer.Option(help="Decides the places of events and the made people.", min=0)] = 1,
-    processes: Annotated[int, typer.Option(help="Detectors evaluated at once.", min=1)] = 2,
-    quick: Annotated[bool, typer.Option("--quick", help="A few events and people, to see that it runs.")] = False,
-    weights: Annotated[Path | None, typer.Option(help="Folder of weights. Default: those that ship.")] = None,
-    shadow: Annotated[
-        str, typer.Option(help="Also a network of the earlier system: its .pt file, or the id of an installed one.")
-    ] = "",
-    add_to: Annotated[
-        Path | None, typer.Option(help="A report of the same study made before: its other rows are kept.")
-    ] = None,
-    plots: Annotated[Path | None, typer.Option(help="Folder for pictures; --page shows them.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write the report as a page; its log of runs is kept.")] = None,
+    fitbit: asked_for.Fitbit = None,
+    stress_predict: asked_for.StressPredict = None,
+    json_file: asked_for.Report = None,
+    welltory: asked_for.Welltory = None,
+    false_alarm: asked_for.FalseAlarm = None,
+    users: asked_for.Users = "",
+    only: asked_for.Only = "",
+    seed: asked_for.Seed = 1,
+    processes: asked_for.Processes = 2,
+    quick: asked_for.Quick = False,
+    weights: asked_for.Weights = None,
+    shadow: asked_for.Shadow = "",
+    add_to: asked_for.AddTo = None,
+    runs: asked_for.Runs = None,
+    plots: asked_for.Plots = None,
+    page: asked_for.Page = None,
 ) -> None:
     """Put events into real recordings and see which detector finds them, and how often each speaks without cause.
 
@@ -59,38 +49,37 @@ def pulsenet(  # noqa: PLR0913 - each is an option of the command line
     from inference.pulsenet.evaluation.campaign import FULL, QUICK, Plan
     from inference.pulsenet.weights.loading import FOLDER
     from infra.models.evaluate_inputs import check
+    from infra.models.evaluate_run import Asked, evaluated
+    from infra.models.runs import commit
 
-    if fitbit is not None:
-        check(fitbit=fitbit, stress_predict=stress_predict, written=(json_file, page))
+    if fitbit is None:
+        report = _read(json_file)
+    else:
+        check(fitbit=fitbit, stress_predict=stress_predict)
+        check_written(json_file, page, runs)
         plan = Plan(
-            fitbit=fitbit,
-            stress_predict=stress_predict,
-            users=_listed(users, ","),
-            only=_listed(only, ";"),
-            seed=seed,
-            size=QUICK if quick else FULL,
-            weights=FOLDER if weights is None else weights,
-        )
-        beside = _earlier(shadow)
-        report = _evaluated(plan, processes, beside, before=None if add_to is None else _read(add_to))
+            fitbit=fitbit, stress_predict=stress_predict, users=_listed(users, ","), only=_listed(only, ";"),
+            seed=seed, size=QUICK if quick else FULL, weights=weights or FOLDER, welltory=welltory, wfdb=false_alarm,
+            commit=commit(),
+        )  # fmt: skip
+        before = [_read(path) for path in add_to or ()]
+        report = evaluated(Asked(plan, _earlier(shadow), runs, before), processes)
         if json_file is not None:
             json_file.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
         _say(report)
-    else:
-        report = _read(json_file)
-    _show(report, page=page, plots=plots)
+    _show(report, runs, page=page, plots=plots)
 
 
-def _show(report: dict[str, Any], *, page: Path | None, plots: Path | None) -> None:
+def _show(report: dict[str, Any], runs: Path | None, *, page: Path | None, plots: Path | None) -> None:
     from inference.pulsenet.evaluation.page import written
     from inference.pulsenet.evaluation.plots import draw
+    from infra.models.runs import known
 
     if plots is not None:
         draw(report, plots)
     if page is not None:
-        before = page.read_text() if page.exists() else ""
         pictures = "" if plots is None else Path(os.path.relpath(plots, page.parent)).as_posix()
-        page.write_text(written(report, before=before, pictures=pictures))
+        page.write_text(written(report, runs=known(runs), pictures=pictures))
 
 
 def _listed(text: str, between: str) -> tuple[str, ...]:
@@ -124,62 +113,23 @@ def _earlier(shadow: str) -> Path | None:
     return Models.of(load_settings()).find(shadow).network
 
 
-def _evaluated(plan: "Plan", processes: int, beside: Path | None, *, before: dict[str, Any] | None) -> dict[str, Any]:
-    from inference.pulsenet.evaluation import campaign
-    from infra.models.own_rivals import own_rivals
-    from infra.models.progress import Stages
-
-    for name in _ONE_THREAD:
-        os.environ[name] = "1"
-    names, absent = campaign.tasks(plan, own_rivals(beside))
-    typer.echo(f"seed {plan.seed}; {len(names)} rows, {processes} at once", err=True)
-    with Stages() as stages:
-        told = stages.begin("evaluating")
-        done: list[Done] = []
-        for one in _done(plan, names, processes, beside):
-            done.append(one)
-            told(len(done), len(names))
-            if not sys.stderr.isatty():
-                typer.echo(f"{len(done)}/{len(names)} {one.name}", err=True)
-    report = campaign.report(plan, done, absent, before=before)
-    if beside is not None:
-        from infra.models.own_rivals import earlier_cases
-
-        report["earlier"] = earlier_cases(beside, seed=plan.seed)
-    return report | {"date": datetime.now(UTC).date().isoformat()}
-
-
-def _done(plan: "Plan", names: list[str], processes: int, beside: Path | None) -> "Iterator[Done]":
-    if processes == 1:
-        yield from (make_row(name, plan, beside) for name in names)
-        return
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(make_row, name, plan, beside) for name in names]):
-            yield future.result()
-
-
-def make_row(name: str, plan: "Plan", beside: Path | None = None) -> "Done":
-    """Make one row, in whatever process."""
-    from inference.pulsenet.evaluation.campaign import run
-    from infra.models.own_rivals import own_rivals
-
-    return run(name, plan, own_rivals(beside))
+def _known(scenario: dict[str, Any]) -> bool:
+    return bool(scenario) and scenario["recall"]["0.1"] is not None
 
 
 def _say(report: dict[str, Any]) -> None:
+    from inference.pulsenet.evaluation.markdown import alarms
+
     typer.echo(f"{'detector':<28} AUC-PR VUS-PR  +40/20  +25/30  delay  alarms/days")
     for name, row in report["detectors"].items():
         if "absent" in row:
             typer.echo(f"{name:<28} {row['absent']}")
             continue
         scenarios = [row["scenarios"].get(one, {}) for one in ("rest_+40bpm_20min", "rest_+25bpm_30min")]
-        recalls = " ".join(f"{one['recall']['0.1']:7.2f}" if one else "      -" for one in scenarios)
+        recalls = " ".join(f"{one['recall']['0.1']:7.2f}" if _known(one) else "      -" for one in scenarios)
         delay = scenarios[0].get("delay_min") if scenarios[0] else None
         rate = row["rules"][row["thresholds"]]["0.1"]
         told = f"{row['auc_pr']:.3f}  {row['vus_pr']:.3f} {recalls}  {'-' if delay is None else delay:>5}"
-        typer.echo(f"{name:<28} {told}  {rate['alarms']}/{rate['wearer_days']}")
+        typer.echo(f"{name:<28} {told}  {alarms(rate)}")
     for case, found in report.get("earlier", {}).items():
         typer.echo(f"earlier network, {case}: mean {found['mean']:.3f}, critical in {found['critical']:.0%}")

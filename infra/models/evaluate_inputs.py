@@ -11,8 +11,8 @@ _FITBIT: Final = "name a CSV of minutes with the columns user, time, hr, steps (
 _STRESS: Final = "name the folder that holds S01, S02, ...: --stress-predict DIR, or leave it out"
 
 
-def check(*, fitbit: Path, stress_predict: Path | None, written: tuple[Path | None, ...]) -> None:
-    """Look at the first line of the recording, the folder, and where files are to be written.
+def check(*, fitbit: Path, stress_predict: Path | None) -> None:
+    """Look at the first line of the recording, and at the folder.
 
     Raises:
         RecordingError: One of them cannot be what is meant.
@@ -30,6 +30,3 @@ def check(*, fitbit: Path, stress_predict: Path | None, written: tuple[Path | No
     if stress_predict is not None and not stress_predict.is_dir():
         what = "is a file" if stress_predict.exists() else "is not there"
         raise RecordingError(f"{stress_predict} {what}; {_STRESS}.")
-    for path in written:
-        if path is not None and (path.is_dir() or not path.parent.is_dir()):
-            raise RecordingError(f"{path} cannot be written; name a file in a folder that is there.")

@@ -207,7 +207,7 @@ class Models:
             ContractError: A file is missing, or is not what the manifest says.
             SetupError: They are installed already.
         """
-        digest = loading.digest(folder / loading.MANIFEST)
+        digest = loading.deciding(folder)
         if any(one.digest == digest for one in self.all()):
             raise SetupError(f"The weights of {folder} are installed already.", next_step="See: pulsera models list.")
         for model in _weights(folder, "trained"):
@@ -255,7 +255,7 @@ def _installed(folder: Path) -> Iterator[Model]:
 def _weights(folder: Path, origin: Origin) -> Iterator[Model]:
     """Yield the models of a folder of weights, none where its manifest cannot be read."""
     try:
-        digest = loading.digest(folder / loading.MANIFEST)
+        digest = loading.deciding(folder)
     except ContractError:
         return
     for kind in sorted(loading.NAMES, key=lambda one: one != loading.SHIPPED):

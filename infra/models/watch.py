@@ -11,6 +11,7 @@ from inference.pulsenet.drift import Drift, drift
 from infra.detectors import InstalledDetectors
 from stream_processors.families.vitals import VitalsState
 from stream_processors.operators.resting import FALLBACK
+from stream_processors.operators.shadow import Sight
 from stream_processors.operators.tally import ALERTING, LACKING_MOST, LEARNED_MIN, SHADOW, TIERS, Counts, Lack
 from stream_processors.ports import Meter, PartitionState, Roles
 
@@ -22,7 +23,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 class ModelWatch:
-    """Looks at the states of a worker."""
+    """Looks at the states of a worker, at each as it was after its last step: the next may be run in a thread."""
 
     def __init__(
         self, detectors: InstalledDetectors, states: Callable[[], Sequence[PartitionState]], meter: Meter
@@ -35,8 +36,9 @@ class ModelWatch:
 
     def told(self) -> dict[str, Any]:
         """Return what the health answer says of the detector."""
-        roles, counts, off = self._look()
-        wanted, lack = self._detectors.decided, self._lack(roles)
+        seen = self._look()
+        roles, counts, off, lack = seen.roles, seen.counts, seen.off, seen.lack
+        wanted = self._detectors.decided
         shadow: dict[str, Any] | None = None
         if roles.shadow:
             shadow = {
@@ -68,7 +70,8 @@ class ModelWatch:
 
     def tell(self) -> None:
         """Set every gauge, and count what changed since the last time."""
-        roles, counts, off = self._look()
+        seen = self._look()
+        roles, counts, off = seen.roles, seen.counts, seen.off
         if self._roles is not None and roles != self._roles:
             self._changed(self._roles, roles)
         self._roles = roles
@@ -112,27 +115,20 @@ class ModelWatch:
     def _stands_in(self, name: str) -> bool:
         return name == FALLBACK or bool(self._detectors.fallback)
 
-    def _look(self) -> tuple[Roles, Counts, str]:
+    def _look(self) -> Sight:
         """Return the roles that most partitions have, the sums of those, and why the shadow is off in any."""
-        states = [state for state in self._states() if isinstance(state, VitalsState)]
-        if not states:
-            return Roles(self._detectors.decided.alerting), Counts.none(), ""
-        held = [state.roles for state in states]
+        sights = [state.sight for state in self._states() if isinstance(state, VitalsState)]
+        if not sights:
+            return Sight(Roles(self._detectors.decided.alerting), "", Counts.none(), Lack(0, 0))
+        held = [sight.roles for sight in sights]
         roles = max(held, key=held.count)
-        counts, off = Counts.none(), ""
-        for state, has in zip(states, held, strict=True):
-            if has == roles:
-                counts += state.shadow.tally.counts
-                off = off or state.shadow.off
-        return roles, counts, off
-
-    def _lack(self, roles: Roles) -> Lack:
-        """Return whom the shadow of these roles still has to learn, over all partitions that have them."""
-        lacks = Lack(0, 0)
-        for state in self._states():
-            if isinstance(state, VitalsState) and state.roles == roles:
-                lacks += state.shadow.tally.lack
-        return lacks
+        alike = [sight for sight in sights if sight.roles == roles]
+        return Sight(
+            roles,
+            next((sight.off for sight in alike if sight.off), ""),
+            sum((sight.counts for sight in alike), Counts.none()),
+            sum((sight.lack for sight in alike), Lack(0, 0)),
+        )
 
 
 def _waits_for(lack: Lack) -> str:

@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+import math
 import random
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -12,12 +14,17 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from api.records import Caller, Role
+from api.records import AccessChange, Caller, Role, Zone
 from infra.timescale.pool import database_errors
 from schemas.errors import DatabaseAwayError, UnauthenticatedError
+from schemas.zones import AREA, AREA_NAME
 
 _LOG = structlog.get_logger(__name__)
 _POLL_S: Final = 1.0
+_OLD_S: Final = 5.0
+"""So soon a lost grant ends everywhere while the database answers."""
+_UNREAD: Final = -1
+"""No version of the database: all is read again."""
 _MOST_TOKEN_CHARACTERS: Final = 512
 
 _VERSION: Final = "SELECT version FROM access_version"
@@ -26,6 +33,11 @@ _TOKENS: Final = "SELECT token_sha256, user_id, expires_at FROM user_tokens WHER
 _GRANTS: Final = "SELECT wearer_id, user_id, scopes, expires_at FROM grants"
 _ZONE_GRANTS: Final = "SELECT zone_id, user_id, scopes, expires_at FROM zone_grants"
 _DEVICES: Final = "SELECT device_number, device_id FROM devices"
+_ZONES: Final = """
+SELECT zone_id, name, version FROM (
+    SELECT DISTINCT ON (zone_id) zone_id, name, version, withdrawn_at FROM zones ORDER BY zone_id, version DESC
+) AS newest WHERE withdrawn_at IS NULL
+"""
 
 
 def hash_token(token: str) -> bytes:
@@ -53,15 +65,20 @@ class _Known:
     grants: dict[UUID, dict[UUID, _Grant]] = field(default_factory=dict)
     zone_grants: dict[UUID, dict[str, _Grant]] = field(default_factory=dict)
     devices: dict[int, UUID] = field(default_factory=dict)
+    zones: dict[str, Zone] = field(default_factory=dict)
 
 
 class AccessList:
-    """Tokens, users, grants for wearers and for zones, and device numbers; the API's `Access`."""
+    """Tokens, users, grants for wearers and zones, what zones are called, and device numbers; the API's `Access`."""
 
-    def __init__(self, pool: asyncpg.Pool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, clock: Callable[[], datetime], *, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._pool = pool
         self._clock = clock
+        self._now_s = now_s
         self._known = _Known()
+        self._read_s = -math.inf
         self._reading = asyncio.Lock()
 
     async def identify(self, token: str) -> Caller:
@@ -115,6 +132,25 @@ class AccessList:
         """Return the id of a device by its number."""
         return self._known.devices.get(number)
 
+    def zone(self, zone_id: str) -> Zone | None:
+        """Return a community zone as it is defined now, without its cells.
+
+        None where there is none, and where nothing could be read for five seconds: who tells of zones from memory must
+        not go on then, since another process may have withdrawn the zone or a grant for it.
+        """
+        return self._known.zones.get(zone_id) if self._now_s() - self._read_s <= _OLD_S else None
+
+    def learn(self, change: AccessChange) -> None:
+        """Let a change that was written hold here until the database answers again, when all is read anew."""
+        known, subject = self._known, change.subject
+        self._known = replace(
+            known,
+            version=_UNREAD,
+            tokens={hashed: one for hashed, one in known.tokens.items() if hashed != subject},
+            grants=_changed(known.grants, change) if isinstance(subject, UUID) else known.grants,
+            zone_grants=_changed(known.zone_grants, change) if isinstance(subject, str) else known.zone_grants,
+        )
+
     async def refresh(self) -> None:
         """Read everything again if anything changed.
 
@@ -123,8 +159,10 @@ class AccessList:
         """
         with database_errors():
             async with self._reading:
+                asked_s = self._now_s()
                 if await self._pool.fetchval(_VERSION) != self._known.version:
                     self._known = await self._read()
+                self._read_s = asked_s
 
     async def watch(self) -> None:
         """Refresh each second until cancelled; while the database is away, what is known stands."""
@@ -152,6 +190,7 @@ class AccessList:
             grants = await connection.fetch(_GRANTS)
             zone_grants = await connection.fetch(_ZONE_GRANTS)
             devices = await connection.fetch(_DEVICES)
+            zones = [Zone(**dict(row)) for row in await connection.fetch(_ZONES)]
         return _Known(
             version=version,
             users={user_id: _User(name=name, role=role) for user_id, name, role in users},
@@ -159,6 +198,7 @@ class AccessList:
             grants=_by_user(grants),
             zone_grants=_by_user(zone_grants),
             devices=dict(map(tuple, devices)),
+            zones={one.zone_id: one for one in (Zone(zone_id=AREA, name=AREA_NAME, version=0), *zones)},
         )
 
     def _lasts(self, expires_at: datetime | None) -> bool:
@@ -170,4 +210,17 @@ def _by_user(rows: Sequence[asyncpg.Record]) -> dict[UUID, dict[Any, _Grant]]:
     held: dict[UUID, dict[Any, _Grant]] = {}
     for subject, user, scopes, expires_at in rows:
         held.setdefault(user, {})[subject] = _Grant(scopes=frozenset(scopes), expires_at=expires_at)
+    return held
+
+
+def _changed(grants: dict[UUID, dict[Any, _Grant]], change: AccessChange) -> dict[UUID, dict[Any, _Grant]]:
+    """Return grants as they are after a change."""
+    ended = {change.user_id} if change.user_id is not None else grants.keys()
+    held = {
+        user: {subject: one for subject, one in of.items() if subject != change.subject or user not in ended}
+        for user, of in grants.items()
+    }
+    if change.user_id is not None and change.scopes:
+        granted = _Grant(scopes=frozenset(change.scopes), expires_at=change.expires)
+        held.setdefault(change.user_id, {})[change.subject] = granted
     return held

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from api.records import Carer, Positions, Span, Zone, ZoneNow
-from api.zone_ports import TooManyZonesError
+from api.zone_ports import CrossingZonesError, TooManyZonesError
 from infra.timescale.pool import database_errors
 from infra.timescale.reads import stored_positions
 from schemas.errors import UnknownSubjectError
@@ -16,7 +16,7 @@ from schemas.topics import ZONES
 from schemas.zones import AREA, ZoneStatus, decode
 
 ZONES_MOST: Final = 500
-"""Each zone is judged in every bin, and every overlap of two may tell a little more of where people are."""
+"""Each zone is judged in every bin."""
 AREA_NAME: Final = "Whole area"
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('pulsera definitions of zones', 0))"
@@ -33,6 +33,15 @@ _COUNT: Final = """
 SELECT count(DISTINCT zone_id) FROM zones
 WHERE zone_id NOT IN (SELECT zone_id FROM zones WHERE withdrawn_at IS NOT NULL)
 """
+_CROSSED: Final = f"""
+WITH given AS (SELECT unnest($2::bigint[]) AS cell)
+SELECT other.zone_id, other.name
+FROM ({_NEWEST.replace("$1::text[] IS NULL OR zone_id = ANY($1::text[])", "zone_id <> $1")}) AS other
+CROSS JOIN LATERAL unnest(other.cells) AS mine (cell) JOIN given ON given.cell = mine.cell
+GROUP BY other.zone_id, other.name, cardinality(other.cells)
+HAVING count(*) < least(cardinality(other.cells), cardinality($2::bigint[])) ORDER BY other.zone_id LIMIT 1
+"""  # noqa: S608 - constants
+"""A zone that shares cells with these, all of neither."""
 _ADD: Final = "INSERT INTO zones (zone_id, version, name, cells, made_by) VALUES ($1, $2, $3, $4, $5)"
 _WITHDRAW: Final = """
 UPDATE zones SET withdrawn_at = now() WHERE zone_id = $1 AND withdrawn_at IS NULL
@@ -86,6 +95,7 @@ class ZoneTable:
 
         Raises:
             TooManyZonesError: There is no room for another.
+            CrossingZonesError: It crosses another.
         """
         with database_errors():
             async with self._pool.acquire() as connection, connection.transaction():
@@ -94,11 +104,16 @@ class ZoneTable:
                     return None
                 if await connection.fetchval(_COUNT) >= ZONES_MOST:
                     raise TooManyZonesError(ZONES_MOST)
+                await _check_family(connection, zone, cells)
                 await connection.execute(_ADD, zone, 1, name, list(cells), by)
         return Zone(zone_id=zone, name=name, version=1, cells=tuple(cells))
 
     async def redefine(self, zone: str, *, name: str, cells: Sequence[int], by: UUID) -> Zone | None:
-        """Add a version to a zone, unless nothing changes; return the newest, or None where there is no such zone."""
+        """Add a version to a zone, unless nothing changes; return the newest, or None where there is no such zone.
+
+        Raises:
+            CrossingZonesError: Its cells change, and it would cross another.
+        """
         with database_errors():
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.execute(_LOCK)
@@ -108,6 +123,8 @@ class ZoneTable:
                 before = _zone(row)
                 if (before.name, list(before.cells)) == (name, list(cells)):
                     return before
+                if list(before.cells) != list(cells):  # One that crosses from before keeps its right to a name.
+                    await _check_family(connection, zone, cells)
                 await connection.execute(_ADD, zone, before.version + 1, name, list(cells), by)
         return Zone(zone_id=zone, name=name, version=before.version + 1, cells=tuple(cells))
 
@@ -189,6 +206,13 @@ class ZoneTable:
                 rows = await connection.fetch(_STOOD, sorted(only))
                 positions = await stored_positions(connection, ZONES.name)
         return [decode(row["body"].encode()) for row in rows], positions
+
+
+async def _check_family(connection: asyncpg.pool.PoolConnectionProxy, zone: str, cells: Sequence[int]) -> None:
+    """Refuse cells that cross another zone's; under the lock, so that no other is defined meanwhile."""
+    crossed = await connection.fetchrow(_CROSSED, zone, list(cells))
+    if crossed is not None:
+        raise CrossingZonesError(crossed["zone_id"], crossed["name"])
 
 
 def _zone(row: asyncpg.Record) -> Zone:

@@ -8,10 +8,15 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from infra.written_files import check_written
+from schemas.errors import SetupError
+
 BEGIN: Final = "<!-- zones:begin -->"
 END: Final = "<!-- zones:end -->"
 BEGIN_SHIFT: Final = "<!-- common-shift:begin -->"
 END_SHIFT: Final = "<!-- common-shift:end -->"
+LEAST_PROMISED: Final = 1.0
+"""Where fewer alarms are promised in all the years, their number says nothing of how often they come."""
 RINGS: Final = 4
 """Radius of the city that lives in a whole system: 100 wearers are not many for more."""
 
@@ -23,7 +28,7 @@ def zones(  # noqa: PLR0913 - each is an option of the command line
     rings: Annotated[int, typer.Option(help="Its radius in cells of 0.74 km2.", min=3, max=26)] = 8,
     years: Annotated[float, typer.Option(help="Clean years that are judged.", min=0.05, max=20.0)] = 1.0,
     learn_days: Annotated[int, typer.Option(help="Days before, from which thresholds are learned.", min=14)] = 56,
-    trials: Annotated[int, typer.Option(help="Events of each size and strength.", min=10)] = 100,
+    trials: Annotated[int, typer.Option(help="Events of each size and strength; a quarter for shifts.", min=10)] = 100,
     seed: Annotated[int, typer.Option(help="Decides the city and the events.", min=0)] = 1,
     page: Annotated[Path | None, typer.Option(help="Page whose figures are replaced.")] = None,
     end_to_end: Annotated[
@@ -51,6 +56,9 @@ def zones(  # noqa: PLR0913 - each is an option of the command line
 
     Example: pulsera evaluate zones --end-to-end 60 --people 100 --seed 7 --json hour.json
     """
+    check_written(json_file, page)
+    if page is not None and end_to_end is None:
+        _check_page(page, *((BEGIN_SHIFT, END_SHIFT) if common_shift else (BEGIN, END)))
     if end_to_end is not None:
         _whole_system(end_to_end, people, seed, event, decoy, json_file)
         return
@@ -67,7 +75,7 @@ def zones(  # noqa: PLR0913 - each is an option of the command line
 
 
 def _made_city(wearers: int, rings: int, *, years: float, learn_days: int, trials: int, seed: int) -> dict[str, Any]:
-    from inference.zones import evaluation
+    from inference.zones import befallen, evaluation
     from inference.zones.city import CityPlan
     from infra.models.progress import Stages
 
@@ -83,7 +91,9 @@ def _made_city(wearers: int, rings: int, *, years: float, learn_days: int, trial
         plan = CityPlan(wearers=wearers, rings=rings, seed=seed)
         rates, monitor, city = evaluation.clean_years(plan, years=years, learn_days=learn_days, progress=progress)
         seen = evaluation.power(monitor, city, trials=trials, seed=seed, progress=progress)
-        fooled = evaluation.decoys(monitor, city, trials=max(trials // 5, 10), seed=seed)
+        often = max(trials * 3 // 5, 10)
+        fooled = befallen.decoys(monitor, city, trials=often, seed=seed, progress=progress)
+        real = befallen.events(monitor, city, trials=often, seed=seed, progress=progress)
         times = evaluation.scan_times()
     judged = rates[f"{evaluation.JUDGED_DAYS:g}"]
     return {
@@ -99,6 +109,7 @@ def _made_city(wearers: int, rings: int, *, years: float, learn_days: int, trial
         "power": seen["count"],
         "shift": seen["shift"],
         "decoys": fooled,
+        "events": real,
         "scan_ms": times,
     }
 
@@ -145,16 +156,21 @@ def told(report: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     for days, rate in report["rates"].items():
-        low, high = rate["ratio_ci95"]
         lines.append(
             f"| {days} days | {rate['promised_per_year']:.1f} | {rate['per_year']:.1f} | "
-            f"{rate['ratio']:.2f} [{low:.2f}, {high:.2f}] |"
+            f"{_ratio(rate, report['years'])} |"
         )
     lines += ["", *_power_table(report["power"], "extra", "flags raised in one bin, share of the wearers"), ""]
-    lines += [*_power_table(report["shift"], "shift", "everybody's deviate raised for an hour, by"), ""]
-    lines += ["| what is no distress | trials | alarms | labelled |", "|---|---|---|---|"]
     lines += [
-        f"| {name} | {row['trials']} | {row['alarms']} | {row['labelled']} |" for name, row in report["decoys"].items()
+        *_power_table(
+            report["shift"], "shift", "everybody's deviate raised for an hour, by (minutes until told, median)"
+        ),
+        "",
+    ]
+    lines += _befallen_table("what is no distress", report["decoys"], "labelled")
+    lines += [
+        "",
+        *_befallen_table("distress of 100 wearers, a fifth of them flagged in each bin", report["events"], "alerts"),
     ]
     times = report["scan_ms"]
     size = f"{times['cells']} cells with {times['shapes']} shapes"
@@ -165,19 +181,45 @@ def told(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _ratio(rate: dict[str, Any], years: float) -> str:
+    if rate["promised_per_year"] * years < LEAST_PROMISED:
+        return f"no estimate: {years:g} years are too short"
+    low, high = rate["ratio_ci95"]
+    return f"{rate['ratio']:.2f} [{low:.2f}, {high:.2f}]"
+
+
 def _power_table(rows: list[dict[str, Any]], amount: str, words: str) -> list[str]:
     amounts = sorted({row[amount] for row in rows})
+    least, most = (pick(row["trials"] for row in rows) for pick in (min, max))
+    trials = f"{most}" if least == most else f"{least} to {most}"
     found = [
-        f"Seen at the once-a-year threshold; {words}:",
+        f"Seen at the once-a-year threshold, share of {trials} events each; {words}:",
         "",
         "| active wearers | " + " | ".join(f"{one:g}" for one in amounts) + " |",
     ]
     found.append("|---" * (len(amounts) + 1) + "|")
     for active in sorted({row["active"] for row in rows}):
         cells = {row[amount]: row for row in rows if row["active"] == active}
-        shown = [f"{cells[one]['detected']:.2f}" if one in cells else "" for one in amounts]
+        shown = [_seen(cells[one], after=amount == "shift") if one in cells else "" for one in amounts]
         found.append(f"| {active} | " + " | ".join(shown) + " |")
     return found
+
+
+def _seen(row: dict[str, Any], *, after: bool) -> str:
+    minutes = f" ({row['delay_min']:g})" if after and row["delay_min"] is not None else ""
+    return f"{row['detected']:.2f}{minutes}"
+
+
+def _befallen_table(what: str, rows: dict[str, dict[str, int]], kept: str) -> list[str]:
+    told = [f"| {name} | {row['trials']} | {row['alarms']} | {row[kept]} |" for name, row in rows.items()]
+    return [f"| {what} | trials | alarms | {kept} |", "|---|---|---|---|", *told]
+
+
+def _check_page(page: Path, begin: str, end: str) -> None:
+    if not page.is_file() or end not in page.read_text().partition(begin)[2]:
+        raise SetupError(
+            f"{page} has no place for the figures.", next_step=f"Write {begin} and {end} into it, each on its line."
+        )
 
 
 def _replace(page: Path, text: str, begin: str, end: str) -> None:

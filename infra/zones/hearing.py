@@ -99,8 +99,10 @@ class Heard:
             "flags_expected_a_bin": round(float(np.mean([one.rate.sum() for one in self.closed])), 3)
             if wearers
             else None,
-            "judged_share": round(float(np.mean([np.isfinite(one.deviate).mean() for one in self.closed])), 3)
-            if wearers
+            "judged_share": round(
+                float(np.mean([np.isfinite(one.deviate).mean() for one in self.closed if len(one.deviate)])), 3
+            )
+            if any(wearers)
             else None,
             "mean_deviate_a_bin": [_mean(one) for one in self.closed],
             "levels": {zone: dict(counts) for zone, counts in sorted(levels.items())},

@@ -15,10 +15,12 @@ import numpy as np
 
 from inference.physiology.seconds import Living, Moment
 from inference.slots import Bools, Ints
-from inference.zones.city import City, CityPlan
+from inference.zones.cells import SCANNED
+from inference.zones.city import CENTRE, City, CityPlan
 from ingest.client.happenings import Happening
 from ingest.client.messages import Reading
 from ingest.client.simulator import Tally, readings
+from schemas.errors import ContractError
 
 TRAVEL_H: Final = 0.5
 """How long people are on their way between home and work."""
@@ -52,15 +54,22 @@ class Crowd:
     """Everybody of the city, moved on in one numpy step."""
 
     def __init__(self, size: CitySize, *, start_ms: int, hour: float | None, happenings: Sequence[Happening]) -> None:
-        """With an `hour` the city's clocks are set so that it is that hour of its day at the start, else to UTC."""
+        """With an `hour` the city's clocks are set so that it is that hour of its day at the start, else to UTC.
+
+        Raises:
+            ContractError: A happening has its place outside the city.
+        """
         self._city = City(CityPlan(wearers=size.people, rings=size.rings, seed=size.seed))
         self.middle = int(self._city.cells[0])
+        check_places(size, happenings)
         self.offset_min = 0 if hour is None else _offset_min(start_ms, hour)
         self._living = Living(size.people, seed=size.seed, utc_offset_min=self.offset_min)
         self._zone = timezone(timedelta(minutes=self.offset_min))
         self._start_ms = start_ms
         self._happenings = happenings
         self._affected: list[Bools | None] = [None] * len(happenings)
+        self._begun: set[int] = set()
+        self._ended: set[int] = set()
         self._draw = np.random.default_rng([size.seed, 2])
         self._people = size.people
         self._updated: Bools = np.zeros(size.people, dtype=np.bool_)
@@ -74,6 +83,20 @@ class Crowd:
         """Return how many a happening has befallen, None before it began."""
         who = self._affected[number]
         return None if who is None else int(who.sum())
+
+    def events(self, time_ms: int) -> list[str]:
+        """Return what began and what ended since this was asked last, in words."""
+        minute = (time_ms - self._start_ms) / 60_000
+        told: list[str] = []
+        for number, one in enumerate(self._happenings):
+            befallen = self.affected(number)
+            if befallen is not None and number not in self._begun:
+                self._begun.add(number)
+                told.append(f"{one.kind} begins {one.where(self.middle)}: it befalls {befallen} wearers now.")
+            if number in self._begun and number not in self._ended and one.ended(minute):
+                self._ended.add(number)
+                told.append(f"{one.kind} {one.where(self.middle)} has ended.")
+        return told
 
     def step(self, time_ms: int, step_s: float) -> Step:
         """Let `step_s` pass until `time_ms` (Unix)."""
@@ -123,6 +146,23 @@ class Crowd:
             way = h3.grid_path_cells(int(self._city.cells[earlier[-1][who]]), int(cell[who]))
             cell[who] = way[round(arrived[who] * (len(way) - 1))]
         return cell
+
+
+def check_places(size: CitySize, happenings: Sequence[Happening]) -> None:
+    """Refuse what would happen outside the city, where nobody is.
+
+    Raises:
+        ContractError: A happening has its place there.
+    """
+    middle = h3.latlng_to_cell(*CENTRE, SCANNED)
+    inside = set(h3.grid_disk(middle, size.rings))
+    for one in happenings:
+        if one.place is not None and one.place not in inside:
+            north, east = CENTRE
+            raise ContractError(
+                f"The place {one.place:x} of {one.kind} lies outside the made city of {size.rings} rings around "
+                f"{middle:x} ({north:.2f} N, {east:.2f} E), where nobody is."
+            )
 
 
 def _offset_min(start_ms: int, hour: float) -> int:
@@ -181,8 +221,9 @@ class Wanderings:
         start_ms: int,
         monotonic_s: Callable[[], float],
         on_progress: Callable[[Tally], None],
+        on_event: Callable[[str], None] = lambda _words: None,
     ) -> Tally:
-        """Send for `seconds` or until cancelled; return the final tally.
+        """Send for `seconds` or until cancelled; return the final tally. `on_event` is told what begins and ends.
 
         Raises:
             DeviceStoppedError: The gateway will not take one of the devices any more.
@@ -191,6 +232,8 @@ class Wanderings:
         while seconds is None or number * self._every_s < seconds:
             due_ms = start_ms + round(number * self._every_s * 1000)
             step = await asyncio.to_thread(self._crowd.step, due_ms, self._every_s)
+            for words in self._crowd.events(due_ms):
+                on_event(words)
             for who in range(len(self._devices)):
                 late_s = self._every_s * (number + who / len(self._devices))
                 await asyncio.sleep(max(0.0, began_s + late_s - monotonic_s()))

@@ -59,6 +59,16 @@ class Happening:
             return None
         return np.array(h3.grid_disk(self.place or middle, self.rings), dtype=np.int64)
 
+    def where(self, middle: int) -> str:
+        """Return where it happens, in words."""
+        if self.kind == "firmware":
+            return "in the whole city"
+        return f"within {self.rings} rings of cell {self.place or middle:x}"
+
+    def ended(self, minute: float) -> bool:
+        """Is it over? A firmware stays."""
+        return self.kind != "firmware" and minute >= self.begins_min + self.lasts_min
+
     def height(self, minute: float) -> float:
         """Return how far it has risen, 0 to 1; a firmware stays."""
         since = minute - self.begins_min
@@ -80,7 +90,7 @@ class Happening:
 
 
 def parse_happenings(texts: Sequence[str], *, seconds: float | None = None) -> list[Happening]:
-    """Return what texts such as `heat@20,radius=3,share=0.8,lasts=40,place=881f8d4a03fffff` ask for.
+    """Return what texts such as `heat@20,radius=3,share=0.8,lasts=40,place=881f8342cdfffff` ask for.
 
     Raises:
         ContractError: There is no such happening or option, or it would begin after the end.
@@ -132,4 +142,5 @@ def _cell(written: str) -> int:
     return cell
 
 
-_ANY_CELL: Final = 0x881F8D4A03FFFFF
+_ANY_CELL: Final = 0x881F8342CDFFFFF
+"""The middle of the made city."""

@@ -5,27 +5,27 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from inference.slots import FOREVER, Bools, Column, Ints, Table
 from schemas.errors import ContractError
 from schemas.topics import READINGS
 from stream_processors.operators import score_frames
-from stream_processors.operators.beats import BeatLists, Beats
+from stream_processors.operators.beats import Beats
 from stream_processors.operators.bins import Bins, in_waves, stream_bins, wearer_bins
 from stream_processors.operators.clock import LogClock
 from stream_processors.operators.clock_offset import Corrections
-from stream_processors.operators.conditions import NO_DATA
 from stream_processors.operators.detector import Detector, Verdict
+from stream_processors.operators.effort import Begun, Effort, left
 from stream_processors.operators.episodes import Episodes
-from stream_processors.operators.eviction import FORGET_MS, LOOK_AT, Parts, Remaining
+from stream_processors.operators.eviction import LOOK_AT, Parts, Remaining, staying
 from stream_processors.operators.floor import Floor
-from stream_processors.operators.gates import HEART_RATE, FrozenGate, counts
+from stream_processors.operators.gates import FrozenGate
 from stream_processors.operators.lateness import LATENESS_MS, Lateness, bin_end_ms
 from stream_processors.operators.packing import pack_parts, unpack_parts
-from stream_processors.operators.pending import FACTS, Pending
-from stream_processors.operators.readings import QUALITY, Readings, read
+from stream_processors.operators.pending import Pending
+from stream_processors.operators.placed import beats_of, facts_of
+from stream_processors.operators.readings import Readings, read
 from stream_processors.operators.rest import Rest
 from stream_processors.operators.resting import RestingDetector
 from stream_processors.operators.rows import FrameRows
@@ -72,16 +72,15 @@ class VitalsFamily(FrameRows):
 
 
 class VitalsState:
-    """All operators' state of one partition; `step` is the readable list of what happens to a record."""
+    """All operators' state of one partition; `begin` and `finish` are the readable list of what happens to a record."""
 
     def __init__(self, partition: int, models: Models, roles: Roles) -> None:
-        self._partition = partition
-        self._models = models
-        self._look_at = LOOK_AT
+        self._partition, self._models, self._look_at = partition, models, LOOK_AT
         detector = models.detector(roles.alerting)
         if detector is None:
             raise ContractError(f"The state is one of the detector {roles.alerting}, which cannot be read here.")
         self._begin(detector, shadow=roles.shadow)
+        self.sight = self.shadow.sight(self._detector.name)
 
     def _begin(self, detector: Detector, *, shadow: str) -> None:
         self._clock = LogClock()
@@ -105,22 +104,43 @@ class VitalsState:
         self._aside = Aside()
 
     def step(self, record: Record) -> Step:
-        """Handle one record: place its rows, move clock and watermarks, close bins, judge them, tell.
+        """Handle one record: `begin`, then `finish`."""
+        self.begin(record)
+        return self.finish()
+
+    def begin(self, record: Record) -> float:
+        """Place the rows of a record, move clock and watermarks; return about how many ms `finish` takes.
 
         Raises:
             ContractError: The record is unreadable; raised before any change of state.
         """
         readings = read(record.value, append_ms=record.append_ms)
-        touched = np.empty(0, dtype=np.int64)
-        received = np.empty(0, dtype=np.int64)
+        touched = received = np.empty(0, dtype=np.int64)
         self._clock.move(record.append_ms)
         self._aside = self._aside.at(self._clock.observed_ms)
         if readings is not None:
             received = readings.received_ms
             touched = self._take(readings, record.append_ms)
+        before_ms = self._lateness.wearers["frontier_ms"].copy()
         moved = self._lateness.move(touched, self._clock, self._roster, self._pending)
-        scored = self._close(moved)
-        self._complete(moved)
+        closing = self._lateness.closing(moved, self._roster, self._pending) if len(moved) else (moved, moved)
+        self._begun = Begun(moved, *closing, received)
+        return self._left((before_ms[moved], self._lateness.wearers["frontier_ms"][moved])).ms
+
+    def _left(self, moves_ms: tuple[Ints, Ints]) -> Effort:
+        silent = 0
+        if self._looks_at_gathered():
+            silent = sum(len(self._fallen_silent(*one.gathering())[0]) for one in (self._detector, self.shadow))
+        told = len(self._silence.missed(self._clock)) + self._watch.due(self._clock)
+        many = len(self._roster.ids) if len(self._roster.ids) > self._look_at else 0
+        tiers = self._episodes.table["tier"]
+        return left(self._begun, self._pending, tiers, moves_ms=moves_ms, silent=silent, told=told, looked_at=many)
+
+    def finish(self) -> Step:
+        """Close the bins whose time has come with the record that was begun, judge them, tell."""
+        begun = self._begun
+        scored = self._close(begun)
+        self._complete(begun.moved)
         self._silence.expire(self._clock)
         self._watch.expire(self._clock)
         stay = self._staying()
@@ -129,7 +149,7 @@ class VitalsState:
         emissions = self._emissions(scored)
         if stay is not None:
             self._forget(stay)
-        return Step(emissions=emissions, received_ms=received)
+        return Step(emissions=emissions, received_ms=begun.received_ms)
 
     def _take(self, readings: Readings, append_ms: int) -> Ints:
         """Place rows against the bins that earlier records closed, then move watermarks; return the wearers."""
@@ -154,17 +174,13 @@ class VitalsState:
             np.add.at(self._counts["late"], wearer[late], 1)
         if readings.backfill.any():
             np.add.at(self._counts["backfill"], wearer[readings.backfill], 1)
-        count = len(wearer)
-        facts = np.empty((count, len(FACTS)), dtype=np.int64)
-        columns: tuple[npt.ArrayLike, ...] = (
-            wearer, stream, readings.stream_id, end_ms, readings.sent_ms, readings.received_ms, time_ms,
-            self._clock.observed_ms, np.arange(self._arrivals, self._arrivals + count),
-            readings.cell, firmware, readings.origin, readings.injected, readings.worn, readings.utc_offset_min,
+        facts = facts_of(
+            readings, wearer=wearer, stream=stream, end_ms=end_ms, time_ms=time_ms, firmware=firmware,
+            put_ms=self._clock.observed_ms, arrival=np.arange(self._arrivals, self._arrivals + readings.rows),
         )  # fmt: skip
-        for number, column in enumerate(columns):
-            facts[:, number] = column
-        self._arrivals += count
-        self._take_beats(readings, wearer, time_ms, wearer_end)
+        self._arrivals += readings.rows
+        if len(readings.beats_ms):
+            self._beats.take(beats_of(readings, wearer, time_ms, wearer_end))
         self._lateness.expect(wearer, stream, wearer_end_ms=wearer_end, stream_end_ms=stream_end)
         waits = (wearer_end < FOREVER) | (stream_end < FOREVER)
         if waits.all():
@@ -174,27 +190,11 @@ class VitalsState:
                 facts[waits], readings.numbers[waits], wearer_end_ms=wearer_end[waits], stream_end_ms=stream_end[waits]
             )
 
-    def _take_beats(self, readings: Readings, wearer: Ints, time_ms: Ints, wearer_end: Ints) -> None:
-        if len(readings.beats_ms) == 0:
-            return
-        believed = counts(readings.worn, readings.numbers[:, QUALITY])[:, HEART_RATE]
-        self._beats.take(
-            BeatLists(
-                wearer=wearer,
-                stream_id=readings.stream_id,
-                sent_ms=readings.sent_ms,
-                time_ms=time_ms,
-                end_ms=np.where(believed, wearer_end, FOREVER),
-                beats_ms=readings.beats_ms,
-                starts=readings.beat_starts,
-            )
-        )
-
-    def _close(self, moved: Ints) -> list[score_frames.Wave]:
+    def _close(self, begun: Begun) -> list[score_frames.Wave]:
         """Close what has come, wave by wave: the streams' own bins for the floor, then the wearers'."""
-        if len(moved) == 0:
+        if len(begun.moved) == 0:
             return []
-        by_wearer, by_stream = self._lateness.closing(moved, self._roster, self._pending)
+        by_wearer, by_stream = begun.by_wearer, begun.by_stream
         own = stream_bins(self._pending, by_stream) if len(by_stream) else None
         same = own if by_wearer is by_stream else stream_bins(self._pending, by_wearer) if len(by_wearer) else None
         whole = wearer_bins(same) if same is not None else None
@@ -216,12 +216,16 @@ class VitalsState:
         if len(moved):
             frontier = self._lateness.wearers["frontier_ms"][moved]
             self._complete_of(moved, frontier, of_shadow=moved, shadow_until_ms=frontier)
-        if self._clock.observed_ms < self._gathered_ms + GATHERING_LOOK_MS:
+        if not self._looks_at_gathered():
             return
         self._gathered_ms = self._clock.observed_ms
         wearers, end_ms = self._fallen_silent(*self._detector.gathering())
         of_shadow, shadow_until_ms = self._fallen_silent(*self.shadow.gathering())
         self._complete_of(wearers, end_ms, of_shadow=of_shadow, shadow_until_ms=shadow_until_ms)
+        self.sight = self.shadow.sight(self._detector.name)
+
+    def _looks_at_gathered(self) -> bool:
+        return self._clock.observed_ms >= self._gathered_ms + GATHERING_LOOK_MS
 
     def _fallen_silent(self, wearers: Ints, end_ms: Ints) -> tuple[Ints, Ints]:
         silent = self._silence.table["heard_ms"][wearers] + GATHERS_MS <= self._clock.observed_ms
@@ -293,9 +297,8 @@ class VitalsState:
         count = len(self._roster.ids)
         if count <= self._look_at:
             return None
-        stay = self._silence.table["heard_ms"][:count] >= self._clock.observed_ms - FORGET_MS
-        tiers = np.delete(self._episodes.table["tier"][:count], NO_DATA, axis=1)
-        stay |= (tiers >= 0).any(axis=1)
+        heard_ms, tiers = self._silence.table["heard_ms"][:count], self._episodes.table["tier"][:count]
+        stay = staying(heard_ms, tiers, observed_ms=self._clock.observed_ms)
         self._look_at = max(LOOK_AT, 2 * int(stay.sum()))
         return None if stay.all() else stay
 
@@ -394,3 +397,4 @@ class VitalsState:
         self._silence.load(parts["silence"], self._roster.streams, self._lateness.streams)
         self._episodes.load(blobs["episodes"], parts["episodes"])
         self._counts.load(parts["counts"])
+        self.sight = self.shadow.sight(self._detector.name)

@@ -12,7 +12,7 @@ from schemas.cells import are_cells
 from schemas.errors import FrameError
 from schemas.frame import Frame
 from schemas.topics import EPISODES, PARTITIONS, SCORES, ZONES, partition_of
-from stream_processors.operators.zone_told import FORMAT, Definition, Told
+from stream_processors.operators.zone_told import EARLIER, FORMAT, Definition, Told
 from stream_processors.ports import Emission, Meter, PartitionState, Record, Step
 
 if TYPE_CHECKING:
@@ -82,13 +82,14 @@ class ZonesFamily:
     name = "zones"
     topic = SCORES.name
     version = FORMAT
+    earlier: tuple[str, ...] = EARLIER
 
     def __init__(self, definitions: ZoneDefinitions, meter: Meter) -> None:
         self._definitions = definitions
         self._meter = meter
 
     def open(self, blob: bytes | None) -> ZonesState:
-        """Return the state: fresh, or from a snapshot of the same version.
+        """Return the state: fresh, or from a snapshot of this version or an earlier one.
 
         Raises:
             ContractError: The snapshot cannot be read.

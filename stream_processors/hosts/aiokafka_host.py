@@ -15,6 +15,7 @@ from aiokafka.errors import IllegalStateError, InconsistentGroupProtocolError, K
 
 from schemas.errors import BrokerAwayError, PulseraError
 from stream_processors.hosts.kafka_record import record_of
+from stream_processors.hosts.kafka_start import started
 from stream_processors.hosts.membership import Membership
 from stream_processors.hosts.runner import Place, Runner
 from stream_processors.ports import Meter
@@ -80,9 +81,8 @@ class AiokafkaHost:
         """
         self._consumer.subscribe(topics=list(self._runner.topics), listener=_Listener(self))
         try:
-            await self._consumer.start()
+            await started(self._consumer)
         except (KafkaError, OSError, TimeoutError) as error:
-            await self._consumer.stop()
             raise BrokerAwayError(f"Kafka does not answer: {type(error).__name__}.") from error
         tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._consume(), name="consume"),

@@ -65,14 +65,15 @@ class WholeState(PartitionState, Protocol):
 
 
 class WholeFamily(Protocol):
-    """A family with one state for all partitions of its topic."""
+    """A family with one state for all partitions of its topic; it saves as `version`, and reads `earlier` ones too."""
 
     name: str
     topic: str
     version: str
+    earlier: tuple[str, ...]
 
     def open(self, blob: bytes | None) -> WholeState:
-        """Return the state: fresh, or from a snapshot of the same version."""
+        """Return the state: fresh, or from a snapshot of this version or an earlier one."""
         ...
 
     def clock_ms(self, record: Record) -> int | None:

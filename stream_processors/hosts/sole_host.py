@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from schemas.errors import BrokerAwayError, LeaseLostError, StaleOwnerError
 from schemas.topics import PARTITIONS
 from stream_processors.hosts.kafka_record import record_of
+from stream_processors.hosts.kafka_start import started
 from stream_processors.hosts.leases import Lease, Leases, WholeFamily
 from stream_processors.hosts.merging import Merge
 from stream_processors.hosts.retry import Patience
@@ -140,7 +141,7 @@ class SoleHost:
 
     async def _follow(self, consumer: AIOKafkaConsumer, lease: Lease, ended: "asyncio.Task[Any]") -> None:
         """Read, merge and step until the worker ends, the state had to be restored, or Kafka goes away."""
-        await consumer.start()
+        await started(consumer)
         places = {number: TopicPartition(self._family.topic, number) for number in range(PARTITIONS)}
         consumer.assign(list(places.values()))
         read = dict(self._whole.next)

@@ -11,36 +11,21 @@ import structlog
 from schemas.errors import ContractError, RegistryVersionError
 from stream_processors.hosts.catch_up import CatchUp
 from stream_processors.hosts.dead_letters import Undertaker
-from stream_processors.hosts.lane import Lane, foresee
+from stream_processors.hosts.lane import Lane, foresee, stepped
 from stream_processors.hosts.parts import cut
 from stream_processors.hosts.restore import Restorer, Standing
 from stream_processors.hosts.retry import Patience
 from stream_processors.hosts.runner import Place, Surroundings
 from stream_processors.hosts.saving import Saver, Snapshot, save_interval_s, unpack
-from stream_processors.ports import ForesightState, PartitionState, Record, StatefulFamily, Step, SucceedingState
+from stream_processors.ports import PartitionState, Record, StatefulFamily, Step, SucceedingState
 
 _LOG = structlog.get_logger(__name__)
 
-_ON_LOOP_BYTES: Final = 32_768
-"""A larger record may hold a backlog, whose minutes follow one another: the anomaly model takes 2 ms for each."""
 _SAVE_AT_REVOCATION_MOST_S: Final = 10.0
 """Longer would keep the whole group waiting; what was not saved is read again from the log."""
 
 
 _Outcome = tuple[Lane, Record, Step]
-
-
-async def _stepped(lane: Lane, state: PartitionState, record: Record) -> Step:
-    """Run one step, a large one beside the loop; nothing else touches the state meanwhile, since the lock is held."""
-    if isinstance(state, ForesightState):
-        await state.ready(record)
-    if len(record.value) <= _ON_LOOP_BYTES:
-        return state.step(record)
-    try:
-        return await asyncio.to_thread(state.step, record)
-    except asyncio.CancelledError:
-        lane.state = None  # the thread goes on changing it: it may be neither saved nor stepped again
-        raise
 
 
 class StatefulRunner:
@@ -174,11 +159,9 @@ class StatefulRunner:
         if rest is None:
             lane.next = record.offset + 1
             return None
-        record, state = rest, lane.state
-        if state is None:
-            raise RuntimeError("A record was stepped before its partition was restored.")
+        record = rest
         try:
-            step: Step | None = await _stepped(lane, state, record)
+            step: Step | None = await stepped(lane, record)
         except RegistryVersionError:
             raise
         except ContractError as error:  # raised before any change of state, so the state stays
@@ -199,10 +182,10 @@ class StatefulRunner:
         """Step what of a refused record can be used, and set aside the rest of it; the state is as before it."""
         if lane.state is None:
             raise RuntimeError("A record was stepped before its partition was restored.")
-        blob = lane.state.snapshot()
+        blob = await asyncio.to_thread(lane.state.snapshot)
 
         async def works(part: Record) -> None:
-            self._family.open(part.partition, blob).step(part)
+            await asyncio.to_thread(lambda: self._family.open(part.partition, blob).step(part))
 
         parts = await cut(self._family, record, works)
         if parts is None:
@@ -210,7 +193,7 @@ class StatefulRunner:
             return None
         good, bad = parts
         await self._set_aside(lane, bad, error, rest=good)
-        return lane.state.step(good)
+        return await stepped(lane, good)
 
     async def _publish(self, outcomes: Sequence[_Outcome]) -> None:
         """Append the outputs of steps and wait; from then on the states may be saved."""
@@ -328,7 +311,7 @@ class StatefulRunner:
         if due:
             lane = min(due, key=lambda lane: lane.saved_at_ms)
             if not await self._followed(lane):
-                self._save(lane)
+                await self._save(lane)
 
     async def _followed(self, lane: Lane) -> bool:
         """Save the state that is to follow this one, if any, and go on with it as it was saved: never before."""
@@ -336,7 +319,7 @@ class StatefulRunner:
         blob = await asyncio.to_thread(state.successor) if isinstance(state, SucceedingState) else None
         if blob is None:
             return False
-        self._save(lane, blob)
+        await self._save(lane, blob)
         try:
             async with asyncio.timeout(_SAVE_AT_REVOCATION_MOST_S):
                 await self._saver.settled(lane.place)
@@ -351,7 +334,8 @@ class StatefulRunner:
     def _savable(self, lane: Lane) -> bool:
         return not lane.lacks_state and lane.durable == lane.next and lane.next != lane.saved
 
-    def _save(self, lane: Lane, blob: bytes | None = None) -> None:
+    async def _save(self, lane: Lane, blob: bytes | None = None) -> None:
+        """Begin to save a state, or this blob in its stead; the state is not stepped meanwhile."""
         if lane.state is None:
             raise RuntimeError("A partition without a state cannot be saved.")
         lane.saved_at_ms = self._world.now_ms()
@@ -360,7 +344,7 @@ class StatefulRunner:
             cluster_id=lane.cluster_id,
             next_offset=lane.next,
             clock_ms=lane.clock_ms,
-            blob=lane.state.snapshot() if blob is None else blob,
+            blob=await asyncio.to_thread(lane.state.snapshot) if blob is None else blob,
             expected=lane.saved,
         )
         self._saver.start(snapshot, self._saved)
@@ -381,7 +365,7 @@ class StatefulRunner:
                 for lane in lanes:
                     await self._saver.settled(lane.place)
                     if self._savable(lane):
-                        self._save(lane)
+                        await self._save(lane)
                 for lane in lanes:
                     await self._saver.settled(lane.place)
         except TimeoutError:

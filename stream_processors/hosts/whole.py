@@ -257,7 +257,7 @@ class Whole:
         if row is not None:
             why = f"it is of version {row.version}"
             blob = None
-            if row.version == self._family.version:
+            if row.version in {self._family.version, *self._family.earlier}:
                 why = "it is damaged"
                 blob = None if row.blob is None else await asyncio.to_thread(unpack, row.blob)
             if blob is not None:

@@ -24,7 +24,8 @@ class Scores:
     Attributes:
         z: Standardised deviation by vital, shape (n, VITAL_COUNT); `expected` and `scale` likewise.
         combined: Score over time and vitals, shape (n,) as all that follow.
-        tier0: Internal flag for the zone feed, and `tier0_rate`, the share of bins that it flags by its calibration.
+        tier0: Internal flag for the zone feed, and `tier0_rate`, the share of bins that it flags by its calibration:
+            NaN also where no heart rate is expected of the wearer yet: most of what may raise the flag is deaf then.
         promised_rate: Tier 1 alerts a day of this wearer at most, `realised_rate` those that there were, over
             `rate_days` days.
     """

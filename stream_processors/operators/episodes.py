@@ -154,11 +154,12 @@ class Episodes:
 
         By event time, so that it does not depend on which of a wearer's streams came first.
         """
-        decided, ended, tier = (self.table[name][wearer, :_BODY] for name in ("decided_ms", "ended_ms", "tier"))
         at = at_ms[:, None]
-        during = (decided <= at) & ((tier >= 0) | (ended > at))
+        tier, ended = (self.table[name].take(wearer, axis=0)[:, :_BODY] for name in ("tier", "ended_ms"))
+        during = (tier >= 0) | (ended > at)
         if not during.any():
             return np.ones((len(wearer), VITAL_COUNT), dtype=np.bool_)
+        during &= self.table["decided_ms"].take(wearer, axis=0)[:, :_BODY] <= at
         free: Bools = ~(during @ ABOUT)
         return free
 

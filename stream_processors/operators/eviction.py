@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.slots import Bools, Ints
+from stream_processors.operators.conditions import NO_DATA
 from stream_processors.operators.episodes import OpenEpisode
 from stream_processors.operators.pending import FACT
 
@@ -39,6 +40,12 @@ _BY_WEARER: Final = frozenset(
 _BY_STREAM: Final = frozenset({"roster", "frozen.stream", "rest.stream", "floor"})
 _PLAIN: Final = "look_at_ms"
 """Not a column but one number of a part."""
+
+
+def staying(heard_ms: Ints, tiers: npt.NDArray[np.int8], *, observed_ms: int) -> Bools:
+    """Return who is not forgotten, given when each was heard and the tiers of open episodes, (n, conditions)."""
+    stay: Bools = heard_ms >= observed_ms - FORGET_MS
+    return stay | (np.delete(tiers, NO_DATA, axis=1) >= 0).any(axis=1)
 
 
 class Remaining:

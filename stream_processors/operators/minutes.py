@@ -22,7 +22,7 @@ from stream_processors.operators.rest import Activity
 MINUTE_MS: Final = 60_000
 _DAY_MIN: Final = 1_440
 
-_SUMMED: Final = [*range(MODEL_VITALS), MOTION, STEPS]
+_SUMMED: Final = np.array([*range(MODEL_VITALS), MOTION, STEPS])
 _MOTION, _STEPS = MODEL_VITALS, MODEL_VITALS + 1
 _BIT: Final = 1 << np.arange(MODEL_VITALS, dtype=np.int64)
 _LAST: Final = ("stream", "utc_offset_min", "resting_ms", "at_rest", "unknown")
@@ -81,29 +81,34 @@ class Minutes:
             activity = activity.take(rows)
         table, slot = self.table, bins.wearer
         goes_on = table["minute"][slot] == minute
-        values = bins.values[:, _SUMMED]
+        values = bins.values.take(_SUMMED, axis=1)
         doubted = bins.doubted
         if frozen.any():
             values[frozen, HEART_RATE] = np.nan
             doubted = doubted | np.where(frozen, _BIT[HEART_RATE], 0)
         known = ~np.isnan(values)
-        went_on = goes_on[:, None]
-        table["sums"][slot] = np.where(went_on, table["sums"][slot], 0.0) + np.where(known, values, 0.0)
-        table["counts"][slot] = np.where(went_on, table["counts"][slot], 0) + known
-        table["facts"][slot] = _joined(table["facts"][slot], bins, activity, doubted, goes_on)
+        sums, counts = np.where(known, values, 0.0), known.astype(np.int8)
+        facts = _facts(bins, activity, doubted)
+        if goes_on.any():
+            went_on = goes_on[:, None]
+            sums += np.where(went_on, table["sums"].take(slot, axis=0), 0.0)
+            counts += np.where(went_on, table["counts"].take(slot, axis=0), 0)
+            facts = np.where(went_on, _joined(table["facts"].take(slot, axis=0), facts), facts)
+        table["sums"][slot], table["counts"][slot], table["facts"][slot] = sums, counts, facts
         table["minute"][slot] = minute
 
     def give(self, wearers: Ints) -> Minute:
         """Give out the minutes of these wearers; nothing gathers of them afterwards."""
         table = self.table
-        minute, facts, counts = table["minute"][wearers], table["facts"][wearers], table["counts"][wearers]
+        minute, facts = table["minute"][wearers], table["facts"].take(wearers, axis=0)
+        counts = table["counts"].take(wearers, axis=0)
         table["minute"][wearers] = NEVER
         table["given"][wearers] = minute
         known = counts > 0
-        sums = np.where(known, table["sums"][wearers], np.nan)
+        sums = np.where(known, table["sums"].take(wearers, axis=0), np.nan)
         means = sums / np.maximum(counts, 1)
-        doubted = facts[:, _AT["doubted"]]
-        gated = ~known[:, :MODEL_VITALS] & ((doubted[:, None] & _BIT) > 0)
+        gated = ~known[:, :MODEL_VITALS]
+        gated &= (facts[:, _AT["doubted"], None] & _BIT) > 0
         steps = Steps(
             slot=wearers,
             minute=minute,
@@ -126,8 +131,8 @@ class Minutes:
         return self.table.dump()
 
 
-def _joined(before: Ints, bins: Bins, activity: Activity, doubted: Ints, goes_on: Bools) -> Ints:
-    """Return the facts of the minutes with one more bin."""
+def _facts(bins: Bins, activity: Activity, doubted: Ints) -> Ints:
+    """Return the facts of bins as those of minutes that begin with them, shape (n, number of facts)."""
     facts = np.empty((len(bins), len(_FACTS)), dtype=np.int64)
     offset_min = np.where(bins.utc_offset_min == OFFSET_UNKNOWN, 0, bins.utc_offset_min)
     columns: tuple[npt.ArrayLike, ...] = (
@@ -137,24 +142,26 @@ def _joined(before: Ints, bins: Bins, activity: Activity, doubted: Ints, goes_on
     )  # fmt: skip
     for number, column in enumerate(columns):
         facts[:, number] = column
-    if not goes_on.any():
-        return facts
-    kept = before[goes_on]
-    now = facts[goes_on]
-    now[:, _MOST] = np.maximum(now[:, _MOST], kept[:, _MOST])
-    quality, earlier = now[:, _AT["quality"]], kept[:, _AT["quality"]]
+    return facts
+
+
+def _joined(before: Ints, more: Ints) -> Ints:
+    """Return the facts of minutes with those of one more bin."""
+    now = more.copy()
+    now[:, _MOST] = np.maximum(more[:, _MOST], before[:, _MOST])
+    quality, earlier = more[:, _AT["quality"]], before[:, _AT["quality"]]
     lowest = np.where(quality == UNKNOWN_QUALITY, earlier, np.minimum(quality, earlier))
     now[:, _AT["quality"]] = np.where(earlier == UNKNOWN_QUALITY, quality, lowest)
-    now[:, _AT["sources"]] |= kept[:, _AT["sources"]]
-    now[:, _AT["doubted"]] |= kept[:, _AT["doubted"]]
-    now[:, _AT["readings"]] += kept[:, _AT["readings"]]
-    facts[goes_on] = now
-    return facts
+    now[:, _AT["sources"]] |= before[:, _AT["sources"]]
+    now[:, _AT["doubted"]] |= before[:, _AT["doubted"]]
+    now[:, _AT["readings"]] += before[:, _AT["readings"]]
+    return now
 
 
 def _as_bins(wearers: Ints, minute: Ints, means: npt.NDArray[np.float64], facts: Ints) -> Bins:
     values = np.full((len(wearers), VITAL_COUNT), np.nan)
-    values[:, _SUMMED] = means
+    values[:, :MODEL_VITALS] = means[:, :MODEL_VITALS]
+    values[:, MOTION], values[:, STEPS] = means[:, _MOTION], means[:, _STEPS]
     nothing = np.zeros(len(wearers), dtype=np.int64)
     end_ms = (minute + 1) * MINUTE_MS
     return Bins(

@@ -35,11 +35,13 @@ def pack(
     return _ENCODER.encode(_Packed(version, dict(scalars), dict(blobs), packed))
 
 
-def unpack(version: str, data: bytes) -> tuple[dict[str, int], dict[str, bytes], dict[str, npt.NDArray[Any]]]:
+def unpack(
+    versions: str | tuple[str, ...], data: bytes
+) -> tuple[dict[str, int], dict[str, bytes], dict[str, npt.NDArray[Any]]]:
     """Return the scalars, byte strings and (writable) arrays of `pack`.
 
     Raises:
-        ContractError: Not such bytes, or of another version.
+        ContractError: Not such bytes, or of none of these versions.
     """
     try:
         packed = _DECODER.decode(data)
@@ -49,8 +51,9 @@ def unpack(version: str, data: bytes) -> tuple[dict[str, int], dict[str, bytes],
         }
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise ContractError(f"The saved state cannot be read: {type(error).__name__}.") from error
-    if packed.version != version:
-        raise ContractError(f"The saved state has version {packed.version}, this process needs {version}.")
+    known = (versions,) if isinstance(versions, str) else versions
+    if packed.version not in known:
+        raise ContractError(f"The saved state has version {packed.version}, this process needs {known[0]}.")
     return packed.scalars, packed.blobs, arrays
 
 

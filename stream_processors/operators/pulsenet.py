@@ -23,7 +23,7 @@ from inference.slots import NEVER, Bools, Column, Floats, Ints, Table
 from schemas.vitals import NAMES
 from stream_processors.operators.bins import Bins
 from stream_processors.operators.conditions import ABOUT, CODE, SIGNS, VITAL
-from stream_processors.operators.detector import RULES, Decision, Expectation, Learning, Scores, Verdict, unknown_vitals
+from stream_processors.operators.detector import RULES, Decision, Expectation, Learning, Scores, Verdict
 from stream_processors.operators.minutes import MINUTE_MS, Minute, Minutes
 from stream_processors.operators.rest import Activity
 from stream_processors.operators.runs import Run, Runs
@@ -49,9 +49,9 @@ _SLOW_RULES: Final = ~np.isin(np.arange(RULES), _RULE[_FAST])
 _PATIENCE_MIN: Final = np.where(_SLOW_RULES, 120, 15)
 """An average of the model waits so long for a vital that is measured rarely."""
 _JOINT: Final = np.array([channel.vital is None for channel in CHANNELS])
-_ORDER: Final = np.argsort(_RULE, kind="stable")
-_STARTS: Final = np.searchsorted(_RULE[_ORDER], np.arange(RULES))
 _OF_RULE: Final = tuple(np.flatnonzero(rule == _RULE) for rule in range(RULES))
+_FIRST: Final = np.array([channels[0] for channels in _OF_RULE])
+_FURTHER: Final = [(rule, channel) for rule, channels in enumerate(_OF_RULE) for channel in channels[1:].tolist()]
 _FREEZES: Final = np.arange(MODEL_VITALS) == HEART_RATE
 _VITALS: Final = tuple(np.flatnonzero(row) for row in ABOUT[:RULES, :MODEL_VITALS])
 
@@ -157,17 +157,22 @@ class PulseNetDetector:
         values = bins.values[:, :MODEL_VITALS]
         if frozen.any():
             values = np.where(frozen[:, None] & _FREEZES, np.nan, values)
-        expected = np.where(fresh[:, None], said["expected"][slot], np.nan)
-        scale = np.where(fresh[:, None], said["scale"][slot], np.nan)
-        combined = np.where(fresh, said["combined"][slot], np.nan)
+        expected, scale = said["expected"].take(slot, axis=0), said["scale"].take(slot, axis=0)
+        combined = said["combined"][slot]
+        if not fresh.all():
+            expected[~fresh], scale[~fresh], combined[~fresh] = np.nan, np.nan, np.nan
         known = ~np.isnan(combined)
+        watched = known & ~np.isnan(expected[:, HEART_RATE])
+        wide = np.full((3, count, len(NAMES)), np.nan)
+        for part, of_model in zip(wide, ((values - expected) / scale, expected, scale), strict=True):
+            part[:, :MODEL_VITALS] = of_model
         return Scores(
-            z=_wide((values - expected) / scale),
-            expected=_wide(expected),
-            scale=_wide(scale),
+            z=wide[0],
+            expected=wide[1],
+            scale=wide[2],
             combined=combined,
             tier0=known & said["flag"][slot],
-            tier0_rate=np.where(known, TIER0_RATE, np.nan),
+            tier0_rate=np.where(watched, TIER0_RATE, np.nan),
             promised_rate=np.full(count, TIER_RATES[0]),
             realised_rate=said["realised"][slot].astype(np.float64),
             rate_days=said["days"][slot].astype(np.float64),
@@ -176,7 +181,7 @@ class PulseNetDetector:
     def _verdict(self, minute: Minute, judged: Judged) -> Verdict:
         first = judged.threshold[:, :, 0]
         share = judged.score / first
-        z = judged.z[:, VITAL] * SIGNS
+        z = judged.z.take(VITAL, axis=1) * SIGNS
         now = ~np.isnan(z)
         tier = (_most_of_rule(share) >= 1.0).astype(np.int64)
         if tier.any():
@@ -218,7 +223,7 @@ class PulseNetDetector:
     def _lately(self, minute: Minute, now: Bools) -> Bools:
         """Return of which conditions the vital is known still: rarely measured ones are not over between two values."""
         slot, this = minute.steps.slot, minute.steps.minute[:, None]
-        seen = np.where(now, this, self._said["seen"][slot])
+        seen = np.where(now, this, self._said["seen"].take(slot, axis=0))
         self._said["seen"][slot] = seen
         lately: Bools = this - seen <= _PATIENCE_MIN
         return lately
@@ -301,7 +306,9 @@ class PulseNetDetector:
 
 def _most_of_rule(by_channel: Floats) -> Floats:
     """Return the largest number among the channels of each condition, NaN where none says anything."""
-    most: Floats = np.fmax.reduceat(by_channel[:, _ORDER], _STARTS, axis=1)
+    most = by_channel.take(_FIRST, axis=1)
+    for rule, channel in _FURTHER:
+        np.fmax(most[:, rule], by_channel[:, channel], out=most[:, rule])
     return most
 
 
@@ -313,9 +320,3 @@ def _parts(towards: Floats) -> dict[str, float]:
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _wide(of_model: Floats) -> Floats:
-    wide = unknown_vitals(len(of_model))
-    wide[:, :MODEL_VITALS] = of_model
-    return wide

@@ -48,7 +48,7 @@ class Runs:
 
     def running(self, lane: Ints) -> Bools:
         """Return where a run is under way, shape (n, width)."""
-        under_way: Bools = self.table["bins"][lane] > 0
+        under_way: Bools = self.table["bins"].take(lane, axis=0) > 0
         return under_way
 
     def follow(self, lane: Ints, bins: Bins, values: Floats, activity: Activity, *, agree: Bools, ends: Bools) -> None:
@@ -57,7 +57,7 @@ class Runs:
         Only where a bin agrees or a run is under way is anything looked at: that is nearly nowhere.
         """
         table = self.table
-        row, rule = np.nonzero(agree | (table["bins"][lane] > 0))
+        row, rule = np.nonzero(agree | self.running(lane))
         if len(row) == 0:
             return
         key = lane[row], rule

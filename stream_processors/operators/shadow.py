@@ -5,6 +5,7 @@ It may learn of the same minutes as the alerting one. No recovery is told to it,
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -15,12 +16,29 @@ from stream_processors.operators.bins import Bins
 from stream_processors.operators.detector import Detector, Learning, Scores, Verdict
 from stream_processors.operators.eviction import Parts
 from stream_processors.operators.rest import Activity
-from stream_processors.operators.tally import ALERTING, SHADOW, Tally
+from stream_processors.operators.tally import ALERTING, SHADOW, Counts, Lack, Tally
+from stream_processors.ports import Roles
 
 PART: Final = "shadow"
 TALLY: Final = "tally"
 TALLY_WEARERS: Final = "tally.wearers"
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What there was to be seen of both detectors after a step: whoever looks may do so while the next one is run.
+
+    It is at most a second of observed time older than that step: all wearers are looked over for it.
+
+    Attributes:
+        off: Why the one in shadow is off, empty while it runs or where there is none.
+    """
+
+    roles: Roles
+    off: str
+    counts: Counts
+    lack: Lack
 
 
 class Shadow:
@@ -36,6 +54,10 @@ class Shadow:
     def name(self) -> str:
         """Name of the detector, also where it is off; empty where there is none."""
         return "" if self._detector is None else self._detector.name
+
+    def sight(self, alerting: str) -> Sight:
+        """Return what is to be seen now, beside the detector that alerts."""
+        return Sight(Roles(alerting, self.name), self.off, Counts.none() + self.tally.counts, self.tally.lack)
 
     def extend(self, wearers: int) -> None:
         """Make room for wearer slots below `wearers`."""

@@ -87,20 +87,31 @@ class Silence:
             else:
                 self._name(wearer, clock)
 
+    def missed(self, clock: LogClock) -> Ints:
+        """Return the wearers who fell silent and of whom that was not told."""
+        if clock.observed_ms < self._look_at_ms:
+            return np.empty(0, dtype=np.int64)
+        waiting = self._waiting()
+        silent: Ints = waiting[self.table["awaited_ms"][waiting] + SILENT_MS <= clock.observed_ms]
+        return silent
+
     def expire(self, clock: LogClock) -> None:
         """Open `no_data` for the wearers who fell silent."""
         if clock.observed_ms < self._look_at_ms:
             return
+        for wearer in self.missed(clock).tolist():
+            self._miss(wearer, clock)
+        # Who is not missed now, or returns, is heard later than now: no deadline can lie before this one.
+        rest = self.table["awaited_ms"][self._waiting()]
+        self._look_at_ms = int(rest.min() if len(rest) else clock.observed_ms) + SILENT_MS
+
+    def _waiting(self) -> Ints:
+        """Return the wearers who would be missed, and are not yet."""
         table = self.table.dump()
         missed = (table["awaited_ms"] > NEVER) & (table["worn"] != NOT_WORN)
         missed &= table["heard_at_ms"] - table["newest_ms"] < PAGES_WITHIN_MS
-        waiting = np.flatnonzero(missed & (self._episodes.table["tier"][: self.table.rows, NO_DATA] < 0))
-        silent = table["awaited_ms"][waiting] + SILENT_MS <= clock.observed_ms
-        for wearer in waiting[silent].tolist():
-            self._miss(wearer, clock)
-        # Who is not missed now, or returns, is heard later than now: no deadline can lie before this one.
-        rest = table["awaited_ms"][waiting[~silent]]
-        self._look_at_ms = int(rest.min() if len(rest) else clock.observed_ms) + SILENT_MS
+        waiting: Ints = np.flatnonzero(missed & (self._episodes.table["tier"][: self.table.rows, NO_DATA] < 0))
+        return waiting
 
     def give_up(self, wearers: Ints, clock: LogClock) -> None:
         """End `no_data` of wearers who are forgotten."""

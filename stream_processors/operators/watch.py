@@ -94,6 +94,10 @@ class Watch:
             self._detector.calm(wearer, rule, at_ms)
         self._recovered = []
 
+    def due(self, clock: LogClock) -> int:
+        """Return among how many open episodes `expire` looks now for those that end."""
+        return len(self._episodes.open) if clock.observed_ms >= self._look_at_ms else 0
+
     def expire(self, clock: LogClock) -> None:
         """End the episodes that had no usable bin for 5 min of observed time."""
         if clock.observed_ms < self._look_at_ms:

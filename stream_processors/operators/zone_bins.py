@@ -4,6 +4,9 @@ A bin closes when the smallest clock that the writers of all partitions carry is
 after the clock of its own partition has passed that is counted as late and scored no more, whether others are behind or
 not. A scored bin counts once however often it comes, and sums are of whole numbers: however the partitions' records lie
 between one another, and however often they come, the closed bins are the same, bit for bit.
+
+Who is not watched is not there: a wearer of whom nothing is expected yet raises no flag and has no deviate, and would
+only make a blind zone look calm.
 """
 
 import zlib
@@ -42,6 +45,7 @@ class _Open:
             "parts": Column("i8", 0),
             "flags": Column("i8", 0),
             "rate": Column("i8", 0),
+            "rated": Column("i8", 0),
             "deviates": Column("i8", 0),
             "judged": Column("i8", 0),
             "moving": Column("i8", 0),
@@ -136,9 +140,8 @@ class ZoneBins:
         slots, start_ms, part = slots[fresh], start_ms[fresh], part[fresh]
         columns = {name: column[fresh] for name, column in columns.items()}
         np.bitwise_or.at(table["parts"], slots, np.int64(1) << part)
-        for name in ("flags", "deviates", "judged", "moving", "late"):
+        for name in ("flags", "rate", "rated", "deviates", "judged", "moving", "late"):
             np.add.at(table[name], slots, columns[name])
-        np.maximum.at(table["rate"], slots, columns["rate"])
         order = np.lexsort((start_ms, slots))
         newest = order[np.append(np.diff(slots[order]) != 0, True)]
         newest = newest[start_ms[newest] > table["told_ms"][slots[newest]]]
@@ -156,11 +159,11 @@ class ZoneBins:
         return closed
 
     def _closed(self, bin_ms: int, table: Table) -> ClosedBin:
-        slots = np.flatnonzero(table["parts"])
+        slots = np.flatnonzero(_watched(table) | _came_late(table))
         halves = self._halves()[slots]
         order = np.lexsort(halves.T[::-1])
         slots, halves = slots[order], halves[order]
-        parts = {name: table[name][slots] for name in ("flags", "judged", "deviates", "moving", "late", "parts")}
+        parts = {name: table[name][slots] for name in ("flags", "judged", "deviates", "moving", "parts")}
         count = _bits(parts["parts"])
         judged = parts["judged"] > 0
         deviate = np.divide(
@@ -171,11 +174,11 @@ class ZoneBins:
             wearer=(halves[:, 0] ^ halves[:, 1]).view(np.int64),
             cell=table["cell"][slots],
             flag=parts["flags"] > 0,
-            rate=table["rate"][slots] / _MILLION,
+            rate=table["rate"][slots] / count / _MILLION,
             deviate=deviate,
             moving=2 * parts["moving"] > count,
             firmware=table["firmware"][slots],
-            backfill=2 * parts["late"] > count,
+            backfill=_came_late(table)[slots],
             offset_min=table["offset_min"][slots],
         )
 
@@ -222,6 +225,9 @@ class ZoneBins:
                 opened = self._open.setdefault(int(part.removeprefix("open.")), _Open())
                 opened.table.extend(len(column))
                 opened.table[of][: len(column)] = column
+        for bin_ms, opened in self._open.items():
+            if f"open.{bin_ms}/rated" not in state:
+                _rate_as_before(opened.table)
 
 
 def _joined(frames: list[Frame]) -> Frame:
@@ -238,11 +244,13 @@ def _columns(frame: Frame, rows: Ints) -> dict[str, Ints]:
     deviate = frame.floats(_DEVIATE)[rows].astype(np.float64)
     judged = ~np.isnan(deviate)
     rate = frame.floats("tier0_rate")[rows].astype(np.float64)
+    rated = ~np.isnan(rate)
     texts, text = frame.texts("firmware")
     codes = np.array([*(zlib.crc32(one.encode()) for one in texts), -1], dtype=np.int64)
     return {
-        "flags": frame.booleans("tier0")[rows].astype(np.int64),
+        "flags": (frame.booleans("tier0")[rows] & rated).astype(np.int64),
         "rate": _millionths(rate),
+        "rated": rated.astype(np.int64),
         "deviates": _millionths(deviate),
         "judged": judged.astype(np.int64),
         "moving": (~frame.booleans("at_rest")[rows] & frame.known("at_rest")[rows]).astype(np.int64),
@@ -260,6 +268,28 @@ def _millionths(values: Floats) -> Ints:
 def _bits(words: Ints) -> Ints:
     counted: Ints = np.bitwise_count(words).astype(np.int64)
     return counted
+
+
+def _watched(table: Table) -> Bools:
+    """Return of whom the flag watched most of what came, moving or not.
+
+    No heart rate need come in these minutes: one that is measured rarely, or lost while somebody is in distress, lowers
+    no flag that was raised.
+    """
+    found: Bools = 2 * table["rated"] > _bits(table["parts"])
+    return found
+
+
+def _came_late(table: Table) -> Bools:
+    """Return of whom most of what came was late: it is in no count, and labels are told of it."""
+    found: Bools = 2 * table["late"] > _bits(table["parts"])
+    return found
+
+
+def _rate_as_before(table: Table) -> None:
+    """Take the rate of a bin saved by an earlier version, which knew one for the whole bin, judged or not."""
+    table["rated"][:] = np.where(table["judged"] > 0, _bits(table["parts"]), 0)
+    table["rate"][:] *= table["rated"]
 
 
 def _taken(table: Table, slots: Ints) -> Table:

@@ -69,7 +69,7 @@ class Standing:
 
     def labels(self, region: Region) -> tuple[Label, ...]:
         """Return what besides illness may lie behind a region."""
-        return self._recent.labels(region.cells, region.window_bins, self.bin_ms)
+        return self._recent.labels(region, self.bin_ms)
 
     def visible(self, law: Gumbel, cells: Ints | None, wearers: int) -> int | None:
         """Return the fewest flags of one bin in these cells that would be an alarm, None where none would."""

@@ -8,7 +8,7 @@ from schemas.episodes import Evidence
 from schemas.zones import Label
 
 CAUSES: Final[dict[Label, str]] = {
-    "activity": "most of them are moving",
+    "activity": "people in motion",
     "firmware": "one firmware",
     "backfill": "data that came late",
     "clock_change": "a change of the clock",

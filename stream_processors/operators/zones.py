@@ -22,8 +22,8 @@ from stream_processors.operators.packing import pack, unpack
 from stream_processors.operators.zone_alarms import ZoneAlarms
 from stream_processors.operators.zone_bins import GRACE_MS, ZoneBins
 from stream_processors.operators.zone_partition import FixedPartition
-from stream_processors.operators.zone_standing import UNKNOWN, Sight, Standing, cell_status, describe
-from stream_processors.operators.zone_told import FORMAT, Definition, Told
+from stream_processors.operators.zone_standing import Sight, Standing, cell_status, describe
+from stream_processors.operators.zone_told import EARLIER, FORMAT, Definition, Told
 
 BACK_MS: Final = 30_000
 """A partition that was told to be behind is back when it is no more than this behind."""
@@ -72,7 +72,7 @@ class Zones:
         if clock_ms == NEVER:
             return told
         if self._facts.next_ms == NEVER:
-            self._begin(told)
+            self._begin()
         self._tell_news(told)
         before_ms = self._facts.next_ms
         while self._facts.next_ms + BIN_MS + GRACE_MS <= clock_ms:
@@ -112,7 +112,7 @@ class Zones:
         Raises:
             ContractError: Not such bytes, or of another version.
         """
-        _, blobs, arrays = unpack(FORMAT, data)
+        _, blobs, arrays = unpack((FORMAT, *EARLIER), data)
         parts: dict[str, dict[str, Ints]] = {}
         for name, array in arrays.items():
             part, _, rest = name.partition(":")
@@ -128,14 +128,14 @@ class Zones:
 
     # A bin.
 
-    def _begin(self, told: Told) -> None:
-        """Take the first bin that no partition's clock had passed when it was first heard of, and tell of the start."""
-        first_ms = int(self._first_ms.min())
-        self._facts.next_ms = (first_ms - GRACE_MS) // BIN_MS * BIN_MS
-        self._keep(self._starting(AREA, AREA_NAME, self._partition.number), told)
+    def _begin(self) -> None:
+        """Take the first bin that no partition's clock had passed when it was first heard of."""
+        self._facts.next_ms = (int(self._first_ms.min()) - GRACE_MS) // BIN_MS * BIN_MS
 
     def _close(self, start_ms: int, closed: ClosedBin | None, told: Told) -> None:
         facts = self._facts
+        if closed is None and start_ms + BIN_MS <= int(self._first_ms.min()):
+            return  # Over before anything was heard: nothing is known of it.
         facts.empty = 0 if closed is not None else facts.empty + 1
         if facts.empty > BINS_KEPT:
             self._tell_nobody(start_ms, told)
@@ -226,34 +226,17 @@ class Zones:
         """Return the revision of what is told after the newest bin."""
         return (self._facts.next_ms // BIN_MS - 1) * STATUSES_A_BIN + self._facts.asides
 
-    def _starting(self, zone_id: str, name: str, version: int) -> ZoneStatus:
-        return ZoneStatus(
-            zone_id=zone_id,
-            name=name,
-            version=version,
-            revision=self._revision(),
-            bin_ms=self._facts.next_ms - BIN_MS,
-            state="starting",
-            level="too_few_wearers",
-            coverage="too_few",
-            recurrence=UNKNOWN,
-            cells=() if zone_id == AREA else None,
-        )
-
     def _tell_news(self, told: Told) -> None:
-        """Tell of zones that are new or no more."""
+        """Tell of zones that are no more; a new one is told of with its first bin."""
         facts = self._facts
         if not facts.news:
             return
         facts.asides = min(facts.asides + 1, STATUSES_A_BIN - 1)
         for zone_id in facts.news:
-            zone = facts.zones.get(zone_id)
-            if zone is None:
+            if zone_id not in facts.zones:
                 told.episodes.extend(self._alarms.withdraw(zone_id, bin_ms=facts.next_ms - BIN_MS))
                 facts.last.pop(zone_id, None)
                 told.gone.append(zone_id)
-            elif zone_id not in facts.last:
-                self._keep(self._starting(zone_id, zone.name, zone.version), told)
         facts.news = []
 
     def _tell_behind(self, told: Told, *, closed: bool) -> None:

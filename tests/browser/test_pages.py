@@ -2,27 +2,17 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from tests.browser.chromium import SHOTS, SIZES, launch, signed_in
+from tests.browser.chromium import SHOTS, SIZES, signed_in
 from tests.running_system import RunningSystem, TestDevice, now_ms, reading
 
 pytestmark = [pytest.mark.browser, pytest.mark.connected, pytest.mark.timeout(400)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    with sync_playwright() as driver:
-        running = launch(driver)
-        yield running
-        running.close()
 
 
 @dataclass

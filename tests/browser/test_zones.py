@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from schemas.zones import AREA, BIN_MS
-from tests.browser.chromium import SHOTS, SIZES, fail_on_error, launch, signed_in
+from tests.browser.chromium import SHOTS, SIZES, fail_on_error, signed_in
 from tests.browser.city import PLACES, City, newest_bin_ms, status
 from tests.running_system import started
 
@@ -33,15 +33,6 @@ def city() -> Iterator[City]:
             made = City(running)
             made.found()
             yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    with sync_playwright() as driver:
-        running = launch(driver)
-        yield running
-        running.close()
 
 
 def at_zones(browser: Browser, city: City, size: str = "wide") -> Page:

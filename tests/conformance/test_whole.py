@@ -60,6 +60,7 @@ class _Family:
     name: str = "sums"
     topic: str = SCORES.name
     version: str = "1"
+    earlier: tuple[str, ...] = ()
     wanted: bytes | None = None
 
     def open(self, blob: bytes | None) -> _Sum:
@@ -182,6 +183,26 @@ class _Fleeting(Whole):
     @_state.setter
     def _state(self, state: WholeState | None) -> None:
         self._seen = state
+
+
+@pytest.mark.parametrize(("earlier", "goes_on"), [(("1",), True), ((), False)])
+async def test_a_state_of_an_earlier_version_is_opened_by_who_reads_it(
+    world: _World, earlier: tuple[str, ...], *, goes_on: bool
+) -> None:
+    """After an upgrade the saved state goes on where the family names its version, and is computed again where not."""
+    lease, first = _Lease(world.store), world.whole()
+    records = world.append(b"a", b"b")
+    await first.restore(lease)
+    await first.handle(records[:1], lease)
+    await first.save(lease)
+    world.family = _Family(version="2", earlier=earlier)
+    second = world.whole()
+    await second.restore(lease)
+    assert second.next[0] == int(goes_on)
+    await second.handle(records[second.next[0] :], lease)
+    await second.save(lease)
+    assert world.told() == (sums(b"a", b"b") if goes_on else [*sums(b"a"), *sums(b"a", b"b")])
+    assert world.store.rows["sums", SCORES.name, 0].version == "2"
 
 
 async def test_a_state_that_is_dropped_while_somebody_asks_how_far_it_is_harms_nobody(world: _World) -> None:

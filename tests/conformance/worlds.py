@@ -337,6 +337,13 @@ async def kafka_world(kind: str, bootstrap: str, pool: asyncpg.Pool) -> AsyncIte
     await admin.create_topics(
         [NewTopic(topic, PARTITIONS, 1, topic_configs=config) for topic in (world.topic, world.out)]
     )
+
+    async def known() -> bool:
+        told = await admin.describe_topics([world.topic, world.out])
+        return all(len(topic["partitions"]) == PARTITIONS for topic in told)
+
+    # A worker that joins before its broker knows the topic gets none of its partitions for minutes.
+    await until(known)
     await admin.close()
     try:
         yield world

@@ -9,10 +9,13 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.callers import PUBLIC_PATHS
+from api.records import AccessChange
 from infra.api_process import utc_now
 from infra.timescale.access import AccessList
 from schemas.errors import UnauthenticatedError
+from schemas.zones import AREA
 from tests.api_server import RunningApi, episode, running_api
+from tests.zones_over_http import define, watcher
 
 pytestmark = pytest.mark.connected
 
@@ -123,6 +126,44 @@ async def test_a_token_made_elsewhere_is_found_at_once(api: RunningApi) -> None:
     await access.refresh()
     user, token = await api.carer()
     assert (await access.identify(token)).user_id == user
+
+
+async def test_what_was_written_holds_until_it_can_be_read_again(api: RunningApi) -> None:
+    """A grant that ended, one that was changed and a token that ended hold as learned; the next look reads it all."""
+    wearer = await api.wearer()
+    user, token = await api.carer(wearer, "readings", "scores")
+    await define(api)
+    watching, _ = await watcher(api, "status")
+    access = AccessList(api.pool, utc_now)
+    caller = await access.identify(token)
+    access.learn(AccessChange(subject=wearer, user_id=watching))
+    assert access.scopes(user, wearer) == {"readings", "scores"}
+    access.learn(AccessChange(subject=wearer, user_id=user, scopes=["scores"], expires=utc_now() + timedelta(hours=1)))
+    assert access.scopes(user, wearer) == {"scores"}
+    access.learn(AccessChange(subject=wearer, user_id=user))
+    access.learn(AccessChange(subject=caller.token_sha256))
+    assert (access.scopes(user, wearer), access.holds(caller.token_sha256)) == (frozenset(), False)
+    assert access.zone_scopes(watching, "old-town") == {"status"}
+    access.learn(AccessChange(subject="old-town"))
+    assert access.zones(watching, "status") == frozenset()
+    await access.refresh()
+    assert access.scopes(user, wearer) == {"readings", "scores"}
+    assert access.zone_scopes(watching, "old-town") == {"status"}
+    assert access.holds(caller.token_sha256)
+
+
+async def test_zones_are_called_nothing_once_nothing_was_read_for_five_seconds(api: RunningApi) -> None:
+    """Who tells of zones from memory cannot go on until grants are read again, changed or not."""
+    moment = [0.0]
+    access = AccessList(api.pool, utc_now, now_s=lambda: moment[0])
+    assert access.zone(AREA) is None
+    await access.refresh()
+    moment[0] = 5.0
+    assert access.zone(AREA) is not None
+    moment[0] = 5.1
+    assert access.zone(AREA) is None
+    await access.refresh()
+    assert access.zone(AREA) is not None
 
 
 async def test_without_the_database_known_callers_stay_and_routes_say_so(api: RunningApi) -> None:

@@ -1,19 +1,32 @@
 """The command that evaluates."""
 
 import json
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import infra.models.runs
+from inference.pulsenet.evaluation import runs
 from inference.pulsenet.evaluation.campaign import QUICK, Plan, report, run, tasks
-from inference.pulsenet.evaluation.detectors.variants import OTHER
-from inference.pulsenet.weights.loading import NAMES, SHIPPED
+from inference.pulsenet.evaluation.detectors.variants import MAIN
+from inference.pulsenet.evaluation.labelled import icu
+from inference.pulsenet.evaluation.origin import PROTOCOL
+from infra.models import evaluate_run
 from infra.models.evaluate_commands import evaluate
 from infra.models.own_rivals import FirstDetector, own_rivals
 from schemas.errors import RecordingError
+from tests.failing_rows import FAILS, fail_or_wait
 from tests.unit.inference.pulsenet.evaluation.made import recording, restless, walker
+
+
+@pytest.fixture(autouse=True)
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log in the place of that beside the shipped weights, which no test may add to."""
+    monkeypatch.setattr(infra.models.runs, "SHIPPED_LOG", tmp_path / "shipped.jsonl")
+    return tmp_path / "shipped.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +62,8 @@ def test_a_report_has_the_promised_keys(minutes: Path, tmp_path: Path) -> None:
     assert {"auc_pr", "vus_pr"} <= set(told["detectors"]["threshold at rest"])
 
 
-def test_rows_are_added_to_a_report_of_the_same_study(minutes: Path, tmp_path: Path) -> None:
-    """Those made before stay as they are; a report of other places is refused with the next step."""
+def test_rows_are_added_to_a_report_of_the_same_study(minutes: Path, tmp_path: Path, log: Path) -> None:
+    """Those made before stay as they are, with what made them; a report of other places is refused before the work."""
     first, both = tmp_path / "first.json", tmp_path / "both.json"
     asked = ["--fitbit", str(minutes), "--quick", "--processes", "1", "--users", "2"]
     one = [*asked, "--json", str(first), "--only", "threshold at rest"]
@@ -60,15 +73,105 @@ def test_rows_are_added_to_a_report_of_the_same_study(minutes: Path, tmp_path: P
     before, after = json.loads(first.read_text()), json.loads(both.read_text())
     assert list(after["detectors"]) == ["threshold at rest", "personal z"]
     assert after["detectors"]["threshold at rest"] == before["detectors"]["threshold at rest"]
-    result = CliRunner().invoke(evaluate, ["pulsenet", *two, "--seed", "2"])
+    made = before["detectors"]["threshold at rest"]["made"]
+    assert made == {"protocol": PROTOCOL, "commit": infra.models.runs.commit(), "weights": {}}
+    three = [*asked, "--json", str(tmp_path / "three.json"), "--only", "fixed clinical rule"]
+    three += ["--add-to", str(first), "--add-to", str(both)]
+    assert CliRunner().invoke(evaluate, ["pulsenet", *three]).exit_code == 0
+    told = json.loads((tmp_path / "three.json").read_text())
+    assert list(told["detectors"]) == ["fixed clinical rule", "threshold at rest", "personal z"]
+    assert [one["rows"] for one in runs.read(log)] == [1, 1, 1], "every run is in the log, also one that adds to others"
+    for other, why in ((["--seed", "2"], "'seed'"), (["--users", "1"], "'wearers'")):
+        result = CliRunner().invoke(evaluate, ["pulsenet", *two, *other])
+        assert isinstance(result.exception, RecordingError)
+        assert why in str(result.exception)
+        assert "without --add-to" in str(result.exception)
+    assert len(runs.read(log)) == 3, "what is refused has looked at nobody"
+
+
+def test_a_run_of_no_row_joins_reports_and_looks_at_nobody(minutes: Path, tmp_path: Path, log: Path) -> None:
+    """A task that asks nobody makes their page: it is no run of the log, and the figures are theirs."""
+    asked = ["pulsenet", "--fitbit", str(minutes), "--quick", "--processes", "1", "--users", "2"]
+    reports = [tmp_path / name for name in ("one.json", "two.json")]
+    for path, row in zip(reports, ("threshold at rest", "personal z"), strict=True):
+        assert CliRunner().invoke(evaluate, [*asked, "--json", str(path), "--only", row]).exit_code == 0
+    both, page = tmp_path / "both.json", tmp_path / "page.md"
+    join = [*asked, "--json", str(both), "--only", "blind", "--page", str(page)]
+    join += [word for path in reports for word in ("--add-to", str(path))]
+    assert CliRunner().invoke(evaluate, join).exit_code == 0
+    assert list(json.loads(both.read_text())["detectors"]) == ["threshold at rest", "personal z"]
+    assert len(runs.read(log)) == 2
+    assert page.read_text().count(f"| {runs.read(log)[0]['at'].removesuffix('+00:00')} |") >= 1
+
+
+def test_a_log_of_one_s_own_is_kept_beside_the_shipped_one(minutes: Path, tmp_path: Path, log: Path) -> None:
+    """Both get the line, the page tells of it once, and a second look with the same weights is warned of."""
+    own, page, told = tmp_path / "own.jsonl", tmp_path / "page.md", tmp_path / "report.json"
+    asked = ["pulsenet", "--fitbit", str(minutes), "--quick", "--processes", "1", "--users", "2", "--only",
+             "threshold at rest", "--runs", str(own), "--json", str(told)]  # fmt: skip
+    first = CliRunner().invoke(evaluate, [*asked, "--page", str(page)])
+    assert first.exit_code == 0, first.output
+    assert "have looked at these wearers" not in first.output
+    assert runs.read(own) == runs.read(log)
+    (run,) = runs.read(own)
+    assert page.read_text().count(f"| {run['at'].removesuffix('+00:00')} | {run['commit'] or '-'} |") == 1
+    again = CliRunner().invoke(evaluate, asked)
+    assert f"1 run(s) have looked at these wearers with these weights before, the last at {run['at']}" in again.output
+    assert len(runs.read(own)) == len(runs.read(log)) == 2
+
+
+def test_where_no_log_can_be_written_nobody_held_out_is_looked_at(
+    minutes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused with the next step; with a log of one's own it runs, and says that the shipped one lacks it."""
+    monkeypatch.setattr(infra.models.runs, "SHIPPED_LOG", tmp_path / "nowhere" / "runs.jsonl")
+    asked = ["pulsenet", "--fitbit", str(minutes), "--quick", "--processes", "1", "--users", "2", "--only",
+             "threshold at rest"]  # fmt: skip
+    result = CliRunner().invoke(evaluate, asked)
     assert isinstance(result.exception, RecordingError)
-    assert "without --add-to" in str(result.exception)
-    parts = {"level off": before["detectors"]["threshold at rest"]}
-    first.write_text(json.dumps(before | {"model": NAMES[OTHER], "detectors": before["detectors"] | parts}))
-    assert CliRunner().invoke(evaluate, ["pulsenet", *two]).exit_code == 0
-    told = json.loads(both.read_text())
-    assert told["model"] == NAMES[SHIPPED], "the parts of another model than this one's bear its name"
-    assert list(told["detectors"]) == ["threshold at rest", "personal z", f"{NAMES[OTHER]}, level off"]
+    assert "name a log of your own: --runs FILE" in str(result.exception)
+    result = CliRunner().invoke(evaluate, [*asked, "--runs", str(tmp_path / "own.jsonl")])
+    assert result.exit_code == 0, result.output
+    assert "is noted in" in result.output
+    assert len(runs.read(tmp_path / "own.jsonl")) == 1
+
+
+def test_labels_are_read_before_the_work(minutes: Path, tmp_path: Path, log: Path) -> None:
+    """Folders and a header that are none are named at once, and no run is noted."""
+    (tmp_path / "x.hea").write_text("x")
+    asked = ["pulsenet", "--fitbit", str(minutes), "--quick", "--processes", "1"]
+    for option, path in (("--welltory", tmp_path / "none"), ("--false-alarm", tmp_path / "x.hea")):
+        result = CliRunner().invoke(evaluate, [*asked, option, str(path)])
+        assert isinstance(result.exception, RecordingError)
+        assert str(path) in str(result.exception)
+    assert not log.exists()
+
+
+def test_a_look_at_labels_alone_is_a_run_of_the_log(
+    minutes: Path, tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the model's, and under the names of those with labels."""
+    (tmp_path / "a1.hea").touch()
+    monkeypatch.setattr(icu, "beats", lambda _header: None)
+    monkeypatch.setattr(icu, "told", lambda _engine, _header: {"data": "real", "no_estimate": "no estimate"})
+    asked = ["--fitbit", str(minutes), "--quick", "--processes", "1", "--false-alarm", str(tmp_path / "a1.hea")]
+    result = CliRunner().invoke(evaluate, ["pulsenet", *asked, "--only", "labelled"])
+    assert result.exit_code == 0, result.output
+    assert [(one["model"], one["wearers"], one["rows"]) for one in runs.read(log)] == [(MAIN.name, ["a1"], 1)]
+
+
+def test_the_first_error_ends_the_other_rows(minutes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one row fails, the error is told at once: the processes of the others are ended, and no row is made."""
+    others = set(active_children())
+    monkeypatch.setattr(evaluate_run, "make_row", fail_or_wait)
+    rows = [FAILS, "personal z", "EWMA .2", "ridge residual"]
+    result = CliRunner().invoke(
+        evaluate, ["pulsenet", "--fitbit", str(minutes), "--quick", "--processes", "2", "--only", ";".join(rows)]
+    )
+    assert "this row cannot be made" in str(result.exception)
+    assert list(minutes.parent.glob("*.begun"))
+    assert set(active_children()) <= others
+    assert not list(minutes.parent.glob("*.made"))
 
 
 def test_the_first_detector_is_a_row_like_any_other(minutes: Path) -> None:

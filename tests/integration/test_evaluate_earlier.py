@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import infra.models.runs
 from inference.pulsenet.earlier.evaluated import NAME
 from inference.pulsenet.earlier.network import EarlierNetwork, Inference
 from inference.pulsenet.earlier.shapes import TENSORS
@@ -37,6 +38,7 @@ def test_it_is_a_row_and_its_cases_are_told(tmp_path: Path, monkeypatch: pytest.
             out.write(f"1,{when}:00,{rate + 30.0 * (step > 0):.0f},{step:.0f}\n")
     asked = ["--fitbit", str(tmp_path / "minutes.csv"), "--json", str(tmp_path / "report.json"), "--only", NAME,
              "--quick", "--processes", "1", "--shadow", str(tmp_path / "made.npz")]  # fmt: skip
+    monkeypatch.setattr(infra.models.runs, "SHIPPED_LOG", tmp_path / "runs.jsonl")
     answer = CliRunner().invoke(evaluate, ["pulsenet", *asked])
     assert answer.exit_code == 0, answer.output
     told = json.loads((tmp_path / "report.json").read_text())
@@ -47,6 +49,14 @@ def test_it_is_a_row_and_its_cases_are_told(tmp_path: Path, monkeypatch: pytest.
     page = written(told)
     assert "## The earlier network, case by case" in page
     assert "| at rest | 0." in page
+    more = [*asked[:5], "blind", *asked[6:-2], "--add-to", str(tmp_path / "report.json")]
+    more[3] = str(tmp_path / "more.json")
+    answer = CliRunner().invoke(evaluate, ["pulsenet", *more])
+    assert answer.exit_code == 0, answer.output
+    later = json.loads((tmp_path / "more.json").read_text())
+    assert later["earlier"] == told["earlier"], "its cases stay with its row"
+    assert later["made"]["earlier"] == told["made"]["earlier"]
+    assert later["detectors"][NAME] == row
 
 
 def test_what_is_no_earlier_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

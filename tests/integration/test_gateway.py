@@ -4,6 +4,8 @@ import asyncio
 import json
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -12,11 +14,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from infra.clocks import SystemClock
+from infra.kafka.aside import AppenderAside
 from infra.metrics.meter import PrometheusMeter
 from ingest.admission import Limits
 from ingest.gateway import Gateway, GatewaySettings
 from ingest.handshake import token_sha256
-from schemas.errors import SetupError
+from schemas.errors import BrokerAwayError, SetupError
 from tests.served_gateway import (
     MemoryLog,
     Tokens,
@@ -178,6 +181,28 @@ async def test_a_frame_that_the_log_never_takes_closes_its_sockets() -> None:
         log.refuses = True
         await socket.send(message(1))
         assert await close_code(socket) == 4503
+
+
+async def test_a_gateway_whose_log_has_ended_ends_too() -> None:
+    """When the loop of the log's client stops, devices are closed 4503 and the gateway fails: it will be restarted."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    @asynccontextmanager
+    async def made() -> AsyncIterator[MemoryLog]:
+        loops.append(asyncio.get_running_loop())
+        yield MemoryLog()
+
+    async def lives_until_its_log_ends() -> None:
+        async with AppenderAside(made) as aside, gateway(Tokens("a"), aside) as served, served.device() as socket:
+            await socket.send(message(1))
+            await hear_ack(socket, 1)
+            loops[0].call_soon_threadsafe(loops[0].stop)
+            assert await close_code(socket) == 4503
+
+    with pytest.raises(RuntimeError, match="loop stopped") as raised:
+        await lives_until_its_log_ends()
+    assert isinstance(raised.value.__context__, ExceptionGroup)
+    assert raised.value.__context__.split(BrokerAwayError)[1] is None
 
 
 async def test_draining_acknowledges_then_says_4503() -> None:

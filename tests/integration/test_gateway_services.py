@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from infra.embedded.ports import free_ports
 from infra.embedded.postgres import PostgresServer, prepare_postgres
 from infra.embedded.process import running, spawn
 from infra.kafka.appender import KafkaAppender
+from infra.kafka.aside import AppenderAside
 from infra.kafka.topics import create_topics
 from infra.settings import Settings
 from infra.timescale.devices import DeviceTokens
@@ -208,7 +210,7 @@ async def test_a_killed_broker_loses_nothing_that_was_acknowledged(services_dir:
     with running(prepare_kafka(node), log=log, ready=node.is_ready) as first:
         broker = first
         await create_topics(node.bootstrap)
-        appender = await KafkaAppender(node.bootstrap).__aenter__()
+        appender = await AppenderAside(partial(KafkaAppender, node.bootstrap)).__aenter__()
         try:
             async with gateway(tokens, appender) as served:
                 clients = [Client(served.port, token) for token in ("a", "b", "c")]

@@ -17,8 +17,10 @@ from infra.embedded.process import running
 from infra.settings import Settings
 from infra.timescale.migrate import migrate
 from infra.wiring import bootstrap_admin
+from schemas.zones import BIN_MS
 from tests.api_server import DEADLINE_S, LIVE, episode, frame, running_api, subscribe, told
 from tests.embedded_services import cache_dir
+from tests.zones_over_http import define, newest_bin_ms, publish, status, store, told_as, watcher
 
 pytestmark = pytest.mark.connected
 
@@ -53,6 +55,29 @@ async def test_live_sockets_outlive_a_killed_broker(database_url: str, tmp_path:
                 pending = await admin.post(f"/alerts/{alert['alert_id']}/acknowledge")
                 assert pending.status_code == 202
                 assert (await admin.get("/ready")).json()["components"]["kafka"]["state"] == "up"
+
+
+async def test_a_zones_status_comes_from_the_log_while_it_is_heard_and_else_from_the_database(
+    database_url: str, tmp_path: Path
+) -> None:
+    """What only the log knows is told; once Kafka is gone what is stored is; afterwards the log's again."""
+    port, controller_port = free_ports(2)
+    node = KafkaNode(data_dir=tmp_path / "kafka", cache_dir=cache_dir(), port=port, controller_port=controller_port)
+    log = tmp_path / "kafka.log"
+    first = running(prepare_kafka(node), log=log, ready=node.is_ready)
+    broker = first.__enter__()
+    async with running_api(database_url, node.bootstrap) as api:
+        await define(api)
+        await store(api.pool, status(revision=1))
+        _, token = await watcher(api, "status")
+        await publish(api, status(bin_ms=newest_bin_ms() + BIN_MS, revision=2, level="critical"))
+        async with api.client(token) as client:
+            await told_as(client, "old-town", "critical")
+            broker.kill()
+            first.__exit__(None, None, None)
+            await told_as(client, "old-town", "usual")
+            with running(prepare_kafka(node), log=log, ready=node.is_ready):
+                await told_as(client, "old-town", "critical")
 
 
 @pytest.fixture

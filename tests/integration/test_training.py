@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.pulsenet.evaluation.beside import weights_files
 from inference.pulsenet.features import CONTEXT, SEEN
 from inference.pulsenet.network import Network
 from inference.pulsenet.training.card import evaluation
 from inference.pulsenet.training.pipeline import plan_of, reassess, recalibrate, train
 from inference.pulsenet.training.plan import Plan
 from inference.pulsenet.weights import loading
-from inference.pulsenet.weights.loading import CARD, EVALUATION, MANIFEST
+from inference.pulsenet.weights.loading import CARD, EVALUATION, MANIFEST, weights_files
 
 pytestmark = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("torch", "onnx")), reason="torch and onnx come with the extra `train`"
@@ -41,12 +40,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_same_seed_gives_the_same_weights(folder: Path, tmp_path: Path) -> None:
-    """Every file of a second run with the same plan is the same, byte for byte."""
+    """A second run with the same plan is the same model, byte for byte; card and manifest differ in what it cost."""
     train(_PLAN, tmp_path, today=_TODAY, stage=_quiet)
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted([*weights_files(), CARD, EVALUATION, MANIFEST])
-    for name in names:
+    for name in (*weights_files(), EVALUATION):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+    first, second = loading.manifest(folder), loading.manifest(tmp_path)
+    assert first.pop("cost")["cpu_s"] > 0.0
+    assert second.pop("cost").keys() == {"wall_s", "cpu_s", "machine", "cores", "libraries"}
+    assert [one["files"].pop(CARD) for one in (first, second)] == [
+        loading.digest(at / CARD) for at in (folder, tmp_path)
+    ]
+    assert first == second
+    assert loading.name_of("network", folder=folder) == loading.name_of("network", folder=tmp_path)
+    assert first["developed_on"] == list(loading.DEVELOPED_ON)
+    for at in (folder, tmp_path):
+        told = (at / CARD).read_text()
+        assert told.count("## Cost\n") == 1
+        assert "min of processor time (bound: 30 min on two cores)" in told
 
 
 def test_what_is_written_loads(folder: Path) -> None:
@@ -96,6 +108,9 @@ def test_thresholds_alone_can_be_set_anew(folder: Path, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
     assert "Of 2026-12-01" in (tmp_path / CARD).read_text()
     assert "Made on 2026-11-21" in (tmp_path / CARD).read_text()
+    assert (tmp_path / CARD).read_text().count("## Cost\n") == 1, "what the weights took is still told"
+    assert "made anew on 2026-12-01, which is not counted" in " ".join((tmp_path / CARD).read_text().split())
+    assert loading.manifest(tmp_path)["cost"]["thresholds_since"] == "2026-12-01"
 
 
 def test_weights_can_be_evaluated_anew(folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from uuid import uuid4
 import h3
 import pytest
 
+from api.zone_family import crossing
 from infra.api_process import utc_now
+from infra.timescale.zones import ZoneTable
 from schemas.zones import AREA
 from tests.api_server import RunningApi, running_api
 from tests.security.doors import raw
@@ -74,7 +76,10 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"name": "x\0", "cells": CELLS}, "body"),
     ({"name": "x", "cells": CELLS, "zone_id": "Ä"}, "zone_id"),
     ({"name": "x", "cells": CELLS, "zone_id": "a" * 65}, "zone_id"),
+    ({"name": "x\u202e", "cells": CELLS}, "name"),
     ({"name": "x", "geojson": {"type": "Point", "coordinates": [7, 46]}}, "geojson"),
+    ({"name": "x", "geojson": {"type": ["Polygon"], "coordinates": [SQUARE]}}, "geojson"),
+    ({"name": "x", "geojson": {"type": "Feature", "geometry": {"type": [1]}}}, "geojson"),
 )
 
 
@@ -105,7 +110,65 @@ async def test_sizes_are_limited(api: RunningApi) -> None:
             answer = await admin.put("/community/zones/large", content=nested, headers=headers)
             assert answer.status_code in {400, 422}, answer.text
         taken = await admin.post("/community/zones", json={"zone_id": AREA, "name": "x", "cells": CELLS})
-        assert taken.status_code == 409
+        assert (taken.status_code, taken.json()["error"]["code"]) == (409, "id_taken")
+        assert "is always there" in taken.json()["error"]["message"]
+
+
+MORE = "881f8d4c31fffff"
+LAST = "881f8d4c35fffff"
+
+
+async def test_zones_are_nested_or_apart(api: RunningApi) -> None:
+    """A zone that crosses another is refused by name, new or changed; one within, around, beside or the same is not."""
+    async with api.client(api.admin) as admin:
+
+        async def put(zone: str, *cells: str) -> Any:
+            return await admin.put(f"/community/zones/{zone}", json={"name": zone, "cells": list(cells)})
+
+        await define(api)
+        await define(api, "within", CELLS[:1])
+        await define(api, "same", CELLS)
+        await define(api, "around", [*CELLS, MORE])
+        await define(api, "beside", [LAST])
+        crossing = {"name": "x", "cells": [CELLS[1], LAST]}
+        refused = await admin.post("/community/zones", json=crossing)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "crosses")
+        assert refused.json()["error"]["details"] == {"zone_id": "around", "name": "Old town"}
+        assert "(around)" in refused.json()["error"]["message"]
+        changed = await put("within", CELLS[0], LAST)
+        assert (changed.status_code, changed.json()["error"]["code"]) == (409, "crosses")
+        assert (await put("beside", MORE)).status_code == 200
+        assert (await put("around", *CELLS, MORE, LAST)).status_code == 200
+        for zone in ("old-town", "same", "around"):
+            assert (await admin.delete(f"/community/zones/{zone}")).status_code == 204
+        assert (await admin.post("/community/zones", json=crossing)).status_code == 201
+
+
+async def test_one_of_two_that_would_cross_is_made(api: RunningApi) -> None:
+    """Of two definitions at once that cross each other, one is made and the other refused, in every round."""
+    async with api.client(api.admin) as admin:
+        for number in range(6):
+            both = [{"name": f"{number}{at}", "cells": [MORE, one]} for at, one in enumerate(CELLS)]
+            made = await asyncio.gather(*(admin.post("/community/zones", json=one) for one in both))
+            assert sorted(one.status_code for one in made) == [201, 409]
+            (kept,) = (one.json()["properties"]["zone_id"] for one in made if one.status_code == 201)
+            await admin.delete(f"/community/zones/{kept}")
+
+
+async def test_zones_that_cross_from_before_stay_and_may_be_named_anew(api: RunningApi) -> None:
+    """What an earlier release let cross is told of as it was, takes a new name, and no new place that crosses."""
+    await define(api)
+    by = await api.pool.fetchval("SELECT made_by FROM zones")
+    cells = sorted(int(one, 16) for one in (CELLS[1], LAST))
+    await api.pool.execute(
+        "INSERT INTO zones (zone_id, version, name, cells, made_by) VALUES ('x', 1, 'X', $1, $2)", cells, by
+    )
+    assert crossing(await ZoneTable(api.pool).definitions(None)) == [("x", "old-town")]
+    async with api.client(api.admin) as admin:
+        same = {"name": "New name", "cells": [CELLS[1], LAST]}
+        assert (await admin.put("/community/zones/x", json=same)).json()["properties"]["version"] == 2
+        other = {"name": "X", "cells": [CELLS[1], MORE]}
+        assert (await admin.put("/community/zones/x", json=other)).json()["error"]["code"] == "crosses"
 
 
 def _disc(count: int) -> list[str]:
@@ -128,9 +191,13 @@ async def test_grants_are_exact_end_and_are_listed(api: RunningApi) -> None:
         past = {"scopes": ["status"], "expires": (utc_now() - timedelta(minutes=1)).isoformat()}
         assert (await admin.put(path, json=past)).status_code == 422
         assert (await admin.put(path, json={"scopes": ["readings"]})).status_code == 422
-        assert (await admin.put(f"/community/zones/nowhere/people/{user}", json={"scopes": ["act"]})).status_code == 404
+        alone = await admin.put(path, json={"scopes": ["act", "status"]})
+        assert (alone.status_code, alone.json()["error"]["details"]["field"]) == (422, "scopes")
+        assert (
+            await admin.put(f"/community/zones/nowhere/people/{user}", json={"scopes": ["status"]})
+        ).status_code == 404
         nobody = f"/community/zones/old-town/people/{uuid4()}"
-        assert (await admin.put(nobody, json={"scopes": ["act"]})).status_code == 404
+        assert (await admin.put(nobody, json={"scopes": ["status"]})).status_code == 404
         await admin.put(path, json={"scopes": ["status"]})
         assert (await client.get("/community/zones/old-town/status")).status_code == 200
         assert (await admin.delete(path)).status_code == 204

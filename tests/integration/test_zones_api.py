@@ -1,15 +1,17 @@
 """Community zones over HTTP: seen by grant alone, told without a count."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from schemas.zones import AREA, BIN_MS, CellStatus
-from tests.api_server import RunningApi, running_api
+from infra.api_process import utc_now
+from schemas.zones import AREA, BIN_MS, CellStatus, ZoneStatus
+from tests.api_server import DEADLINE_S, RunningApi, running_api
 from tests.embedded_services import BOTH_DATABASES
-from tests.zones_over_http import define, newest_bin_ms, status, store, watcher
+from tests.zones_over_http import CELLS, define, newest_bin_ms, publish, status, store, told_as, watcher
 
 pytestmark = [pytest.mark.connected, BOTH_DATABASES]
 
@@ -70,6 +72,51 @@ async def test_who_may_see_a_zone_sees_its_status_in_the_earlier_shape_and_more(
         assert (item["scopes"], item["risk_level"], item["version"]) == (["status"], "safe", 1)
         feature = (await client.get("/community/zones/old-town")).json()
         assert (feature["type"], feature["geometry"]["type"]) == ("Feature", "MultiPolygon")
+
+
+def in_time(zone: str) -> ZoneStatus:
+    """Return a status that comes in time, and later than whatever another test told of the zone on the same log."""
+    revision = int(utc_now().timestamp() * 1000)
+    return status(zone, bin_ms=newest_bin_ms() + BIN_MS, revision=revision, level="critical")
+
+
+async def test_what_the_log_tells_is_for_who_holds_a_grant_and_under_todays_name(api: RunningApi) -> None:
+    """What nobody has stored is told from the log, and to nobody without a grant; a new name counts at once."""
+    await define(api, "mill")
+    _, token = await watcher(api, "status", zone="mill")
+    _, stranger = await api.carer()
+    critical = in_time("mill")
+    await publish(api, critical)
+    path = "/community/zones/mill/status"
+    async with api.client(token) as client, api.client(stranger) as other, api.client(api.admin) as admin:
+        found = await told_as(client, "mill", "critical")
+        assert (found["state"], found["revision"], found["version"]) == ("ok", critical.revision, 1)
+        assert "cells" not in found
+        assert (await other.get(path)).status_code == 404
+        assert (await admin.get(path)).status_code == 404
+        renamed = await admin.put("/community/zones/mill", json={"name": "Watermill", "cells": CELLS})
+        assert renamed.status_code == 200
+        found = (await client.get(path)).json()
+        assert (found["name"], found["level"], found["version"]) == ("Watermill", "critical", 1)
+        assert (await admin.delete("/community/zones/mill")).status_code == 204
+        assert (await client.get(path)).status_code == 404
+
+
+async def test_without_the_database_no_status_is_told_under_grants_that_may_be_old(api: RunningApi) -> None:
+    """What the log told is answered 503 within seconds of the database going away: a grant may be withdrawn since."""
+    await define(api, "mill")
+    _, token = await watcher(api, "status", zone="mill")
+    await publish(api, in_time("mill"))
+    path = "/community/zones/mill/status"
+    async with api.client(token) as client, asyncio.timeout(DEADLINE_S):
+        await told_as(client, "mill", "critical")
+        await api.pool.close()
+        while True:
+            answer = await client.get(path)
+            if answer.status_code != 200:
+                break
+            await asyncio.sleep(0.1)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_away")
 
 
 async def test_before_the_first_bin_nothing_is_called_safe(api: RunningApi) -> None:

@@ -12,7 +12,7 @@ import { now } from "../store/data.js";
 import { session } from "../store/session.js";
 import { describe, service } from "../store/system.js";
 import { lookAt, moment, pastState, pastStatuses } from "../store/zone-past.js";
-import { AREA, LEVELS, followZones, hasBegun, isOld, isShared, loadOutline, outlines, standing, zonesLoaded, zonesProblem, zonesSaid } from "../store/zones.js";
+import { AREA, followZones, hasBegun, isOld, isShared, loadOutline, outlines, rankOf, standing, worstFirst, zonesLoaded, zonesProblem, zonesSaid } from "../store/zones.js";
 import { ZONES } from "../text.js";
 
 const html = htm.bind(h);
@@ -26,7 +26,7 @@ export function ZonesPage({ id }) {
   useEffect(() => { describe(); const end = followZones(); return () => { end(); lookAt(null); }; }, []);
   useEffect(() => { if (id) setChosen({ kind: "zone", id }); }, [id]);
   const live = standing.value;
-  const entries = moment.value === null ? live : live.map(({ zone }) => ({ zone, status: pastStatuses.value.get(zone.zone_id) ?? null }));
+  const entries = moment.value === null ? live : live.map(({ zone }) => ({ zone, status: pastStatuses.value.get(zone.zone_id) ?? null })).sort(worstFirst);
   useEffect(() => { for (const { zone, status } of entries) loadOutline(zone, status); });
   const area = entries.find(({ zone }) => zone.zone_id === AREA);
   const named = entries.filter(({ zone }) => zone.zone_id !== AREA);
@@ -65,7 +65,7 @@ export function ZonesPage({ id }) {
           ${service.value?.map && html`<p class="quiet small attribution">${ZONES.map.by(service.value.map.attribution)}</p>`}
           <${Legend} />
         </div>
-        <${PastSlider} zone=${(live.find(({ zone }) => zone.zone_id === chosen?.id) ?? live[0]).zone} />
+        <${PastSlider} zone=${ofStrip(live, chosen)} />
       </section>
       <section class="stack zones-detail">
         <${Chosen} chosen=${chosen} entries=${entries} area=${area} places=${places} onClose=${close} />
@@ -97,7 +97,14 @@ function Empty({ entries }) {
   return words && html`<p class="card" data-empty>${words}</p>`;
 }
 
-/** What the map draws in a view, the worst last and so on top. */
+/** Whose levels the strip of the past shows: the chosen zone's, else the whole area's, else the worst of all zones. */
+function ofStrip(live, chosen) {
+  const known = live.filter(({ zone }) => isShared(zone));
+  const one = (chosen?.kind === "zone" && known.find(({ zone }) => zone.zone_id === chosen.id)) || known.find(({ zone }) => zone.zone_id === AREA);
+  return (one ?? known[0] ?? live[0]).zone;
+}
+
+/** What the map draws in a view, the worst last and so on top; what is not known lies under all. */
 function shapes(view, named, status, places) {
   const found = [];
   if (view === "area") {
@@ -113,8 +120,7 @@ function shapes(view, named, status, places) {
       if (feature) found.push(shape({ key: zone.zone_id, group: "named", feature, level: hasBegun(its) ? its.level : "none", status: its, name: zone.name }));
     }
   }
-  const depth = (one) => LEVELS.length - LEVELS.indexOf(one.level);
-  return found.sort((a, b) => depth(a) - depth(b) || a.key.localeCompare(b.key));
+  return found.sort((a, b) => rankOf(b.level) - rankOf(a.level) || a.key.localeCompare(b.key));
 }
 
 function shape({ key, group, feature, level, status, name }) {

@@ -4,7 +4,7 @@ import { useState } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";
 import { now } from "../store/data.js";
 import { moment } from "../store/zone-past.js";
-import { LEVELS, hasBegun, isOld, isShared, knownUntil } from "../store/zones.js";
+import { hasBegun, isOld, isShared, knownUntil, rankOf } from "../store/zones.js";
 import { ZONES, age, clock } from "../text.js";
 import { Level } from "./level.js";
 
@@ -20,7 +20,7 @@ export function ZoneList({ entries, chosen, onOpen }) {
       const told = hasBegun(status);
       const old = told && moment.value === null && isOld(status, now.value);
       return html`<tr data-zone=${zone.zone_id} class=${old ? "old" : ""}>
-        <th scope="row"><button class="plain open" aria-pressed=${chosen === zone.zone_id} data-open=${zone.zone_id} onClick=${() => onOpen(zone.zone_id)}>${zone.name}</button></th>
+        <th scope="row"><button class="plain open" aria-pressed=${chosen === zone.zone_id} data-open=${zone.zone_id} title=${zone.name} onClick=${() => onOpen(zone.zone_id)}><span class="two-lines">${zone.name}</span></button></th>
         <td><${Level} level=${told ? status.level : null} old=${old} />${marks(zone, status)}</td>
         <td class="quiet small">${known(status, told, old)}</td>
       </tr>`;
@@ -43,7 +43,7 @@ function marks(zone, status) {
 /** @param {{cells: any[], name: (id: string) => string, chosen: string | null, onOpen: (cell: string) => void}} props */
 export function CellList({ cells, name, chosen, onOpen }) {
   const [all, setAll] = useState(false);
-  const sorted = [...cells].sort((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level) || (b.active ?? 0) - (a.active ?? 0));
+  const sorted = [...cells].sort((a, b) => rankOf(a.level) - rankOf(b.level) || (b.active ?? 0) - (a.active ?? 0));
   const shown = all ? sorted : sorted.slice(0, MOST_CELLS);
   return html`<details class="card"><summary>${L.cells(cells.length)}</summary>
     <table class="zones">

@@ -5,11 +5,18 @@ import htm from "../vendor/htm.js";
 import { AREA } from "../store/zones.js";
 import { ZONES } from "../text.js";
 import { graticule } from "./graticule.js";
+import { Names } from "./zone-names.js";
 import { Shapes } from "./zone-shapes.js";
 
 const html = htm.bind(h);
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const WORLD = [[-60, -170], [75, 170]];
+const PADDING = { paddingTopLeft: [24, 28], paddingBottomRight: [60, 32] };
+/** A chosen zone that is smaller on the screen, or not in sight, is gone to. */
+const SEEN_PX = 48;
+const NEAR = 14;
+/** A smaller one is drawn as a dot. */
+const DOT_PX = 10;
 const MAP = { attributionControl: false, zoomControl: false, zoomSnap: 0.5, scrollWheelZoom: false, maxZoom: 16, minZoom: 1, worldCopyJump: false };
 
 /**
@@ -65,12 +72,15 @@ class Drawing {
     this.shapes = new Shapes(this.map, open);
     this.group = L.featureGroup().addTo(this.map);
     this.over = L.featureGroup().addTo(this.map);
-    this.names = L.layerGroup().addTo(this.map);
-    this.halo = L.layerGroup().addTo(this.map);
-    this.signature = "";
+    this.halo = L.featureGroup().addTo(this.map);
+    this.names = new Names(this.map);
+    /** key -> {layer, feature} */
+    this.layers = new Map();
     this.extent = "";
     this.moved = false;
+    this.goneTo = null;
     this.map.on("dragstart", () => { this.moved = true; });
+    this.map.on("zoomend", () => this.#dots());
     this.resize = new ResizeObserver(() => this.map.invalidateSize({ animate: false }));
     this.resize.observe(place);
     this.lines.draw();
@@ -84,45 +94,48 @@ class Drawing {
     }
     for (const one of shapes) this.shapes.label(one.key, one);
     this.shapes.mark((key) => key === chosen || picked.has(key));
-    this.#names(view, shapes);
     this.#halo([chosen, ...picked]);
-    // Outlines come one by one; who has moved the map keeps what they look at.
+    // Outlines come some at a time; who has moved the map keeps what they look at.
     const extent = `${view} ${shapes.length}`;
     if (extent !== this.extent) {
       if (!this.moved || !extent.startsWith(`${this.extent.split(" ")[0]} `)) this.fit();
       this.extent = extent;
     }
+    this.#go(chosen);
+    this.#names(view, shapes, chosen);
   }
 
+  /** Draw what is new, take away what is gone, and bring all into their order; what is as it was stays. */
   #draw(shapes, outlines) {
     const focused = this.shapes.known.size && document.activeElement?.dataset?.shape;
-    this.group.clearLayers();
-    this.over.clearLayers();
-    this.shapes.clear();
-    this.layers = new Map();
-    for (const one of shapes) {
-      const layer = this.L.geoJSON(one.feature, { style: { className: `zone-shape ${one.group}`, weight: one.group === AREA ? 1 : 2.5 } }).getLayers()[0];
-      this.group.addLayer(layer);
-      this.layers.set(one.key, layer);
-      this.shapes.add(one.key, layer);
+    const features = new Map(shapes.map((one) => [one.key, one.feature]));
+    for (const [key, { layer, feature }] of this.layers) {
+      if (features.get(key) === feature) continue;
+      this.group.removeLayer(layer);
+      this.layers.delete(key);
+      this.shapes.remove(key);
     }
+    for (const { key, feature, group } of shapes) {
+      if (this.layers.has(key)) continue;
+      const layer = this.L.geoJSON(feature, { style: { className: `zone-shape ${group}`, weight: group === AREA ? 1 : 2.5 } }).getLayers()[0];
+      this.group.addLayer(layer);
+      this.layers.set(key, { layer, feature });
+      this.shapes.add(key, layer);
+    }
+    for (const { key } of shapes) this.layers.get(key).layer.bringToFront();
+    this.#dots();
+    this.over.clearLayers();
     for (const feature of outlines) this.over.addLayer(this.L.geoJSON(feature, { interactive: false, style: { className: "zone-outline", fill: false, weight: 2 } }));
     if (focused) this.shapes.known.get(focused)?.element.focus({ preventScroll: true });
   }
 
-  /** Names lie over their zones; level in words where it is not usual. */
-  #names(view, shapes) {
-    const wanted = view === "area" ? [] : shapes;
-    const signature = wanted.map((one) => one.words).join("|");
+  /** Names lie over their zones: the chosen one's before all, then the worst. */
+  #names(view, shapes, chosen) {
+    const wanted = view === "area" ? [] : [...shapes].reverse().sort((a, b) => (b.key === chosen) - (a.key === chosen));
+    const signature = wanted.map((one) => `${one.key} ${one.name}`).join("|") + this.signature;
     if (signature === this.named) return;
     this.named = signature;
-    this.names.clearLayers();
-    for (const one of wanted) {
-      const element = document.createElement("span");
-      element.textContent = one.name;
-      const centre = this.layers.get(one.key).getBounds().getCenter();
-      this.names.addLayer(this.L.tooltip(centre, { permanent: true, direction: "center", className: "zone-name", interactive: false, content: element }));
-    }
+    this.names.show(wanted, (key) => this.layers.get(key).layer.getBounds());
   }
 
   #halo(keys) {
@@ -131,9 +144,34 @@ class Drawing {
     this.haloed = signature;
     this.halo.clearLayers();
     for (const key of keys) {
-      const layer = this.layers?.get(key);
+      const layer = this.layers.get(key)?.layer;
       if (layer) this.halo.addLayer(this.L.polygon(layer.getLatLngs(), { interactive: false, fill: false, weight: 4, className: "zone-halo" }));
     }
+  }
+
+  /** Of zones a country apart something is to be seen too. */
+  #dots() {
+    for (const { layer } of this.layers.values()) layer.getElement().classList.toggle("dot", this.#across(layer.getBounds()) < DOT_PX);
+  }
+
+  /** How large bounds are on the screen (px). */
+  #across(bounds) {
+    const [one, other] = [bounds.getNorthWest(), bounds.getSouthEast()].map((corner) => this.map.latLngToContainerPoint(corner));
+    return Math.max(other.x - one.x, other.y - one.y);
+  }
+
+  /** Go to what was chosen, once and as soon as its outline is there, unless it is well in sight. */
+  #go(chosen) {
+    if (chosen === this.goneTo) return;
+    const bounds = this.layers.get(chosen)?.layer.getBounds();
+    if (bounds === undefined) {
+      this.goneTo = null;
+      return;
+    }
+    this.goneTo = chosen;
+    if (this.map.getBounds().contains(bounds) && this.#across(bounds) >= SEEN_PX) return;
+    this.moved = true;
+    this.map.fitBounds(bounds, { ...PADDING, maxZoom: NEAR, animate: false });
   }
 
   zoom(by) {
@@ -146,7 +184,7 @@ class Drawing {
     const bounds = this.group.getBounds();
     if (!bounds.isValid()) return;
     this.moved = false;
-    this.map.fitBounds(bounds, { padding: [24, 24], maxZoom: 14, animate: false });
+    this.map.fitBounds(bounds, { ...PADDING, maxZoom: NEAR, animate: false });
   }
 
   end() {

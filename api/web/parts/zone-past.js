@@ -33,7 +33,7 @@ export function PastSlider({ zone }) {
   const move = (to) => { setHours(to); if (moment.value !== null && moment.value < newest - to * HOUR_MS) lookAt(null); };
   return html`<section class="card past" aria-label=${P.title} data-past=${moment.value === null ? "live" : "past"}>
     <div class="row between centre"><h2>${P.title}</h2><div class="ranges" role="group" aria-label=${P.rangeLabel}>${Object.entries(P.range).map(([key, label]) => html`<button class="plain" aria-pressed=${hours === Number(key)} onClick=${() => move(Number(key))}>${label}</button>`)}</div></div>
-    <p class="small quiet strip-name">${P.strip(zone.name)}</p>
+    <p class="small quiet strip-name two-lines" title=${zone.name} data-strip=${zone.zone_id}>${P.strip(zone.name)}</p>
     <${Strip} levels=${levels} from=${newest - span} steps=${steps} at=${moment.value} />
     <input type="range" min="0" max=${steps} step="1" value=${step} aria-label=${P.label} aria-valuetext=${words} onInput=${(event) => show(Number(event.target.value))} />
     <div class="row between small quiet" aria-hidden="true"><span>${clock(newest - span)}</span><span>${P.live}</span></div>

@@ -38,8 +38,12 @@ export class Shapes {
     for (const [key, { element }] of this.known) element.setAttribute("aria-pressed", String(isChosen(key)));
   }
 
-  clear() {
-    this.known.clear();
+  remove(key) {
+    this.known.delete(key);
+    if (key !== this.current) return;
+    this.current = null;
+    const [next] = this.known.keys();
+    if (next !== undefined) this.#rove(next);
   }
 
   #choose(key) {

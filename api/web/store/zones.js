@@ -12,6 +12,10 @@ export const LEVELS = ["critical", "warning", "elevated", "too_few_wearers", "us
 const STALE_MS = 900_000;
 const MOST_ZONES = 1_000;
 const ASK_MS = 30_000;
+/** So long what comes is gathered before it is drawn. */
+const TOGETHER_MS = 100;
+/** Of the changes of a moment so many are said aloud, the worst. */
+const MOST_SAID = 3;
 /** What a page of history holds: a day. */
 const PAGE = "288";
 const MOST_HISTORY = 1_000;
@@ -30,10 +34,12 @@ export const zonesSaid = signal("");
 /** Zones and how they stand now, worst first, the whole area ahead of its equals. */
 export const standing = computed(() => [...zones.value.values()].map((zone) => ({ zone, status: statuses.value.get(zone.zone_id) ?? null })).sort(worstFirst));
 
-function worstFirst(a, b) {
-  return rank(a.status) - rank(b.status) || (b.zone.zone_id === AREA) - (a.zone.zone_id === AREA) || a.zone.name.localeCompare(b.zone.name);
+/** Order of entries of zones and how they stand. */
+export function worstFirst(a, b) {
+  return rankOf(a.status?.level) - rankOf(b.status?.level) || (b.zone.zone_id === AREA) - (a.zone.zone_id === AREA) || a.zone.name.localeCompare(b.zone.name);
 }
-const rank = (status) => (status ? LEVELS.indexOf(status.level) : LEVELS.length);
+/** Place of what is told among the levels, worst first; what is not known comes after all of them. */
+export const rankOf = (level) => (LEVELS.includes(level) ? LEVELS.indexOf(level) : LEVELS.length);
 
 /** End of the newest five minutes that a status knows of (ms); it tells their start. */
 export const knownUntil = (status) => Date.parse(status.last_updated) + BIN_MS;
@@ -64,20 +70,40 @@ async function load() {
   zonesLoaded.value = true;
 }
 
-/** Take one status in; an older one never replaces a newer one. */
-function take(status) {
-  const before = statuses.value.get(status.zone_id);
-  if (before && (knownUntil(before) > knownUntil(status) || before.revision > status.revision)) return;
-  statuses.value = new Map(statuses.value).set(status.zone_id, status);
-  if (before && before.level !== status.level && hasBegun(status)) zonesSaid.value = ZONES.shape(status.name, ZONES.level[status.level]);
-  if (!zones.value.has(status.zone_id)) loadZones();
+/** Take statuses in together; an older one never replaces a newer one. */
+function take(told) {
+  const known = new Map(statuses.value);
+  const said = new Map();
+  for (const status of told) {
+    const before = known.get(status.zone_id);
+    if (before && (knownUntil(before) > knownUntil(status) || before.revision > status.revision)) continue;
+    known.set(status.zone_id, status);
+    if (before && before.level !== status.level && hasBegun(status)) said.set(status.zone_id, status);
+  }
+  statuses.value = known;
+  const worst = [...said.values()].sort((a, b) => rankOf(a.level) - rankOf(b.level)).slice(0, MOST_SAID);
+  if (worst.length) zonesSaid.value = worst.map((status) => ZONES.shape(status.name, ZONES.level[status.level])).join(". ");
+  if (told.some((status) => !zones.value.has(status.zone_id))) loadZones();
+}
+
+/** Each five minutes every zone is told in a message of its own: the page is drawn once for all of them. */
+const heard = gathered(take);
+const received = gathered((found) => { outlines.value = new Map([...outlines.value, ...found]); });
+
+/** Return a function that keeps what it is given, and hands all of it on together. */
+function gathered(handOn) {
+  let waiting = [];
+  return (one) => {
+    if (!waiting.length) setTimeout(() => { const all = waiting; waiting = []; handOn(all); }, TOGETHER_MS);
+    waiting.push(one);
+  };
 }
 
 /** A zone shared since the socket told of all: nothing comes of it before its next five minutes. */
 async function catchUp() {
   const lacking = [...zones.value.values()].filter((zone) => isShared(zone) && !statuses.value.has(zone.zone_id));
   const found = await Promise.all(lacking.map((zone) => api(`/community/zones/${zone.zone_id}/status`).catch(() => null))); // asked again with the next list
-  found.filter(Boolean).forEach(take);
+  take(found.filter(Boolean));
 }
 
 /** Load the list anew, and how those zones stand of which nothing came yet. */
@@ -93,9 +119,9 @@ export function followZones() {
   const end = subscribe("zones", {}, {
     onSnapshot: (data, reset) => {
       if (reset) statuses.value = new Map();
-      data.forEach(take);
+      take(data);
     },
-    onUpdate: (data) => [data].flat().forEach(take),
+    onUpdate: (data) => [data].flat().forEach(heard),
     onError: (error) => { zonesProblem.value = T.failed(error.detail || error.code); },
   });
   return () => { clearInterval(again); end(); };
@@ -114,7 +140,7 @@ export async function loadOutline(zone, status) {
   try {
     const shape = await api(`/community/zones/${id}`);
     if (id === AREA) drawn.get(id).cells = new Set(shape.features.map((feature) => feature.properties.cell));
-    outlines.value = new Map(outlines.value).set(id, shape);
+    received([id, shape]);
   } catch (error) {
     drawn.set(id, { failedAt: Date.now() });
     // Nothing is known of a partition before the first status.

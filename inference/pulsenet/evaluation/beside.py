@@ -10,7 +10,7 @@ from inference.pulsenet.evaluation.detectors.engine import Engine
 from inference.pulsenet.evaluation.injection import HEADLINE, Scenario
 from inference.pulsenet.evaluation.study import examine, prepare
 from inference.pulsenet.series import Series
-from inference.pulsenet.weights.loading import FILES, NAMES, Kind, calibration_file, digest, load
+from inference.pulsenet.weights.loading import FILES, NAMES, Kind, digest, load, weights_files
 
 SCENARIOS: Final = (*HEADLINE, Scenario("rest", -20, 30))
 EVENTS: Final = 10
@@ -40,11 +40,6 @@ def assessed(folder: Path, *, people: int, days: float, seed: int, told: Callabl
     }
 
 
-def weights_files() -> list[str]:
-    """Return the names of the files that decide what a model says."""
-    return [*FILES.values(), *(calibration_file(kind) for kind in FILES)]
-
-
 def _of_kind(kind: Kind, folder: Path, made: list[Series], *, seed: int) -> dict[str, Any]:
     engine = Engine(lambda: load(kind, folder=folder), name=NAMES[kind])
     return {**_shifts(engine, made, seed=seed), "faults": faults.row(engine, made, seed=seed)}
@@ -61,6 +56,7 @@ def _shifts(engine: Engine, made: list[Series], *, seed: int) -> dict[str, Any]:
     return {
         "auc_pr": row["auc_pr"],
         "vus_pr": row["vus_pr"],
+        "no_estimate": row["no_estimate"],
         "scenarios": {name: {key: one[key] for key in _TOLD} for name, one in row["scenarios"].items()},
         "rate": {key: rate[key] for key in _RATE},
     }

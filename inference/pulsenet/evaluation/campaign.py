@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from inference.physiology.minutes import simulate_minutes
+from inference.pulsenet.earlier import blind
 from inference.pulsenet.evaluation import faults, summary
 from inference.pulsenet.evaluation.detectors.table import RIVALS, Rival
 from inference.pulsenet.evaluation.detectors.variants import MAIN, VARIANTS, Variant
 from inference.pulsenet.evaluation.example import example
 from inference.pulsenet.evaluation.grid import DAY_MIN
 from inference.pulsenet.evaluation.injection import GRID, HEADLINE, Scenario
+from inference.pulsenet.evaluation.labelled import icu, onsets, stress
+from inference.pulsenet.evaluation.origin import BLIND, EXAMPLE, FAULTS, LABELLED, PROTOCOL, Carried, carried, origin
 from inference.pulsenet.evaluation.study import Study, examine, prepare
 from inference.pulsenet.series import Series
-from inference.pulsenet.weights.loading import FOLDER, MANIFEST, digest, load
-from inference.recordings import fitbit_minutes, stress_predict
+from inference.pulsenet.weights.loading import FOLDER, NAMES, deciding, load, manifest, population
+from inference.recordings import fitbit_minutes, stress_predict, welltory
 from schemas.errors import RecordingError
 
 CALIBRATION_SEED: Final = 101
@@ -26,10 +29,9 @@ FAULT_SEED: Final = 103
 """Added to the run's seed: the people that set thresholds, that detectors learn from, and that get faults differ."""
 SHIPPABLE: Final = tuple(f"S{number:02d}" for number in range(1, 21))
 """The people of Stress-Predict whose recordings calibrate; S21 to S25 stay unseen."""
-PROTOCOL: Final = 2
-"""Raised with every change of what is an event, an alarm or a hit: rows of two protocols do not stand in one table."""
-FAULTS: Final = "faults"
-"""The task that puts every fault into made people."""
+NOT_GIVEN: Final = {"data": "real", "no_estimate": "no estimate, because the recordings were not given"}
+_NO_ROWS: Final = (FAULTS, LABELLED, BLIND)
+"""Tasks that make no row of a detector, but a part of the report of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,8 @@ class Plan:
         only: Rows; empty for all.
         seed: Decides places of events and made people.
         weights: Folder of the model's weights.
+        welltory: Folder, None to leave onsets of symptoms aside; `wfdb` the header of a false alarm's record.
+        commit: Of the code that runs, None where nobody knows it.
     """
 
     fitbit: Path
@@ -77,6 +81,14 @@ class Plan:
     seed: int = 1
     size: Size = FULL
     weights: Path = FOLDER
+    welltory: Path | None = None
+    wfdb: Path | None = None
+    commit: str | None = None
+
+    @property
+    def quick(self) -> bool:
+        """Whether it is too small to tell anything."""
+        return self.size == QUICK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +102,7 @@ class Done:
 def tasks(plan: Plan, more: Sequence[Rival] = ()) -> tuple[list[str], dict[str, str]]:
     """The rows to make, the longest first, and why the others are missing."""
     rivals = (*more, *RIVALS)
-    names = [FAULTS, *(one.name for one in VARIANTS)]
+    names = [*_NO_ROWS, *(one.name for one in VARIANTS)]
     names += [one.name for one in sorted(rivals, key=lambda one: not one.slow)]
     unknown = sorted(set(plan.only) - set(names))
     if unknown:
@@ -101,18 +113,14 @@ def tasks(plan: Plan, more: Sequence[Rival] = ()) -> tuple[list[str], dict[str, 
 
 
 def run(name: str, plan: Plan, more: Sequence[Rival] = ()) -> Done:
-    """Make one row."""
-    materials = _materials(plan)
+    """Make one row, or what a task without one tells."""
+    if name == BLIND:
+        return Done(name=name, row={BLIND: blind.told(seed=plan.seed)})
+    if name == LABELLED:
+        return Done(name=name, row={LABELLED: _labelled(plan)})
     if name == FAULTS:
-        made = simulate_minutes(plan.size.faulty, plan.size.days, seed=plan.seed + FAULT_SEED)
-        kinds = {one.name: faults.examine(one.detector(plan.weights), made, seed=plan.seed) for one in _WHOLE}
-        return Done(
-            name=name,
-            row={
-                "faults": {model: one.faults for model, one in kinds.items()},
-                "untouched": {model: one.untouched for model, one in kinds.items()},
-            },
-        )
+        return Done(name=name, row=_faulty(plan))
+    materials = _materials(plan)
     variant = next((one for one in VARIANTS if one.name == name), None)
     if variant is not None:
         study, scenarios = (materials.full, GRID) if variant.whole else (materials.headline, HEADLINE)
@@ -121,79 +129,133 @@ def run(name: str, plan: Plan, more: Sequence[Rival] = ()) -> Done:
         rival = next(one for one in (*more, *RIVALS) if one.name == name)
         study, scenarios = materials.full, GRID
         outcome, reads = examine(rival.make(materials.learners, plan.seed), study), rival.reads
-    return Done(name=name, row={"reads": reads, **summary.row(outcome, study, scenarios)})
+    made = origin(name, plan.weights, plan.commit)
+    return Done(name=name, row={"reads": reads, "made": made, **summary.row(outcome, study, scenarios)})
+
+
+def _faulty(plan: Plan) -> dict[str, Any]:
+    made = simulate_minutes(plan.size.faulty, plan.size.days, seed=plan.seed + FAULT_SEED)
+    kinds = {one.name: faults.examine(one.detector(plan.weights), made, seed=plan.seed) for one in _WHOLE}
+    return {
+        "faults": {model: one.faults for model, one in kinds.items()},
+        "untouched": {model: one.untouched for model, one in kinds.items()},
+    }
+
+
+def _labelled(plan: Plan) -> dict[str, Any]:
+    engine = MAIN.detector(plan.weights)
+    told: dict[str, Any] = {}
+    for name, given, ask in (
+        ("stress", plan.stress_predict, lambda folder: stress.told(engine, folder, learned=SHIPPABLE)),
+        ("onsets", plan.welltory, onsets.told),
+        ("false_alarm", plan.wfdb, lambda header: icu.told(engine, header)),
+    ):
+        told[name] = NOT_GIVEN if given is None else ask(given)
+    return told
+
+
+def check_labelled(plan: Plan, names: Sequence[str]) -> None:
+    """Read what the task of the labels will, where it is one of `names`: hours before it is its turn.
+
+    Raises:
+        RecordingError: A recording is missing, or of another kind.
+    """
+    if LABELLED not in names:
+        return
+    if plan.stress_predict is not None:
+        stress_predict.people(plan.stress_predict)
+    if plan.welltory is not None:
+        welltory.read(plan.welltory)
+    if plan.wfdb is not None:
+        icu.beats(plan.wfdb)
+
+
+def looked_at(plan: Plan, names: Sequence[str]) -> list[str]:
+    """The names of whom tasks look at: rows at the wearers of the file, the labels at whoever has some.
+
+    Raises:
+        RecordingError: The file has none, or not those that were asked for, or a recording with labels is missing.
+    """
+    rows = not set(names) <= set(_NO_ROWS)
+    wearers = [one.series.name for one in _materials(plan).full.wearers] if rows else []
+    return [*wearers, *(_with_labels(plan) if LABELLED in names else [])]
+
+
+def _with_labels(plan: Plan) -> list[str]:
+    found = []
+    if plan.stress_predict is not None:
+        found += stress.looked_at(plan.stress_predict, learned=SHIPPABLE)
+    if plan.welltory is not None:
+        found += onsets.looked_at(plan.welltory)
+    return found if plan.wfdb is None else [*found, plan.wfdb.stem]
+
+
+def beside(plan: Plan, before: Sequence[Mapping[str, Any]]) -> list[Carried]:
+    """What reports made before give to a plan's, in their order; to be asked before an hour's work.
+
+    Raises:
+        RecordingError: Such a report is of other recordings, places, people or of another protocol.
+    """
+    head = _head(plan)
+    return [carried(one, head, plan.weights) for one in before]
 
 
 def report(
-    plan: Plan, done: Sequence[Done], absent: Mapping[str, str], *, before: Mapping[str, Any] | None = None
+    plan: Plan, done: Sequence[Done], absent: Mapping[str, str], *, before: Sequence[Carried] = ()
 ) -> dict[str, Any]:
-    """The JSON that the command writes: the rows made now, and those of a report made before.
+    """The JSON that the command writes: the rows made now, and those of reports made before, the last one's first."""
+    study = _materials(plan).full
+    rows = {name: summary.with_unseen(row, study) for one in before for name, row in one.rows.items()}
+    rows |= {name: {"data": "semi", "absent": why} for name, why in absent.items() if name not in rows}
+    rows |= {one.name: dict(one.row) for one in done if one.name not in _NO_ROWS}
+    main = rows.get(MAIN.name)
+    told = _head(plan) | {
+        "detectors": _ordered(rows),
+        "rate": _rate(main, summary.JUDGED_RATE),
+        "rate_tier_2": _rate(main, summary.SHOWN_RATE),
+        "us_per_step": main["us_per_step"] if main else None,
+        "paired": _paired(rows, study),
+    }
+    parts = {key: value for one in before for key, value in one.parts.items()}
+    made = {name: of for one in before for name, of in one.made.items()}
+    for one in done:
+        if one.name in _NO_ROWS:
+            parts |= one.row
+            made[one.name] = origin(one.name, plan.weights, plan.commit)
+        if one.name == MAIN.name:
+            parts[EXAMPLE] = example(load(folder=plan.weights), seed=plan.seed).told()
+            made[EXAMPLE] = origin(EXAMPLE, plan.weights, plan.commit)
+    return told | parts | {"decoys": _decoys(parts), "made": made}
 
-    Raises:
-        RecordingError: That report is of other recordings, places, people or weights.
-    """
+
+def _head(plan: Plan) -> dict[str, Any]:
+    """What a report tells of the study, whatever its rows."""
     materials = _materials(plan)
-    told: dict[str, Any] = {
+    return {
         "detectors": {},
         "rate": {},
         "decoys": {},
         "us_per_step": None,
         "model": MAIN.name,
-        "weights": digest(plan.weights / MANIFEST)[:7],
+        "weights": deciding(plan.weights)[:12],
+        "developed_on": list(developed_on(plan)),
+        "thresholds_from": _thresholds_from(plan, materials),
+        "trained": {key: manifest(plan.weights).get(key) for key in ("trained", "cost")},
         "protocol": PROTOCOL,
         "seed": plan.seed,
-        "quick": plan.size == QUICK,
+        "quick": plan.quick,
         "given": _given(materials),
         "wearers": {
             one.series.name: {"data": one.series.data, "test_days": int(one.days.test.sum())}
             for one in materials.full.wearers
         },
     }
-    rows = {**_rows_of(before, told), **{name: {"data": "semi", "absent": why} for name, why in absent.items()}}
-    rows |= {one.name: dict(one.row) for one in done if one.name != FAULTS}
-    main = rows.get(MAIN.name)
-    told |= {
-        "detectors": _ordered(rows),
-        "rate": _rate(main, summary.JUDGED_RATE),
-        "rate_tier_2": _rate(main, summary.SHOWN_RATE),
-        "us_per_step": main["us_per_step"] if main else None,
-        "paired": _paired(rows, materials.full),
-    }
-    told |= _of_faults(next((one.row for one in done if one.name == FAULTS), before or {}))
-    if any(one.name == MAIN.name for one in done):
-        told["example"] = example(load(folder=plan.weights), seed=plan.seed).told()
-    elif before is not None and "example" in before and before["model"] == MAIN.name:
-        told["example"] = before["example"]
-    return told
 
 
-def _of_faults(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What the task of the faults found, or a report made before tells of it."""
-    if "faults" not in row:
-        return {}
-    decoys = {name: one["alerts"] for name, one in row["faults"][MAIN.name].items() if not one["must_alarm"]}
-    return {"decoys": decoys, **{key: row[key] for key in ("faults", "untouched") if key in row}}
-
-
-def _rows_of(before: Mapping[str, Any] | None, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows made before, which must be of the same study, and, where they are of the model, of the same weights.
-
-    Where the other predictor shipped then, the rows of its parts get its name: they are not parts of what ships now.
-    """
-    if before is None:
-        return {}
-    of_model = "faults" in before or any(one.name in before["detectors"] for one in VARIANTS)
-    for key in ("protocol", "seed", "quick", "wearers", "given", *(("weights",) if of_model else ())):
-        if before.get(key) != told[key]:
-            raise RecordingError(
-                f"The report to add to differs in {key!r}: its rows cannot stand beside these. Make all rows anew, "
-                "without --add-to."
-            )
-    rows = dict(before["detectors"])
-    if before["model"] == told["model"]:
-        return rows
-    parts = {one.name for one in VARIANTS} - {one.name for one in _WHOLE}
-    return {f"{before['model']}, {name}" if name in parts else name: row for name, row in rows.items()}
+def _decoys(parts: Mapping[str, Any]) -> dict[str, int]:
+    """Alerts of the model during what must not alarm."""
+    told = parts.get(FAULTS, {}).get(MAIN.name, {})
+    return {name: one["alerts"] for name, one in told.items() if not one["must_alarm"]}
 
 
 def _ordered(rows: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,11 +273,27 @@ def _given(materials: "_Materials") -> str:
     return sums.hexdigest()[:12]
 
 
+def developed_on(plan: Plan) -> tuple[str, ...]:
+    """The wearers on whom the model was developed, as its weights tell."""
+    return tuple(manifest(plan.weights).get("developed_on", ()))
+
+
+def _thresholds_from(plan: Plan, materials: "_Materials") -> dict[str, str]:
+    """Whose days set the thresholds: of the detectors that bring none, and of each model that does."""
+    made = [one for one in materials.full.population if one.data == "simulated"]
+    recorded = [one.name for one in materials.full.population if one.data != "simulated"]
+    people = f"{len(made)} made people of {plan.size.days} days each, seed {plan.seed + CALIBRATION_SEED}"
+    if recorded:
+        people += f", and {len(recorded)} of Stress-Predict, {recorded[0]} to {recorded[-1]}"
+    return {"rivals": people, **{NAMES[kind]: population(kind, folder=plan.weights).source for kind in NAMES}}
+
+
 def _rate(main: Mapping[str, Any] | None, promised: float) -> dict[str, Any]:
     if main is None:
         return {"data": "real", "promised": promised, "alarms": None, "wearer_days": None}
     pooled = main["rules"][main["thresholds"]][f"{promised:g}"]
-    return {key: pooled[key] for key in ("data", "promised", "alarms", "wearer_days", "realised", "ratio_ci95")}
+    kept = ("data", "promised", "alarms", "wearer_days", "realised", "ratio_ci95", "no_estimate", "unseen")
+    return {key: pooled[key] for key in kept if key in pooled}
 
 
 def _paired(rows: Mapping[str, Any], study: Study) -> dict[str, Any]:
@@ -252,6 +330,7 @@ def _materials(plan: Plan) -> _Materials:
         return prepare(
             wearers, [*people, *recorded], scenarios,
             seed=plan.seed, events=size.events, headline_events=size.headline_events,
+            developed_on=developed_on(plan),
         )  # fmt: skip
 
     full = study(GRID)

@@ -19,6 +19,21 @@ def poisson(events: int, exposure: float) -> tuple[float, float]:
     return lower / exposure, _mean_where(events, tail) / exposure
 
 
+def proportion(found: int, of: int) -> tuple[float, float]:
+    """The exact interval of a share at 95 % (Clopper and Pearson, 1934)."""
+    tail = (1.0 - CONFIDENCE) / 2
+
+    def bound(chance: float, most: int) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            told = math.fsum(math.comb(of, one) * middle**one * (1.0 - middle) ** (of - one) for one in range(most + 1))
+            low, high = (middle, high) if told > chance else (low, middle)
+        return low
+
+    return (bound(1.0 - tail, found - 1) if found else 0.0), (bound(tail, found) if found < of else 1.0)
+
+
 def day_draws(days: int, *, seed: int) -> Ints:
     """How often each wearer-day is drawn in each resample, shape (RESAMPLES, days); one seed pairs all detectors."""
     return np.random.default_rng(seed).multinomial(days, np.full(days, 1.0 / days), size=RESAMPLES)

@@ -1,9 +1,22 @@
-"""The page of a report: every figure comes from it, and the log of runs grows."""
+"""The page of a report: every figure comes from it, or from the log of runs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from inference.pulsenet.evaluation.injection import GRID
+from inference.pulsenet.evaluation.markdown import (
+    alarms,
+    difference,
+    number,
+    paragraph,
+    ratio,
+    share,
+    table,
+    with_interval,
+)
+from inference.pulsenet.evaluation.page_limits import ahead, limits
+from inference.pulsenet.evaluation.page_log import log, origins
+from inference.pulsenet.evaluation.page_real import decided, developed, earlier, labelled, training, unseen
 from inference.pulsenet.evaluation.plots import EPISODE, RELIABILITY, SURFACE
 from inference.pulsenet.weights.loading import NAMES, SHIPPED
 
@@ -14,7 +27,6 @@ _TIERS: Final = (
     ("tier 1, told to the wearer", "0.1", "judged"),
     ("tier 2, told to a carer", "0.01", "shown only: so few days cannot judge it"),
 )
-RUNS: Final = "## Runs"
 _SHOWS: Final = {
     SURFACE: "Share of injected events found, by change of heart rate and duration, at rest, asleep and lightly active",
     RELIABILITY: "Realised against promised alarms a wearer-day, with exact intervals",
@@ -29,21 +41,21 @@ Not a medical device.
 ## How it was measured
 
 Events are added to real heart rates of wearers on whom no weight was fitted and no threshold set ("semi"); false
-alarms are counted on the same wearers' untouched days ("real"). Of one of them, 5553957443, windows and gates were
-chosen (ADR 17): where the file holds that wearer, read the others' columns as those of unseen people. Each wearer's
-first seven worn days are the own past; everything is judged from the eighth on. Places are drawn with the seed, the
-same for every detector: at rest, awake, after at least 15 step-free minutes; asleep; in light activity; 2-minute
-ramps, never two within 3 h in one copy of a recording. An event is found by an alarm that opens between its start and
-5 min after its end, by the thresholds that the untouched recording has at the same minutes. What stays at its
-threshold, or comes back to it within 180 min, is one alarm. Thresholds promise a rate of false alarms a wearer-day:
-of the population (made people and Stress-Predict S01 to S20; split conformal on daily maxima), half shrunk to the own
-past. The model brings its own thresholds for 0.1 and 0.01, which it calibrates in the same way (for 1 a day it has
-none, and gets those of its rivals); each of its alerts counts, whatever it is about. Nothing is read off test days.
-Repeated values are masked (runs from the fourth equal minute on); Fitbit's `intensity` is never read. AUC-PR and
-VUS-PR count event minutes against untouched minutes, weighted to one event a wearer-day. Intervals of recall:
-bootstrap of paired wearer-days; of rates: exact Poisson. Microseconds a step are processor time beside whatever else
-ran; rows of the model's parts step fewer recordings at once, which costs more. `pulsera bench network` times the
-engine alone.
+alarms are counted on the same wearers' untouched days ("real"). {developed} Each wearer's first seven worn days are
+the own past; everything is judged from the eighth on. Places are drawn with the seed, the same for every detector: at
+rest, awake, after at least 15 step-free minutes; asleep; in light activity; 2-minute ramps, never two within 3 h in
+one copy of a recording. An event is found by an alarm that opens between its start and 5 min after its end, by the
+thresholds that the untouched recording has at the same minutes. What stays at its threshold, or comes back to it
+within 180 min, is one alarm. Thresholds promise a rate of false alarms a wearer-day: of a population by split
+conformal on daily maxima, shrunk to the own past. That of the rivals: {rivals}; half of it, half of the own past. The
+model brings its own thresholds for 0.1 and 0.01, of {model}, with the own past taking over as days accrue; it raises
+no threshold of a heart rate. For 1 a day it has none: a figure marked * is by the thresholds of its rivals, set on
+its scores, and so is no step of the same ladder. Each of its alerts counts, whatever it is about. Nothing is read off
+test days. Repeated values are masked (runs from the fourth equal minute on); Fitbit's `intensity` is never read.
+AUC-PR and VUS-PR count event minutes against untouched minutes, weighted to one event a wearer-day. Intervals of
+recall: bootstrap of paired wearer-days; of rates: exact Poisson. Microseconds a step are processor time beside
+whatever else ran; rows of the model's parts step fewer recordings at once, which costs more. `pulsera bench network`
+times the engine alone.
 
 """
 _WORTH: Final = """\
@@ -58,40 +70,20 @@ minutes alone. A score that stays below 1 of its threshold was held back by the 
 have set with the population's; one of a few minutes at rest by movement.
 
 """
-_LIMITS: Final = """## Limits
-
-- Few wearers and few days: 0.1 alarms a wearer-day is judged by its Poisson interval, 0.01 is only shown.
-- Recordings hold heart rate and steps alone. What several vitals are worth together rests on made people.
-- The 8 h and two-night rules rest on the one wearer with nights, and on made people.
-- What befalls somebody who keeps moving is told once there are minutes at rest: a fast or a slow heart takes 7 to 12 of
-  them that agree, breathing some ten, and the first is the eighth step-free one. Asked in movement too, the model is
-  worth less ("rest gate off"). So two hours with a few steps every ten minutes are missed, and 20 min with some steps.
-- The level of the hour before, which is taken from a score of minutes, holds the fault itself once that has lasted: who
-  comes to rest only in its second half hour may stay just below a threshold ("level off": what else would be lost).
-- A resting rate that is up by 9 bpm for two days lies within what days and nights of many people do. The 8 h and
-  two-night rules have a hundredth of the promise each, and miss many such rises.
-- A vital that few devices measure is tried on few people: of seven, one missed is a seventh.
-- Injected events are shifts of the rate; illness also changes its variability and course.
-- Step-free exercise looks like an event, and is counted as a false alarm.
-- "Sustained rate at rest", one line of a rule, finds more of +40 bpm over 20 min at this promise than what ships, and
-  tells it three minutes later. An LSTM autoencoder is not in the table: it has not been run.
-- Rivals are as their papers have them, with gates and windows chosen on 5553957443 alone. What looks for
-  unusual vectors or shapes is asked only after ten step-free minutes: else movement is what it finds.
-
-"""
 
 
-def written(report: Mapping[str, Any], *, before: str = "", pictures: str = "") -> str:
-    """The page of a report; the log of the page that was there before goes on.
+def written(report: Mapping[str, Any], *, runs: Sequence[Mapping[str, Any]] = (), pictures: str = "") -> str:
+    """The page of a report.
 
     Args:
         report: What the command wrote.
-        before: The page that was there.
+        runs: The log as it is now.
         pictures: Folder of the pictures as seen from the page; empty for none.
     """
     parts = [
-        _HEAD,
+        _head(report),
         _bars(report),
+        unseen(report),
         _detectors(report),
         _promises(report),
         _picture(pictures, RELIABILITY) if pictures else "",
@@ -100,7 +92,25 @@ def written(report: Mapping[str, Any], *, before: str = "", pictures: str = "") 
         _picture(pictures, SURFACE) if pictures and report["model"] in report["detectors"] else "",
         f"## One episode\n\n{_picture(pictures, EPISODE)}" if pictures and "example" in report else "",
     ]
-    return "".join([*parts, _faults(report), _earlier(report), _LIMITS, _runs(report, before)])
+    return "".join(
+        [*parts, _faults(report), labelled(report), earlier(report), limits(report), training(report), log(runs)]
+    )
+
+
+def _head(report: Mapping[str, Any]) -> str:
+    """How it was measured, with whose days set which thresholds, as the report tells."""
+    told = report.get("thresholds_from", {})
+    chosen = developed(report)
+    known = f"Of {' and '.join(chosen)} windows and gates were chosen: figures without are beside the pooled ones"
+    known += f"; {decided(report)}." if decided(report) else "."
+    none = "On none of them was anything of the model developed, as far as its weights tell."
+    text = _HEAD.format(
+        developed=known if chosen else none,
+        rivals=told.get("rivals", "not told by this report"),
+        model=told.get(report["model"], "a population that this report does not tell"),
+    )
+    head, _, method = text.rpartition("\n\n")[0].rpartition("\n\n")
+    return f"{head}\n\n{paragraph(method)}"
 
 
 def _picture(folder: str, name: str) -> str:
@@ -111,39 +121,56 @@ def _bars(report: Mapping[str, Any]) -> str:
     row = report["detectors"].get(report["model"])
     if row is None:
         return ""
+    without = f"without {' and '.join(developed(report))}"
     lines = []
     for name, bar, aim in ((_PLUS_40, 0.88, 0.92), (_PLUS_25, 0.70, 0.85)):
         told = row["scenarios"].get(name)
         if told:
-            low, high = told["ci95"]["0.1"]
-            own = ", ".join(f"{who} {share:.2f}" for who, share in told["by_wearer"].items())
-            found = f"{told['recall']['0.1']:.2f} [{low:.2f}, {high:.2f}]"
-            lines.append((name, found, f"{bar:.2f} ({aim:.2f})", _number(told["delay_min"], "g"), told["events"], own))
+            own = ", ".join(f"{who} {found:.2f}" for who, found in told["by_wearer"].items())
+            lines.append((name, *_against(told, bar, aim), own))
+            if told.get("unseen") and told["unseen"]["events"] < told["events"]:
+                lines.append((f"{name}, {without}", *_against(told["unseen"], bar, aim), ""))
     columns = ("at 0.1 promised", "recall", "must (aim)", "median delay, min", "events", "by wearer")
     rate = report["rate"]
-    low, high = rate["ratio_ci95"]
+    rest = rate.get("unseen")
+    apart = f"{without[0].upper()}{without[1:]}, on whom windows were chosen: {_realised(rest)}. " if rest else ""
+    if apart and decided(report):
+        apart += f"These are no independent test: {decided(report)}. "
     sentence = (
-        f"False alarms on untouched days: {rate['alarms']} in {rate['wearer_days']} wearer-days, "
-        f"{rate['realised']:.3f} a wearer-day where {rate['promised']:g} are promised "
-        f"(realised / promised, exact 95 % interval: {low:.2f} to {high:.2f}). "
-        f"{report['us_per_step']:g} microseconds of one core a step, the whole engine.\n\n"
+        f"False alarms on untouched days: {_realised(rate)}. "
+        + (apart if rest and rest["wearer_days"] < rate["wearer_days"] else "")
+        + f"{report['us_per_step']:g} microseconds of one core a step, the whole engine.\n\n"
     )
-    ships = "What judges where nobody chose another.\n\n" if report["model"] == NAMES[SHIPPED] else ""
-    return f"## {report['model']}\n\n{ships}{_table(columns, lines)}\n{sentence}{_paired(report)}"
+    ships = "What judges where nobody chose another." if report["model"] == NAMES[SHIPPED] else ""
+    top = " ".join(one for one in (ships, ahead(report)) if one)
+    head = paragraph(top) if top else ""
+    return f"## {report['model']}\n\n{head}{table(columns, lines)}\n{sentence}{_paired(report)}"
+
+
+def _against(told: Mapping[str, Any], bar: float, aim: float) -> tuple[object, ...]:
+    delay = number(told["delay_min"], "g")
+    recall = told["recall"]["0.1"]
+    short = ", not reached" if recall is None or recall < bar else ""
+    return (with_interval(told, "0.1"), f"{bar:.2f} ({aim:.2f}){short}", delay, told["events"])
+
+
+def _realised(rate: Mapping[str, Any]) -> str:
+    if rate.get("realised") is None:
+        return str(rate.get("no_estimate", "no estimate, because there are no wearer-days"))
+    return (
+        f"{rate['alarms']} in {rate['wearer_days']} wearer-days, {rate['realised']:.3f} a wearer-day where "
+        f"{rate['promised']:g} are promised (realised / promised, exact 95 % interval: {ratio(rate)})"
+    )
 
 
 def _paired(report: Mapping[str, Any]) -> str:
     scenarios = report["paired"]
     names = dict.fromkeys(name for rows in scenarios.values() for name in rows)
-    lines = [(name, *(_difference(rows.get(name)) for rows in scenarios.values())) for name in names]
+    lines = [(name, *(difference(rows.get(name)) for rows in scenarios.values())) for name in names]
     if not lines:
         return ""
     columns = ("recall at .1 less that of (95 %, paired days)", *scenarios)
-    return f"{_table(columns, lines)}\n"
-
-
-def _difference(one: Mapping[str, Any] | None) -> str:
-    return "-" if one is None else f"{one['recall_difference']:+.3f} ({one['ci95'][0]:+.3f} to {one['ci95'][1]:+.3f})"
+    return f"{table(columns, lines)}\n"
 
 
 def _detectors(report: Mapping[str, Any]) -> str:
@@ -154,19 +181,24 @@ def _detectors(report: Mapping[str, Any]) -> str:
             continue
         scenarios = row["scenarios"]
         recalls = [
-            "/".join(f"{scenarios[one]['recall'][rate]:.2f}" for rate in _RATES) if one in scenarios else "-"
+            "/".join(_at(scenarios[one], rate, row) for rate in _RATES) if one in scenarios else "-"
             for one in (_PLUS_40, _PLUS_25)
         ]
         delay = scenarios.get(_PLUS_40, {}).get("delay_min")
         rate = row["rules"][row["thresholds"]]["0.1"]
-        realised = f"{rate['alarms']}/{rate['wearer_days']}"
-        figures = (f"{row['auc_pr']:.2f}", f"{row['vus_pr']:.2f}", *recalls, _number(delay, "g"), realised)
+        realised = alarms(rate)
+        figures = (f"{row['auc_pr']:.2f}", f"{row['vus_pr']:.2f}", *recalls, number(delay, "g"), realised)
         lines.append((name, *figures, f"{row['us_per_step']:g}"))
     columns = ("detector (semi)", "AUC-PR", "VUS-PR", "+40/20 at 1/.1/.01", "+25/30 at 1/.1/.01",
                "delay +40/20", "alarms/days at .1", "us a step")  # fmt: skip
     reads = [(name, row["reads"]) for name, row in report["detectors"].items() if "reads" in row]
-    inputs = f"{_table(('detector', 'what it reads of the believed minutes'), reads)}\n" if reads else ""
-    return f"## Every detector by the same protocol\n\n{_table(columns, lines)}\n{inputs}"
+    inputs = f"{table(('detector', 'what it reads of the believed minutes'), reads)}\n" if reads else ""
+    return f"## Every detector by the same protocol\n\n{origins(report)}{table(columns, lines)}\n{inputs}"
+
+
+def _at(scenario: Mapping[str, Any], rate: str, row: Mapping[str, Any]) -> str:
+    recall = scenario["recall"][rate]
+    return share(recall) + ("*" if recall is not None and rate in row.get("borrowed", ()) else "")
 
 
 def _promises(report: Mapping[str, Any]) -> str:
@@ -175,11 +207,10 @@ def _promises(report: Mapping[str, Any]) -> str:
         for rule, rates in row.get("rules", {}).items():
             one = rates["0.1"]
             if name == report["model"] or rule == row["thresholds"]:
-                own = ", ".join(f"{who} {it['alarms']}/{it['wearer_days']}" for who, it in one["wearers"].items())
-                low, high = one.get("ratio_ci95", (float("nan"), float("nan")))
-                lines.append((name, rule, f"{one['alarms']}/{one['wearer_days']}", f"{low:.2f} to {high:.2f}", own))
+                own = ", ".join(f"{who} {alarms(it)}" for who, it in one["wearers"].items())
+                lines.append((name, rule, alarms(one), ratio(one), own))
     columns = ("detector (real)", "thresholds", "alarms/days at .1", "realised / promised, 95 %", "by wearer")
-    return f"## Promised and realised\n\n{_tiers(report)}{_table(columns, lines)}\n"
+    return f"## Promised and realised\n\n{_tiers(report)}{table(columns, lines)}\n"
 
 
 def _tiers(report: Mapping[str, Any]) -> str:
@@ -190,12 +221,11 @@ def _tiers(report: Mapping[str, Any]) -> str:
     lines = []
     for tier, rate, worth in _TIERS:
         told = row["rules"][row["thresholds"]][rate]
-        own = ", ".join(f"{who} {_alarms(it)}" for who, it in told["wearers"].items())
-        low, high = told["ratio_ci95"]
-        lines.append((tier, rate, told["alarms"], told["wearer_days"], f"{low:.2f} to {high:.2f}", own, worth))
+        own = ", ".join(f"{who} {alarms(it)}" for who, it in told["wearers"].items())
+        lines.append((tier, rate, told["alarms"], told["wearer_days"], ratio(told), own, worth))
     columns = (f"{report['model']} (real)", "promised a wearer-day", "alarms", "wearer-days",
                "realised / promised, exact 95 %", "by wearer", "")  # fmt: skip
-    return f"{_table(columns, lines)}\n"
+    return f"{table(columns, lines)}\n"
 
 
 def _worth(report: Mapping[str, Any]) -> str:
@@ -206,18 +236,14 @@ def _worth(report: Mapping[str, Any]) -> str:
         if row is None or not (name.endswith(" off") or name in whole) or "scenarios" not in other:
             continue
         found = [other["scenarios"][one] for one in (_PLUS_40, _PLUS_25) if one in other["scenarios"]]
-        own = [f"{one['recall']['0.1']:.2f}" for one in found]
+        own = [share(one["recall"]["0.1"]) for one in found]
         anew = "/".join(f"{one['recall_by_rule']['shr']:.2f}" for one in found)
-        alarms = [_alarms(other["rules"][rule]["0.1"]) for rule in (other["thresholds"], "shr")]
-        lines.append((name, *own, alarms[0], f"{other['auc_pr']:.2f}", anew, alarms[1]))
+        counts = [alarms(other["rules"][rule]["0.1"]) for rule in (other["thresholds"], "shr")]
+        lines.append((name, *own, counts[0], f"{other['auc_pr']:.2f}", anew, counts[1]))
     columns = ("without", "+40/20", "+25/30", "alarms/days at .1", "AUC-PR", "set anew: +40/+25", "alarms/days")
     if not lines:
         return ""
-    return f"## What its parts are worth\n\n{_WORTH}{_table(columns, lines)}\n"
-
-
-def _alarms(rate: Mapping[str, Any]) -> str:
-    return f"{rate['alarms']}/{rate['wearer_days']}"
+    return f"## What its parts are worth\n\n{_WORTH}{table(columns, lines)}\n"
 
 
 def _grid(report: Mapping[str, Any]) -> str:
@@ -231,10 +257,10 @@ def _grid(report: Mapping[str, Any]) -> str:
             cells = []
             for minutes in durations:
                 told = row["scenarios"].get(f"{context}_{delta:+d}bpm_{minutes}min")
-                cells.append(f"{told['recall']['0.1']:.2f} ({told['events']})" if told else "no place")
+                cells.append(f"{share(told['recall']['0.1'])} ({told['events']})" if told else "no place")
             lines.append((f"{context} {delta:+d} bpm", *cells))
     columns = ("recall at .1 (events)", *(f"{minutes} min" for minutes in durations))
-    return f"## What is detectable\n\n{_table(columns, lines)}\n"
+    return f"## What is detectable\n\n{table(columns, lines)}\n"
 
 
 def _faults(report: Mapping[str, Any]) -> str:
@@ -255,18 +281,17 @@ def _faults(report: Mapping[str, Any]) -> str:
         "alerts during it",
         "in the same minutes without it",
     )
-    return f"## Faults and decoys, in made people\n\n{_table(columns, lines)}\n{_unprovoked(report)}{_missed(report)}"
+    return f"## Faults and decoys, in made people\n\n{table(columns, lines)}\n{_unprovoked(report)}{_missed(report)}"
 
 
 def _unprovoked(report: Mapping[str, Any]) -> str:
     lines = []
     for model, rates in report.get("untouched", {}).items():
         for promised, one in rates.items():
-            low, high = one.get("ratio_ci95", (float("nan"), float("nan")))
-            lines.append((model, promised, one["alarms"], one["wearer_days"], f"{low:.2f} to {high:.2f}"))
+            lines.append((model, promised, one["alarms"], one["wearer_days"], ratio(one)))
     columns = ("the same people without faults (simulated)", "promised a wearer-day", "alarms", "wearer-days",
                "realised / promised, exact 95 %")  # fmt: skip
-    return f"{_table(columns, lines)}\n" if lines else ""
+    return f"{table(columns, lines)}\n" if lines else ""
 
 
 def _missed(report: Mapping[str, Any]) -> str:
@@ -280,34 +305,4 @@ def _missed(report: Mapping[str, Any]) -> str:
             lines.append((name, who, rest, one["longest_at_rest"], one["measured_at_rest"], near))
     columns = (f"missed by {report['model']}", "person, local time", "minutes settled at rest", "longest such stretch",
                "settled and measured", "highest score / threshold")  # fmt: skip
-    return f"### What was missed, and what held it back\n\n{_MISSED}{_table(columns, lines)}\n" if lines else ""
-
-
-def _earlier(report: Mapping[str, Any]) -> str:
-    cases = report.get("earlier", {})
-    if not cases:
-        return ""
-    figures = ("mean", "elevated", "critical", "step_over_0.5")
-    lines = [(name, *(f"{row[figure]:.3f}" for figure in figures)) for name, row in cases.items()]
-    columns = ("200 made windows of 60 x 4 each", "mean score", "above .5", "above .8", "with a step above .5")
-    return f"## The earlier network, case by case\n\n{_table(columns, lines)}\n"
-
-
-def _runs(report: Mapping[str, Any], before: str) -> str:
-    kept = [line for line in before.partition(RUNS)[2].splitlines() if line.startswith("| 2")]
-    wearers = " ".join(report["wearers"])
-    judged = report["model"] if report["model"] in report["detectors"] else "rivals alone"
-    model = judged + (" (quick)" if report["quick"] else "")
-    line = f"| {report['date']} | {model} | {report['seed']} | {wearers} | {len(report['detectors'])} |"
-    lines = [*kept, *([] if line in kept else [line])]
-    head = "| date | model | seed | wearers | detectors |\n|---|---|---|---|---|\n"
-    return f"{RUNS}\n\nEvery run that this page was written from.\n\n{head}" + "\n".join(lines) + "\n"
-
-
-def _table(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    rows = [columns, ["---"] * len(columns), *lines]
-    return "".join("| " + " | ".join(str(cell) for cell in row) + " |\n" for row in rows)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+    return f"### What was missed, and what held it back\n\n{_MISSED}{table(columns, lines)}\n" if lines else ""

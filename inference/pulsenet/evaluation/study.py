@@ -42,11 +42,27 @@ class Wearer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """Recordings, the events put into them, and the people thresholds come from; the same for every detector."""
+    """Recordings, the events put into them, and the people thresholds come from; the same for every detector.
+
+    Attributes:
+        wearers: On whom detectors are judged.
+        population: Who sets thresholds.
+        seed: Decided the places of the events.
+        developed_on: Names of those on whom windows and gates of the model were chosen.
+    """
 
     wearers: tuple[Wearer, ...]
     population: tuple[Series, ...]
     seed: int
+    developed_on: tuple[str, ...] = ()
+
+    @property
+    def unseen(self) -> tuple[int, ...]:
+        """Places of the wearers on whom no window was chosen.
+
+        They are no independent test: which of the models ships was decided by figures of everybody (record 17).
+        """
+        return tuple(place for place, one in enumerate(self.wearers) if one.series.name not in self.developed_on)
 
     @property
     def minutes(self) -> int:
@@ -116,6 +132,7 @@ def prepare(
     seed: int,
     events: int,
     headline_events: int,
+    developed_on: Sequence[str] = (),
 ) -> Study:
     """Choose the places of all events."""
     return Study(
@@ -129,6 +146,7 @@ def prepare(
         ),
         population=tuple(population),
         seed=seed,
+        developed_on=tuple(developed_on),
     )
 
 

@@ -14,6 +14,7 @@ from inference.slots import Floats, Ints
 
 JUDGED_RATE: Final = 0.1
 """The promised rate that is judged: a lower one cannot be, with so few wearer-days."""
+NO_THRESHOLD: Final = "no estimate, because the detector has no threshold that promises this rate"
 SHOWN_RATE: Final = 0.01
 """The promised rate of tier 2, which is shown beside it."""
 
@@ -24,6 +25,8 @@ def row(outcome: Outcome, study: Study, scenarios: Sequence[Scenario]) -> dict[s
     return {
         "data": "semi",
         "thresholds": outcome.main,
+        "borrowed": [_key(rate) for rate in RATES if borrowed(outcome, rate)],
+        "no_estimate": {_key(rate): NO_THRESHOLD for rate in RATES if not promised(outcome, outcome.main, rate)},
         "auc_pr": ranked["auc_pr"],
         "vus_pr": ranked["vus_pr"],
         "scenarios": {
@@ -46,44 +49,72 @@ def of_scenario(outcome: Outcome, study: Study, scenario: Scenario) -> dict[str,
     chosen = sorted(
         (one for one in outcome.found if one.event.scenario == scenario), key=lambda one: (one.wearer, one.event.start)
     )
-    draws, day = resampling([(one.wearer, one.day) for one in chosen], study)
-    hits = {rate: _hits(chosen, outcome.main, rate) for rate in RATES}
+    hits = _hits(chosen, outcome.main, JUDGED_RATE)
     return {
         "data": "semi",
-        "events": len(chosen),
-        "recall": {_key(rate): _rounded(float(hit.mean())) for rate, hit in hits.items()},
-        "ci95": {_key(rate): _pair(percentile(share(draws, day, hit))) for rate, hit in hits.items()},
-        "delay_min": _median_delay(chosen, outcome.main),
-        "realised_rate": {
-            _key(rate): _rounded(_count(outcome, outcome.main, rate) / test_days(study)) for rate in RATES
-        },
+        **(_recall(chosen, outcome, study, tuple(range(len(study.wearers)))) or {}),
+        "unseen": _recall([one for one in chosen if one.wearer in study.unseen], outcome, study, study.unseen),
         "by_wearer": {
-            wearer.series.name: _rounded(float(hits[JUDGED_RATE][own].mean()))
+            wearer.series.name: _rounded(float(hits[own].mean()))
             for number, wearer in enumerate(study.wearers)
             if (own := np.array([one.wearer == number for one in chosen])).any()
         },
-        "hits": "".join("1" if hit else "0" for hit in hits[JUDGED_RATE]),
+        "hits": "".join("1" if hit else "0" for hit in hits),
         "recall_by_rule": {rule: _rounded(float(_hits(chosen, rule, JUDGED_RATE).mean())) for rule in rules(outcome)},
         **ranking(outcome, study, (scenario,)),
     }
 
 
+def promised(outcome: Outcome, rule: Rule, rate: float) -> bool:
+    """Whether any wearer has a threshold that promises this rate, however far out it lies."""
+    lines = [own.thresholds[rule, rate] for own in outcome.untouched]
+    return any(not np.isnan(side).all() for line in lines for side in (line.high, line.low))
+
+
+def borrowed(outcome: Outcome, rate: float) -> bool:
+    """Whether a detector that brings thresholds has none of its own for this rate, and got those of its rivals."""
+    lines = outcome.untouched[0].thresholds
+    return outcome.main == "own" and promised(outcome, "own", rate) and lines["own", rate] is lines["shr", rate]
+
+
+def _recall(chosen: Sequence[Found], outcome: Outcome, study: Study, who: Sequence[int]) -> dict[str, Any] | None:
+    """Return what was found of some wearers' events, None without any; null where nothing promises the rate."""
+    if not chosen:
+        return None
+    draws, day = resampling([(one.wearer, one.day) for one in chosen], study, who)
+    days = sum(int(study.wearers[place].days.test.sum()) for place in who)
+    told: dict[str, Any] = {"events": len(chosen), "recall": {}, "ci95": {}, "delay_min": None, "realised_rate": {}}
+    for rate in RATES:
+        known, hit = promised(outcome, outcome.main, rate), _hits(chosen, outcome.main, rate)
+        told["recall"][_key(rate)] = _rounded(float(hit.mean())) if known else None
+        told["ci95"][_key(rate)] = _pair(percentile(share(draws, day, hit))) if known else None
+        realised = _count(outcome, outcome.main, rate, who) / days if days else float("nan")
+        told["realised_rate"][_key(rate)] = _rounded(realised) if known and days else None
+    told["delay_min"] = _median_delay(chosen, outcome.main)
+    return told
+
+
 def rates(outcome: Outcome, study: Study, rule: Rule) -> dict[str, Any]:
-    """Alarms on untouched test days by promised rate: pooled with the exact interval, and of each wearer."""
+    """Alarms on untouched test days by promised rate: pooled with the exact interval, of `Study.unseen`, of each."""
+    everybody = tuple(range(len(study.wearers)))
     return {
         _key(rate): {
-            "data": "real",
-            **rate_row(rate, _count(outcome, rule, rate), test_days(study)),
+            **_rate_of(outcome, study, (rule, rate), everybody),
+            "unseen": _rate_of(outcome, study, (rule, rate), study.unseen) if study.unseen else None,
             "wearers": {
-                wearer.series.name: {
-                    "data": "real",
-                    **rate_row(rate, sum(map(len, own.alarms[rule, rate])), int(wearer.days.test.sum())),
-                }
-                for wearer, own in zip(study.wearers, outcome.untouched, strict=True)
+                study.wearers[place].series.name: _rate_of(outcome, study, (rule, rate), (place,))
+                for place in everybody
             },
         }
         for rate in RATES
     }
+
+
+def _rate_of(outcome: Outcome, study: Study, key: tuple[Rule, float], who: Sequence[int]) -> dict[str, Any]:
+    days = sum(int(study.wearers[place].days.test.sum()) for place in who)
+    if not promised(outcome, *key):
+        return {"data": "real", "promised": key[1], "alarms": None, "wearer_days": days, "no_estimate": NO_THRESHOLD}
+    return {"data": "real", **rate_row(key[1], _count(outcome, *key, who), days)}
 
 
 def rate_row(promised: float, alarms: int, days: int) -> dict[str, Any]:
@@ -97,22 +128,84 @@ def rate_row(promised: float, alarms: int, days: int) -> dict[str, Any]:
 
 def paired(ours: Mapping[str, Any], theirs: Mapping[str, Any], study: Study, scenario: Scenario) -> dict[str, Any]:
     """The difference of recall at the judged rate of two rows of one study, on the same resampled days."""
-    places = sorted(
+    every = places(study, scenario.name)
+    first, second = (
+        np.array([float(hit == "1") for hit in one["scenarios"][scenario.name]["hits"]]) for one in (ours, theirs)
+    )
+
+    def difference(who: Sequence[int]) -> dict[str, Any] | None:
+        own = np.array([number in who for number, _ in every])
+        if not own.any():
+            return None
+        days = [(n, int(study.wearers[n].days.of_minute[start])) for n, start in every if n in who]
+        draws, day = resampling(days, study, who)
+        return {
+            "recall_difference": _rounded(float(first[own].mean() - second[own].mean())),
+            "ci95": _pair(percentile(share(draws, day, first[own]) - share(draws, day, second[own]))),
+        }
+
+    return {
+        "data": "semi",
+        **(difference(range(len(study.wearers))) or {}),
+        "unseen": difference(study.unseen),
+    }
+
+
+def with_unseen(row: Mapping[str, Any], study: Study) -> dict[str, Any]:
+    """A row made before with what its hits and its alarms tell of `Study.unseen`, where nobody had asked.
+
+    A delay stands in no list of hits, nor does the recall at another rate than the judged one: they stay null.
+    """
+    if "scenarios" not in row or not study.unseen:
+        return dict(row)
+    scenarios = {
+        name: one if "unseen" in one or "hits" not in one else {**one, "unseen": _unseen_of_hits(name, one, study)}
+        for name, one in row["scenarios"].items()
+    }
+    told = {
+        rule: {rate: one if "unseen" in one else {**one, "unseen": _pooled(one, study)} for rate, one in by.items()}
+        for rule, by in row["rules"].items()
+    }
+    return {**row, "scenarios": scenarios, "rules": told}
+
+
+def _unseen_of_hits(name: str, told: Mapping[str, Any], study: Study) -> dict[str, Any] | None:
+    every = places(study, name)
+    if len(every) != len(told["hits"]):
+        return None
+    hit = np.array([float(one == "1") for one in told["hits"]])
+    own = np.array([number in study.unseen for number, _ in every], dtype=np.bool_)
+    if not own.any():
+        return None
+    days = [(n, int(study.wearers[n].days.of_minute[start])) for n, start in every if n in study.unseen]
+    draws, day = resampling(days, study, study.unseen)
+    nothing: dict[str, Any] = dict.fromkeys(map(_key, RATES))
+    judged = _key(JUDGED_RATE)
+    return {
+        "events": int(own.sum()),
+        "recall": nothing | {judged: _rounded(float(hit[own].mean()))},
+        "ci95": nothing | {judged: _pair(percentile(share(draws, day, hit[own])))},
+        "delay_min": None,
+    }
+
+
+def _pooled(told: Mapping[str, Any], study: Study) -> dict[str, Any] | None:
+    of = [told["wearers"].get(study.wearers[place].series.name) for place in study.unseen]
+    if any(one is None or one["alarms"] is None for one in of):
+        return None
+    alarms, days = (sum(one[key] for one in of if one is not None) for key in ("alarms", "wearer_days"))
+    return {"data": "real", **rate_row(told["promised"], alarms, days)}
+
+
+def places(study: Study, scenario: str) -> list[tuple[int, int]]:
+    """Wearer and first minute of each event of a scenario, in the order of a row's hits."""
+    return sorted(
         (number, event.start)
         for number, wearer in enumerate(study.wearers)
         for events in wearer.planned
         for event in events
-        if event.scenario == scenario
+        if event.scenario.name == scenario
     )
-    draws, day = resampling([(who, int(study.wearers[who].days.of_minute[start])) for who, start in places], study)
-    first, second = (
-        np.array([float(hit == "1") for hit in one["scenarios"][scenario.name]["hits"]]) for one in (ours, theirs)
-    )
-    return {
-        "data": "semi",
-        "recall_difference": _rounded(float(first.mean() - second.mean())),
-        "ci95": _pair(percentile(share(draws, day, first) - share(draws, day, second))),
-    }
 
 
 def ranking(outcome: Outcome, study: Study, scenarios: Sequence[Scenario]) -> dict[str, float]:
@@ -152,11 +245,11 @@ def test_days(study: Study) -> int:
     return sum(int(wearer.days.test.sum()) for wearer in study.wearers)
 
 
-def resampling(days: Sequence[tuple[int, int]], study: Study) -> tuple[Ints, Ints]:
-    """How often each wearer-day with test data is drawn, and which of them each event's wearer and day are."""
+def resampling(days: Sequence[tuple[int, int]], study: Study, who: Sequence[int]) -> tuple[Ints, Ints]:
+    """How often each test day of some wearers is drawn, and which of them each event's wearer and day are."""
     numbers: dict[tuple[int, int], int] = {}
-    for place, wearer in enumerate(study.wearers):
-        for day in np.flatnonzero(wearer.days.test):
+    for place in who:
+        for day in np.flatnonzero(study.wearers[place].days.test):
             numbers[place, int(day)] = len(numbers)
     for one in days:
         numbers.setdefault(one, len(numbers))
@@ -174,8 +267,8 @@ def _median_delay(chosen: Sequence[Found], rule: Rule) -> float | None:
     return float(np.median(found)) if found.size else None
 
 
-def _count(outcome: Outcome, rule: Rule, rate: float) -> int:
-    return sum(len(side) for own in outcome.untouched for side in own.alarms[rule, rate])
+def _count(outcome: Outcome, rule: Rule, rate: float, who: Sequence[int]) -> int:
+    return sum(len(side) for place in who for side in outcome.untouched[place].alarms[rule, rate])
 
 
 def _key(rate: float) -> str:

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from inference.pulsenet.evaluation.beside import weights_files
 from inference.pulsenet.personal import PRIOR_CENTRE, PRIOR_SPREAD
 from inference.pulsenet.series import HEART_RATE, HRV_RMSSD, VITAL_NAMES
 from inference.pulsenet.training.calibrate import Kept
+from inference.pulsenet.training.cost import sentence
 from inference.pulsenet.training.data import Resting
 from inference.pulsenet.training.plan import Plan
-from inference.pulsenet.weights.loading import NAMES, Kind
+from inference.pulsenet.weights.loading import DEVELOPED_ON, NAMES, Kind, weights_files
 from inference.slots import Floats
 
 _MADE: Final = """\
@@ -36,7 +36,8 @@ _DATA: Final = """\
   (seed {test}). Some lack steps, motion or a vital sign.
 - Stress-Predict (Iqbal et al., Sensors 2022, 22, 8135; MIT licence), minutes: {learners}.
 - Welltory (Welltory/hrv-covid19; CC0): {resting}
-- Fitbit recordings are for evaluation only: they are in no weight and in no threshold."""
+- Fitbit recordings are for evaluation only: they are in no weight and in no threshold. Windows and gates of the engine
+  were chosen on one wearer of them, {developed_on}: what is measured there is no test of people never seen."""
 
 _RESTING: Final = """\
 spot measurements, in no weight, since a spot is one minute without movement, zone or what came
@@ -55,6 +56,9 @@ wearer as in service. Promised: 0.1 alerts a wearer-day."""
 
 _EVALUATION_HEAD: Final = "## Evaluation"
 _LIMITS_HEAD: Final = "## Limits"
+_COST_HEAD: Final = "## Cost"
+_COST: Final = """\
+From the first made person to this card: {sentence} Where other jobs run, the clock tells of them too."""
 _EVALUATION: Final = """\
 On {people} other made people over {days:g} days (seed {seed}), from each one's eighth worn day on; promised are 0.1
 alerts a wearer-day. All figures, and the digests of the weights and thresholds that they are of: `evaluation.json`.
@@ -142,6 +146,13 @@ def with_evaluation(text: str, found: Mapping[str, Any]) -> str:
     return f"{before.partition(_EVALUATION_HEAD)[0]}{evaluation(found)}\n\n{_LIMITS_HEAD}\n{after}"
 
 
+def with_cost(text: str, cost: dict[str, Any]) -> str:
+    """Return a card with its part on what making the weights took, before the one on what was found."""
+    before, _, after = text.partition(f"{_EVALUATION_HEAD}\n")
+    told = f"{_COST_HEAD}\n\n{_COST.format(sentence=sentence(cost))}"
+    return f"{before.partition(_COST_HEAD)[0]}{told}\n\n{_EVALUATION_HEAD}\n{after}"
+
+
 def evaluation(found: Mapping[str, Any]) -> str:
     """Return the card's part on what was found in made people."""
     models = found["models"]
@@ -183,7 +194,7 @@ def _data(report: Report) -> str:
         )  # fmt: skip
     return _DATA.format(
         people=plan.people, days=plan.days, seed=plan.seed, others=plan.others_checked, stop=plan.seed + 1,
-        test=plan.seed + 2, learners=report.learners, resting=resting,
+        test=plan.seed + 2, learners=report.learners, resting=resting, developed_on=", ".join(DEVELOPED_ON),
     )  # fmt: skip
 
 

@@ -2,28 +2,41 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
 from inference.pulsenet.calibration import Population
-from inference.pulsenet.evaluation.beside import assessed, weights_files
+from inference.pulsenet.evaluation.beside import assessed
 from inference.pulsenet.series import Series
 from inference.pulsenet.training import ridge
 from inference.pulsenet.training.calibrate import Kept, calibrate, keep
-from inference.pulsenet.training.card import Report, card, with_evaluation
+from inference.pulsenet.training.card import Report, card, with_cost, with_evaluation
+from inference.pulsenet.training.cost import THRESHOLDS_SINCE, Meter
 from inference.pulsenet.training.data import Learners, made_people, resting, told_of
 from inference.pulsenet.training.plan import Plan
 from inference.pulsenet.training.rows import Rows, Tellable, collect
 from inference.pulsenet.training.scoring import losses_of
 from inference.pulsenet.weights import loading
-from inference.pulsenet.weights.loading import CARD, EVALUATION, FILES, MANIFEST, NAMES, Kind, calibration_file, digest
+from inference.pulsenet.weights.loading import (
+    CARD,
+    DEVELOPED_ON,
+    EVALUATION,
+    FILES,
+    MANIFEST,
+    NAMES,
+    Kind,
+    calibration_file,
+    digest,
+    weights_files,
+)
 from inference.slots import Floats
 from schemas.errors import SetupError
 
@@ -42,13 +55,15 @@ def train(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
         SetupError: What training needs is not installed.
     """
     _require_torch()
+    meter = Meter()
     learners = Learners.of(plan.stress_predict)
     with _made_aside(out) as folder:
         best, last = _weights(plan, learners, folder, stage)
         asked = {name: getattr(plan, name) for name in _ASKED}
         trained = {"trained": today.isoformat(), **asked, "best_update": best, "last_update": last}
-        _manifest(folder, trained)
-        _thresholds(plan, learners, folder, trained, today, stage)
+        _manifest(folder, {"trained": trained, "developed_on": DEVELOPED_ON})
+        _thresholds(plan, learners, folder, today, stage)
+        _note_cost(folder, meter.told())
 
 
 def recalibrate(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
@@ -65,7 +80,7 @@ def recalibrate(plan: Plan, out: Path, *, today: date, stage: Stage) -> None:
     with _made_aside(out) as folder:
         for name in (*loading.FILES.values(), *map(loading.calibration_file, _KINDS), MANIFEST):
             shutil.copy(out / name, folder)
-        _thresholds(plan, Learners.of(plan.stress_predict), folder, trained, today, stage)
+        _thresholds(plan, Learners.of(plan.stress_predict), folder, today, stage)
 
 
 def plan_of(out: Path) -> Plan:
@@ -84,13 +99,12 @@ def reassess(plan: Plan, out: Path, *, stage: Stage) -> None:
     Raises:
         ContractError: The folder holds no weights, or others than its manifest tells of.
     """
-    trained = loading.manifest(out)["trained"]
     with _made_aside(out) as folder:
         for name in (*weights_files(), CARD, MANIFEST):
             shutil.copy(out / name, folder)
         told = with_evaluation((out / CARD).read_text(), _found(plan, folder, stage))
         (folder / CARD).write_text(told)
-        _manifest(folder, trained)
+        _manifest(folder, {"developed_on": DEVELOPED_ON})
 
 
 def _found(plan: Plan, out: Path, stage: Stage) -> dict[str, Any]:
@@ -112,9 +126,10 @@ def _made_aside(out: Path) -> Iterator[Path]:
             path.replace(out / path.name)
 
 
-def _thresholds(plan: Plan, learners: Learners, out: Path, trained: dict[str, Any], today: date, stage: Stage) -> None:
+def _thresholds(plan: Plan, learners: Learners, out: Path, today: date, stage: Stage) -> None:
+    trained = loading.manifest(out)["trained"]
     kept = {kind: _calibrated(plan, kind, out, stage) for kind in _KINDS}
-    _manifest(out, trained)
+    _manifest(out)
     found = _found(plan, out, stage)
     report = Report(
         plan=plan,
@@ -130,7 +145,16 @@ def _thresholds(plan: Plan, learners: Learners, out: Path, trained: dict[str, An
         found=found,
     )
     (out / CARD).write_text(card(report, out))
-    _manifest(out, trained)
+    _manifest(out)
+    cost = loading.manifest(out).get("cost")
+    if cost is not None:
+        _note_cost(out, {**cost, THRESHOLDS_SINCE: today.isoformat()})
+
+
+def _note_cost(out: Path, cost: dict[str, Any]) -> None:
+    """Tell in card and manifest what all of it took; nothing that decides depends on it."""
+    (out / CARD).write_text(with_cost((out / CARD).read_text(), cost))
+    _manifest(out, {"cost": cost})
 
 
 def _require_torch() -> None:
@@ -195,9 +219,10 @@ def _tested(out: Path, rows: Rows | None) -> dict[Kind, Floats]:
     return {kind: losses_of(loading.predictor(kind, folder=out), rows) for kind in _KINDS}
 
 
-def _manifest(out: Path, trained: dict[str, Any]) -> None:
-    """Tell how the weights were made, and the digest of every file that is there."""
+def _manifest(out: Path, news: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Tell how the weights were made, what of that is new, and the digest of every file that is there."""
     names = [*weights_files(), CARD, EVALUATION]
     files = {name: digest(out / name) for name in names if (out / name).exists()}
-    told = {"trained": trained, "names": NAMES, "files": files}
+    before = loading.manifest(out) if (out / MANIFEST).exists() else {}
+    told = {**before, **news, "names": NAMES, "files": files}
     (out / MANIFEST).write_text(json.dumps(told, indent=1) + "\n")

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -18,8 +19,15 @@ from schemas.errors import ContractError
 
 Kind = Literal["network", "ridge"]
 SHIPPED: Final[Kind] = "network"
-"""What scores, where nobody asks for the other: the network, since it finds more than the linear model in the same
-pipeline, outside the paired interval (docs/models/pulsenet.md, docs/adr/0017-what-lasts-decides.md)."""
+"""What scores, where nobody asks for the other: the network, since it finds more of the smaller deviation than the
+linear model in the same pipeline, outside the paired interval; of the larger one both find as many. A rule of one line,
+the sustained rate at rest, finds still more of that (docs/models/pulsenet.md, docs/adr/0017, docs/adr/0023)."""
+DEVELOPED_ON: Final = ("5553957443",)
+"""Wearers of whom windows and gates of the engine were chosen (record 17), by their name in their recording: no weight
+and no threshold has seen them, but what is measured on them is no test. The manifest keeps it with the weights."""
+DECIDED_ON: Final = ("2022484408", "2347167796")
+"""Wearers by whose figures, beside those of whom the model was developed on, `SHIPPED` was decided (record 17), and a
+rule was thought of (23)."""
 NAMES: Final[dict[Kind, str]] = {"network": "pulsenet 1", "ridge": "pulsenet-ridge 1"}
 FILES: Final[dict[Kind, str]] = {"network": "pulsenet.onnx", "ridge": "ridge.npz"}
 MANIFEST: Final = "manifest.json"
@@ -39,7 +47,7 @@ def load(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> PulseNet:
 
 
 def predictor(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> Predictor:
-    """Return a model of the context, named with the beginning of its manifest's digest: other weights, another model.
+    """Return a model of the context, named as `name_of` says.
 
     Raises:
         ContractError: As `load`.
@@ -56,12 +64,32 @@ def predictor(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> Predictor:
 
 
 def name_of(kind: Kind, *, folder: Path = FOLDER) -> str:
-    """Return how a model is called in scores: by its manifest too.
+    """Return how a model is called in scores: other weights or thresholds, another model; another card, the same one.
 
     Raises:
         ContractError: There is no manifest.
     """
-    return f"{NAMES[kind]}+{digest(folder / MANIFEST)[:7]}"
+    return f"{NAMES[kind]}+{deciding(folder)[:7]}"
+
+
+def weights_files() -> list[str]:
+    """Return the names of the files that decide what a model says."""
+    return [*FILES.values(), *(calibration_file(kind) for kind in FILES)]
+
+
+def deciding(folder: Path = FOLDER, *, kinds: Sequence[Kind] = tuple(FILES)) -> str:
+    """Return one SHA-256 of all that decides what some models of a folder say, of what its manifest tells so far.
+
+    Raises:
+        ContractError: There is no manifest, or it tells of no files.
+    """
+    try:
+        told = manifest(folder)["files"]
+        names = [*(FILES[kind] for kind in kinds), *(calibration_file(kind) for kind in kinds)]
+        sums = "".join(f"{name} {told[name]}\n" for name in names if name in told)
+    except (KeyError, TypeError) as error:
+        raise ContractError(f"{folder / MANIFEST} does not tell of the weights. {NEXT_STEP}") from error
+    return hashlib.sha256(sums.encode()).hexdigest()
 
 
 def population(kind: Kind = SHIPPED, *, folder: Path = FOLDER) -> Population:
@@ -116,7 +144,7 @@ def digest(path: Path) -> str:
 
 
 def manifest(folder: Path = FOLDER) -> dict[str, Any]:
-    """Return what the manifest tells: `trained`, `names`, `files`.
+    """Return what the manifest tells: `trained`, `cost`, `developed_on`, `names`, `files`.
 
     Raises:
         ContractError: There is none.

@@ -19,6 +19,12 @@ def drawn(*rings: Any, kind: str = "Polygon") -> dict[str, Any]:
     return {"type": kind, "coordinates": list(rings)}
 
 
+def sliver(number: int) -> list[list[float]]:
+    """Return a thin ring of its own across a degree: 9,000 km2 to look through for a cell or none."""
+    north = 46.0 + number / 500
+    return [[7.0, north], [8.0, north + 1.0], [8.0, north + 1.0001], [7.0, north]]
+
+
 def deep(depth: int) -> Any:
     """Return a list in a list in a list."""
     found: Any = 1.0
@@ -59,6 +65,9 @@ def test_the_outline_of_cells_holds_the_same_cells() -> None:
     [
         ({}, "Send a Polygon"),
         ({"type": "Point", "coordinates": [7.4, 46.9]}, "Send a Polygon"),
+        ({"type": ["Polygon"], "coordinates": [SQUARE]}, "Send a Polygon"),
+        ({"type": {}}, "Send a Polygon"),
+        ({"type": "Feature", "geometry": {"type": [1]}}, "Send a Polygon"),
         ({"type": "Feature", "geometry": None}, "no geometry"),
         ({"type": "Feature", "geometry": {"type": "Feature"}}, "Send a Polygon"),
         ({"type": "Polygon"}, "rings of positions"),
@@ -76,9 +85,13 @@ def test_the_outline_of_cells_holds_the_same_cells() -> None:
         (drawn([SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3], SQUARE[0]]), "crosses or touches"),
         (drawn([*SQUARE[:2], [7.45, 46.94], *SQUARE[2:]]), "crosses or touches"),
         (drawn(SQUARE, [[one + 0.03, other] for one, other in HOLE]), "crosses or touches"),
+        (drawn(SQUARE, [[one + 0.1, other] for one, other in HOLE]), "hole lies outside"),
+        (drawn(HOLE, SQUARE), "hole lies outside"),
         (drawn([SQUARE[0], *SQUARE]), "twice in a row"),
         (drawn([[7.42, 46.94], [7.4201, 46.94], [7.4201, 46.9401], [7.42, 46.94]]), "no cell"),
         (drawn([[-170, -60], [170, -60], [170, 60], [-170, 60], [-170, -60]]), "too large"),
+        (drawn([[0, 89], [0.1, 89], [0.1, -89], [0, 89]]), "too large"),
+        (drawn(*[[sliver(number)] for number in range(499)], kind="MultiPolygon"), "too large"),
         (drawn([[7, 46], [9, 46], [9, 47.5], [7, 47.5], [7, 46]]), f"more than {CELLS_MOST} cells"),
         (drawn([[7.0 + number / 1e6, 46.0] for number in range(POINTS_MOST + 1)]), "corners"),
         (drawn(deep(900)), "A ring is a list"),

@@ -46,11 +46,19 @@ def test_a_named_zone_tells_no_cells() -> None:
 
 
 def test_what_is_overdue_is_delayed_under_the_name_of_today() -> None:
-    """A status is shown under the zone's present name, and as delayed when later bins should have come."""
+    """A status is shown under the zone's present name; when later bins should have come, as delayed and not as safe."""
     now = ZoneNow(zone=Zone(zone_id="ward", name="West ward", version=3), status=status())
     fresh = zone_views.status_now(now, now_ms=BIN_MS + zone_views.LATE_MS)
     assert (fresh["state"], fresh["name"], fresh["version"]) == ("ok", "West ward", 2)
-    assert zone_views.status_now(now, now_ms=BIN_MS + zone_views.LATE_MS + 1)["state"] == "delayed"
+    assert fresh["risk_level"] == "safe"
+    late = zone_views.status_now(now, now_ms=BIN_MS + zone_views.LATE_MS + 1)
+    assert (late["state"], late["risk_level"]) == ("delayed", "unknown")
+
+
+def test_what_is_delayed_is_not_safe_and_stays_critical() -> None:
+    """While scores are missing nothing usual is called safe; what was critical is not called less."""
+    assert zone_views.status(status(state="delayed"))["risk_level"] == "unknown"
+    assert zone_views.status(status(state="delayed", level="critical"))["risk_level"] == "critical"
 
 
 def test_before_the_first_bin_nothing_is_known() -> None:

@@ -120,3 +120,30 @@ async def test_what_a_replaced_producer_never_answers_is_appended_again(broker_w
         await asyncio.gather(appender.append(4, b"failed"), forgotten)
     assert broker.sent.count((1, b"forgotten")) == 1
     assert any(number > 1 and frame == b"forgotten" for number, frame in broker.sent)
+
+
+async def test_a_producer_that_is_being_stopped_is_stopped_also_by_whoever_is_cancelled(
+    broker_with: Callable[..., Broker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An appender that is left while a failed producer is put aside leaves once that one is stopped."""
+    stopping, may_stop, stopped = asyncio.Event(), asyncio.Event(), []
+
+    async def stop(producer: Producer) -> None:
+        stopping.set()
+        await may_stop.wait()
+        stopped.append(producer._number)
+
+    broker_with(KafkaTimeoutError())
+    monkeypatch.setattr(Producer, "stop", stop)
+    appender = await KafkaAppender("nowhere").__aenter__()
+    async with asyncio.timeout(20):
+        waiting = asyncio.create_task(appender.append(3, b"1"))
+        await stopping.wait()
+        leaving = asyncio.create_task(appender.__aexit__(None, None, None))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not leaving.done()
+        may_stop.set()
+        await leaving
+        await asyncio.wait({waiting})
+    assert stopped == [1, 2]

@@ -7,7 +7,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.enrol import Enrolled, System, api_client, device_of, device_socket, enrol, find_system, newest_ms
+from infra.enrol import (
+    Enrolled,
+    System,
+    api_client,
+    device_of,
+    device_socket,
+    enrol,
+    find_system,
+    make_zones,
+    newest_ms,
+    other_outlines,
+)
 from infra.settings import Settings
 from schemas.errors import SetupError
 
@@ -129,6 +140,26 @@ def test_a_refusal_without_a_sentence_is_still_told() -> None:
         enrolled(lambda _request: httpx.Response(502, text="<html>"), "One")
 
 
+def test_a_zone_that_would_cross_another_is_left_out() -> None:
+    """Zones that are there or can be made are told of; one that crosses is not; any other refusal ends it."""
+    refusals = {"crossing": (409, "crosses")}
+
+    def api(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"items": [{"zone_id": "there"}]})
+        status, code = refusals.get(json.loads(request.content)["zone_id"], (201, ""))
+        return httpx.Response(status, json={"error": {"code": code, "message": "No."}})
+
+    async def made() -> list[str]:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(api), base_url="http://pulsera") as http:
+            return await make_zones(http, {name: (name, [1]) for name in ("there", "crossing", "new")})
+
+    assert asyncio.run(made()) == ["there", "new"]
+    refusals["new"] = (403, "forbidden")
+    with pytest.raises(SetupError, match="HTTP 403: No"):
+        asyncio.run(made())
+
+
 def test_an_api_that_is_away_is_one_sentence() -> None:
     """A refused connection names the address and the next step."""
 
@@ -199,3 +230,17 @@ def test_an_address_that_is_no_socket_is_refused(url: str) -> None:
     """The remedy shows what an address looks like."""
     with pytest.raises(SetupError, match=r"ws://127\.0\.0\.1:8001"):
         device_socket(url)
+
+
+def test_zones_of_an_earlier_city_are_found_by_their_cells() -> None:
+    """A zone that is there with other cells keeps them, and is named; one with the same cells is not."""
+    there = {"one": ["88a", "88b"], "other": ["88c"]}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"properties": {"cells": there[request.url.path.split("/")[-1]]}})
+
+    async def run() -> list[str]:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://pulsera") as http:
+            return await other_outlines(http, {"one": ("One", [0x88B, 0x88A]), "other": ("Other", [0x88C, 0x88D])})
+
+    assert asyncio.run(run()) == ["other"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ingest.acks import ACK_SPACING_S
 from ingest.admission import Limits
 from ingest.effects import Admit, Close, Pause, Send
 from schemas.device_protocol import Welcome
@@ -117,6 +118,61 @@ def test_one_settling_of_many_messages_is_one_ack() -> None:
     for seq in range(1, 11):
         session.receive(readings_text(seq, reading()))
     assert acks(session.settled(range(1, 11))) == [10]
+
+
+def test_a_device_that_sends_on_is_told_ten_times_a_second() -> None:
+    """While more is on its way, an ack within a tenth of a second of the last one is left to the next."""
+    clock = ManualClock()
+    session = greeted(clock)
+    told: list[int] = []
+    for seq in range(1, 101):
+        session.receive(readings_text(seq, reading()))
+        if seq > 1:
+            told += acks(session.settled([seq - 1]))
+        clock.now_s += 0.06
+    assert told == [*range(1, 100, 2)]
+    assert acks(session.settled([100])) == [100]
+
+
+def test_a_device_that_waits_for_each_ack_is_told_at_once() -> None:
+    """Where nothing else is on its way no ack is held back, however soon it follows the last."""
+    session = greeted(ManualClock())
+    for seq in range(1, 11):
+        session.receive(readings_text(seq, reading()))
+        assert acks(session.settled([seq])) == [seq]
+
+
+def test_what_is_withheld_is_said_in_time_and_once() -> None:
+    """An ack that was withheld is due a tenth of a second after the last; one that another said is not said again."""
+    clock = ManualClock()
+    session = greeted(clock)
+    for seq in (1, 2, 3, 4):
+        session.receive(readings_text(seq, reading()))
+    assert acks(session.settled([1])) == [1]
+    assert session.overdue_in_s() is None
+    assert acks(session.settled([2])) == []
+    clock.now_s += 0.04
+    assert acks(session.overdue()) == []
+    assert session.overdue_in_s() == pytest.approx(ACK_SPACING_S - 0.04)
+    clock.now_s += ACK_SPACING_S - 0.04
+    assert acks(session.overdue()) == [2]
+    assert session.overdue_in_s() is None
+    assert acks(session.settled([3])) == []
+    assert acks(session.settled([4])) == [4]
+    assert acks(session.overdue()) == []
+
+
+def test_a_resend_that_was_withheld_is_said_with_what_settles_next() -> None:
+    """A resend's ack is withheld like any other, and is not lost when what comes next is not durable yet."""
+    clock = ManualClock()
+    session = greeted(clock)
+    for seq in (1, 2, 3):
+        session.receive(readings_text(seq, reading()))
+    assert acks(session.settled([1])) == [1]
+    session.receive(readings_text(1, reading()))
+    assert acks(session.settled([1])) == []
+    clock.now_s += 1.0
+    assert acks(session.settled([3])) == [1]
 
 
 def test_a_lower_seq_is_a_resend_and_handled_again() -> None:

@@ -6,12 +6,15 @@ from functools import cache
 from typing import Final
 
 import numpy as np
+import pytest
 
 from inference.pulsenet.calibration import REFRACTORY_MIN
 from schemas.episodes import Episode
 from stream_processors.families.vitals import VitalsFamily
 from tests.made_model import detector
 from tests.vitals_frames import T0_MS, LoggedState, reading
+
+pytestmark = pytest.mark.story
 
 KNOWN_MIN: Final = 60
 AGAIN_MIN: Final = 30

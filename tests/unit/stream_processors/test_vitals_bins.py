@@ -4,6 +4,8 @@ import pytest
 
 from tests.vitals_frames import T0_MS, beating, fresh, live, physiological, reading, still, wearer_id
 
+pytestmark = pytest.mark.story
+
 
 def test_beats_become_rmssd_where_the_device_tells_none() -> None:
     """Five minutes of beats give the wearer's bins an RMSSD once a minute, and none where their quality is low."""

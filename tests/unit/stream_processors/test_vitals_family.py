@@ -20,6 +20,8 @@ from tests.vitals_frames import (
     wearer_id,
 )
 
+pytestmark = pytest.mark.story
+
 
 @pytest.mark.parametrize(("rate", "condition"), [(190.0, "heart_rate.high"), (31.0, "heart_rate.low")])
 def test_a_sustained_extreme_rate_at_rest_opens_one_episode(rate: float, condition: str) -> None:

@@ -10,6 +10,8 @@ from stream_processors.families.vitals import VitalsFamily
 from tests.made_model import detector
 from tests.vitals_frames import T0_MS, LoggedState, reading, wearer_id
 
+pytestmark = pytest.mark.story
+
 EVERY_S: Final = 20
 KNOWN_S: Final = 4 * 3_600
 """So long everybody is as usual, with a reading a minute; then what is told below begins."""

@@ -10,6 +10,8 @@ from stream_processors.families.vitals import VitalsFamily
 from stream_processors.operators.telling import FRAME_ROWS
 from tests.vitals_frames import T0_MS, LoggedState, reading
 
+pytestmark = pytest.mark.story
+
 FAMILY = VitalsFamily()
 _VARIED = (-3, 1, 2, 0, -1, 3, -2)
 

@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 
 from inference.slots import NEVER
-from stream_processors.families import vitals
 from stream_processors.families.vitals import FORMAT, VitalsFamily, VitalsState
-from stream_processors.operators import takeover, tally
+from stream_processors.operators import eviction, takeover, tally
 from stream_processors.operators.detector import Scores, Verdict
 from stream_processors.operators.packing import unpack_parts
 from stream_processors.operators.pulsenet import PulseNetDetector
 from stream_processors.operators.resting import RestingDetector
+from stream_processors.operators.shadow import Sight
 from stream_processors.operators.tally import ALERTING, SHADOW
 from stream_processors.ports import Roles
 from tests.made_model import model
 from tests.made_models import MADE, OTHER, RESTING, MadeModels
 from tests.vitals_frames import T0_MS, LoggedState, reading
+
+pytestmark = pytest.mark.story
 
 CALM_MIN, HIGH_MIN, AFTER_MIN = 25, 14, 12
 EVERY_S = 40
@@ -99,6 +101,39 @@ def test_what_both_say_is_counted() -> None:
     assert counts.alerts[SHADOW, 0] == 1
     assert counts.scores[SHADOW].sum() == counts.scores[ALERTING].sum() > 0
     assert counts.inputs[0].sum() == pytest.approx(WEARERS * len(RECORDS) * EVERY_S / 60, abs=2 * WEARERS)
+
+
+def test_what_was_seen_is_not_changed_by_later_steps() -> None:
+    """Whoever looks at a state while a step is run sees what was after the step before, also of a state opened anew."""
+    state, _, family = state_of(Roles(MADE, OTHER))
+    assert (state.sight.roles, state.sight.counts.wearer_days, state.sight.lack) == (Roles(MADE, OTHER), 0.0, (0, 0))
+    run(state, RECORDS[:40])
+    seen, days = state.sight, state.sight.counts.wearer_days
+    assert days > 0.0
+    assert (seen.off, seen.lack.wearers) == ("", WEARERS)
+    opened = family.open(0, state.snapshot()).sight
+    assert (opened.roles, opened.counts.wearer_days, opened.lack) == (seen.roles, days, seen.lack)
+    run(state, RECORDS[40:])
+    assert seen.counts.wearer_days == days < state.sight.counts.wearer_days
+
+
+def test_all_wearers_are_looked_over_once_a_second_of_observed_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty records within a second are not twenty looks; the first record of the next second is one."""
+    state, _, _ = state_of(Roles(MADE, OTHER))
+    log = run(state, RECORDS[:40])
+    looks, look = [], state.shadow.sight
+
+    def noted(alerting: str) -> Sight:
+        looks.append(alerting)
+        return look(alerting)
+
+    monkeypatch.setattr(state.shadow, "sight", noted)
+    begun_ms = RECORDS[39][0] + 10_000
+    for append_ms in range(begun_ms, begun_ms + 1_000, 50):
+        log.append(append_ms, [reading(append_ms - 50, wearer=0, heart_rate=64.0)])
+    assert looks == [MADE]
+    log.append(begun_ms + 1_000, [])
+    assert looks == [MADE, MADE]
 
 
 def test_another_detector_agrees_less() -> None:
@@ -373,7 +408,7 @@ def test_nobody_is_forgotten_while_the_detector_cannot_be_made_anew(monkeypatch:
     """Its files are gone while it runs: the state stays whole, and it goes on."""
     state, models, _ = state_of(Roles(RESTING))
     run(state, RECORDS[:30])
-    monkeypatch.setattr(vitals, "FORGET_MS", 20_000)
+    monkeypatch.setattr(eviction, "FORGET_MS", 20_000)
     del models.made[RESTING]
     log = LoggedState(state)
     for second in range(60):
@@ -392,7 +427,7 @@ def test_who_is_forgotten_is_forgotten_in_what_is_kept_aside(monkeypatch: pytest
     making = models.made.pop(MADE)
     models.wanted = Roles(RESTING)
     stands_in = family.open(0, state.snapshot())
-    monkeypatch.setattr(vitals, "FORGET_MS", 20_000)
+    monkeypatch.setattr(eviction, "FORGET_MS", 20_000)
     log = LoggedState(stands_in)
     for second in range(60):
         stands_in._look_at = 0

@@ -9,6 +9,8 @@ from stream_processors.families.vitals import FORMAT, VitalsFamily
 from stream_processors.operators.packing import pack_parts, unpack_parts
 from tests.vitals_frames import T0_MS, LoggedState, beating, fresh, live, reading
 
+pytestmark = pytest.mark.story
+
 ADDED = ("awaited_ms", "source")
 """What the state of an earlier version does not hold."""
 

@@ -13,6 +13,7 @@ from inference.pulsenet.calibration import (
     DAY_LEAST_MIN,
     ETA,
     OWN_DAYS,
+    OWN_PART,
     REFRACTORY_MIN,
     RESTLESS,
     SHIFT_MOST,
@@ -175,34 +176,59 @@ def test_tier_two_is_the_higher_threshold() -> None:
     assert (said.threshold[:, :, 1] > said.threshold[:, :, 0]).all()
 
 
-def test_own_days_move_a_threshold_to_the_wearer() -> None:
-    """After a week of quieter days a threshold lies nearly half way to the wearer's own, for a restless one above."""
+def test_own_days_lower_a_threshold_to_the_wearer() -> None:
+    """After a week of quieter days a threshold lies nearly half way to the wearer's own; a restless one's stays."""
     made = opened(2, adapt=False)
     start = say(made, 0, scores(0, wearers=2)).threshold[:, 0, 0]
     told = scores(0, wearers=2)
     told[:, 0] = (0.6, 1.9)
     for number in range(OWN_DAYS + 1):
         said = day(made, number, told)
-    assert said.threshold[0, 0, 0] < start[0] - 0.2 < start[1] + 0.2 < said.threshold[1, 0, 0]
+    population = _at_rates(made._population.thresholds, made._rates(np.arange(2)))[:, 0, 0]
+    assert said.threshold[0, 0, 0] < start[0] - 0.2
+    assert said.threshold[1, 0, 0] == population[1]
     assert 0.875 < made._own_days(np.array([0]))[0][0, 0] < 0.95
 
 
 def test_restless_days_make_no_wearer_deaf() -> None:
     """Weeks of days at the population's edge raise a breathing threshold to that of a tenth of the rate and no further.
 
-    Own alerts still raise it, and the heart rate's own days are not bounded.
+    A heart rate's they do not raise at all. The wearer's own alerts raise both.
     """
     breathing = [channel.vital for channel in CHANNELS].index(RESPIRATORY_RATE)
     made, alerted = opened(adapt=False), opened()
     told = scores(0, breathing, score=1.8)
     told[:, breathing] = 2.5
+    loud = scores(0, breathing, score=9.0)
     start = say(made, 0, scores(0, breathing)).threshold[0, :, 0]
     for number in range(1, 30):
         said = day(made, number, told).threshold[0, :, 0]
-        loud = day(alerted, number, told).threshold[0, :, 0]
+        raised = day(alerted, number, loud).threshold[0, :, 0]
+    most = _at_rates(made._population.thresholds, made._rates(SLOT) * OWN_PART[:, None])[0, :, 0]
     rare = _at_rates(made._population.thresholds, made._rates(SLOT) * RESTLESS)[0, :, 0]
-    assert start[breathing] < said[breathing] == rare[breathing] < loud[breathing]
-    assert said[0] > rare[0]
+    assert start[breathing] < said[breathing] == rare[breathing] < raised[breathing]
+    assert said[0] == most[0] < raised[0]
+
+
+def test_own_alerts_keep_the_promise_of_restless_wearers() -> None:
+    """Wearers with days a third above the population's get more than was promised at first, and then what was.
+
+    Their threshold then lies above the population's: raised by what they were told, not by what they did.
+    """
+    random = np.random.default_rng(6)
+    calm = Population.of(random.gamma(6.0, 0.2, (2_000, CHANNEL_COUNT)), flag=0.5, source="made")
+    made = opened(300, of=calm)
+    counts = []
+    for number in range(100):
+        told = scores(0, wearers=300)
+        told[:, 0] = random.gamma(6.0, 0.2, 300) * 4 / 3
+        said = day(made, number, told)
+        counts.append(float(made.table["total"][:300].sum()))
+    first, last = counts[OWN_DAYS], counts[99] - counts[39]
+    assert first / 300 / OWN_DAYS > 2 * TIER_RATES[0]
+    assert last / 300 / 60 == pytest.approx(TIER_RATES[0], rel=0.15)
+    population = _at_rates(calm.thresholds, made._rates(SLOT))[0, 0, 0]
+    assert float(np.median(said.threshold[:, 0, 0])) > population + 0.2
 
 
 def test_without_own_days_and_adaptation_a_threshold_stands() -> None:
@@ -398,3 +424,13 @@ def test_thresholds_are_those_of_the_state_that_was_loaded() -> None:
     used.load({name: array.copy() for name, array in other.table.dump().items()})
     loaded, kept = (say(made, 5 * DAY, scores(0)).threshold for made in (used, other))
     assert loaded.tobytes() == kept.tobytes()
+
+
+def test_a_day_may_turn_with_the_first_minute_after_a_state_was_loaded() -> None:
+    """A restart at midnight finds more wearers than a new table has room for, and ends the day of each."""
+    wearers = 200
+    before, after = opened(wearers), opened()
+    say(before, 0, scores(0, score=0.5, wearers=wearers))
+    after.load(before.table.dump())
+    found, expected = (say(made, DAY, scores(0, wearers=wearers)).threshold for made in (after, before))
+    assert found.tobytes() == expected.tobytes()

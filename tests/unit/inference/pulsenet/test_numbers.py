@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from inference.pulsenet.numbers import (
+    _DEVIATE,
+    _EXPONENTIAL,
+    _LOGARITHM,
     DAY_WAVES,
-    capped,
+    Curve,
     decays,
     exponential,
     log_motion,
@@ -22,10 +25,10 @@ from inference.slots import Floats
 
 
 def test_decays_and_powers_are_those_of_whole_minutes() -> None:
-    """Row t is exp(-t / tau) and base ** t, and longer durations are those of a day."""
+    """Row t is exp(-t / tau) and base ** t, up to those of a day."""
     assert decays(60.0)[90] == math.exp(-1.5)
     assert powers(0.9)[10] == pytest.approx(0.9**10)
-    assert capped(np.array([-1, 7, 10**15])).tolist() == [0, 7, len(decays(1.0)) - 1]
+    assert len(decays(1.0)) == len(powers(0.5)) == 1_441
 
 
 @pytest.mark.parametrize(("ratio", "tail"), [(0.0, 0.5), (0.920, 0.2), (2.015, 0.05), (3.365, 0.01), (5.893, 0.001)])
@@ -80,3 +83,20 @@ def test_an_answer_does_not_depend_on_the_place_in_the_array(function: Callable[
     alone = np.array([function(numbers[place : place + 1])[0] for place in range(0, 1_003, 51)])
     assert together[::51].tobytes() == alone.tobytes()
     assert function(numbers[::-1].copy())[::-1].tobytes() == together.tobytes()
+
+
+@pytest.mark.parametrize("curve", [_DEVIATE, _LOGARITHM, _EXPONENTIAL])
+def test_a_curve_reads_its_table_as_a_search_would(curve: Curve) -> None:
+    """At, beside and between the numbers of a table, and beyond it, a curve gives the bits of numpy's interpolation."""
+    random = np.random.default_rng(2)
+    around = [np.nextafter(curve.x, side) for side in (-np.inf, np.inf)]
+    between = random.uniform(curve.x[0] - 1.0, 1.1 * curve.x[-1], 50_000)
+    numbers = np.concatenate((curve.x, *around, between, [np.inf, -np.inf, 0.0, np.nan]))
+    np.testing.assert_array_equal(curve(numbers), np.interp(numbers, curve.x, curve.y))
+
+
+def test_a_table_whose_places_are_shared_is_refused() -> None:
+    """Where two numbers of a table share a place, none of them could be told from it."""
+    table = np.array([0.0, 1.0, 1.5])
+    with pytest.raises(ValueError, match="share a place"):
+        Curve(table, table, near=lambda values: values.astype(np.int64))

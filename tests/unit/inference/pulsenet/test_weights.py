@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from inference.pulsenet.evaluation.beside import weights_files
 from inference.pulsenet.training.card import evaluation
-from inference.pulsenet.weights.loading import CARD, EVALUATION, FOLDER, NAMES, digest, manifest
+from inference.pulsenet.weights.loading import CARD, EVALUATION, FOLDER, NAMES, digest, manifest, weights_files
 
 
 @pytest.mark.parametrize("name", [*weights_files(), CARD, EVALUATION])

@@ -13,6 +13,8 @@ from inference.rppg.fitting.renders import Scene, render
 from inference.rppg.reasons import BreathReason
 from inference.slots import Floats
 
+pytestmark = pytest.mark.story
+
 HZ = 30
 
 

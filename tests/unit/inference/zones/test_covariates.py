@@ -2,19 +2,23 @@
 
 from dataclasses import replace
 
+import h3.api.basic_int as h3
 import numpy as np
 
 from inference.zones.bins import ClosedBin
 from inference.zones.city import BIN_MS
 from inference.zones.covariates import Recent
+from inference.zones.monitor import Region, Test
 
 HERE, THERE = 1, 2
+ROWS = np.arange(200)
+INSIDE = ROWS < 40
 
 
 def made(**changed: object) -> ClosedBin:
     """Return a bin of forty wearers here and a hundred and sixty elsewhere; four of those here are flagged."""
-    rows = np.arange(200)
-    cell = np.where(rows < 40, HERE, THERE)
+    rows = ROWS
+    cell = np.where(INSIDE, HERE, THERE)
     plain = ClosedBin(
         start_ms=BIN_MS,
         wearer=rows,
@@ -30,12 +34,27 @@ def made(**changed: object) -> ClosedBin:
     return replace(plain, **changed)  # type: ignore[arg-type]
 
 
-def labels(*bins: ClosedBin) -> tuple[str, ...]:
-    """Return what is told of the cell here over these bins."""
+def region(bins: int = 1, test: Test = "count", flags: int | None = None, expected: float | None = None) -> Region:
+    """Return an excess in the cell here: ten times the flags expected or so many, and a common shift of 1."""
+    return Region(
+        test=test, score=20.0, recurrence_days=400.0, cells=np.array([HERE]), window_bins=bins,
+        flags=4 * bins if flags is None else flags,
+        expected=0.4 * bins if expected is None else expected, wearers=40.0, mean_shift=1.0, factor=1.0,
+    )  # fmt: skip
+
+
+def labels(
+    *bins: ClosedBin,
+    window_bins: int | None = None,
+    test: Test = "count",
+    flags: int | None = None,
+    expected: float | None = None,
+) -> tuple[str, ...]:
+    """Return what is told of the cell here over these bins, or over the last of them."""
     recent = Recent()
     for closed in bins:
         recent.take(closed)
-    return recent.labels(np.array([HERE]), len(bins), bins[-1].start_ms)
+    return recent.labels(region(window_bins or len(bins), test, flags, expected), bins[-1].start_ms)
 
 
 def test_plain_flags_have_no_label() -> None:
@@ -43,19 +62,138 @@ def test_plain_flags_have_no_label() -> None:
     assert labels(made()) == ()
 
 
-def test_people_who_move_are_called_active() -> None:
-    """Half of those here moving is activity, all those elsewhere moving is not."""
-    here = np.arange(200) < 40
-    assert labels(made(moving=here)) == ("activity",)
-    assert labels(made(moving=~here)) == ()
+def test_flags_of_those_who_move_are_activity_however_many_stand_around() -> None:
+    """Eight of forty who move have all flags: that is activity; as many who move elsewhere are none."""
+    assert labels(made(moving=ROWS < 8)) == ("activity",)
+    assert labels(made(moving=ROWS >= 192)) == ()
+
+
+def test_a_crush_is_no_activity_where_who_stands_is_flagged_too() -> None:
+    """Six of ten move and six of ten flags are theirs: what is left without them is still far too much."""
+    assert labels(made(moving=ROWS % 10 < 6, flag=ROWS < 20)) == ()
+
+
+def test_movement_is_no_cause_where_too_few_stand_still_to_say_so() -> None:
+    """Ten times the flags expected: among seven who stand one would more likely than not be flagged, among six not."""
+    assert labels(made(moving=ROWS < 33)) == ("activity",)
+    assert labels(made(moving=ROWS < 34)) == ()
+    assert labels(made(moving=INSIDE)) == ()
+    assert labels(*[made(moving=ROWS < 38)] * 4) == ("activity",)
+
+
+def test_movement_is_no_cause_where_who_stands_is_raised_too() -> None:
+    """Nine of ten flags are of those who move: three people flagged of those who stand are too many, one is not."""
+    flags = (ROWS < 27) | (ROWS == 30)
+    assert labels(made(moving=ROWS < 30, flag=flags), flags=28) == ("activity",)
+    flags = (ROWS < 27) | ((ROWS >= 30) & (ROWS < 33))
+    assert labels(made(moving=ROWS < 30, flag=flags), flags=30) == ()
+
+
+def test_one_who_stays_flagged_is_one() -> None:
+    """One who stands flagged for six bins leaves the cause to those who move; six who are so in turn do not."""
+    stays = made(moving=ROWS < 20, flag=(ROWS < 10) | (ROWS == 25))
+    assert labels(*[stays] * 6, flags=66) == ("activity",)
+    turns = [made(moving=ROWS < 20, flag=(ROWS < 10) | (ROWS - at == 25)) for at in range(6)]
+    assert labels(*turns, flags=66) == ()
+
+
+def test_who_walked_without_harm_and_is_flagged_then_is_not_calming_down() -> None:
+    """After a walk that raised nobody, flags of those who stand are no movement; after a run that did they are."""
+    walk, harmed = made(moving=INSIDE, flag=ROWS < 0), made(flag=ROWS < 8)
+    assert labels(*[walk] * 6, harmed, window_bins=1) == ()
+    run = made(moving=ROWS < 30, flag=ROWS < 8)
+    assert labels(*[run] * 6, harmed, window_bins=1) == ("activity",)
+
+
+def test_who_ran_for_long_has_not_calmed_down() -> None:
+    """Flags of those who rest after 20 min of moving are activity until an hour is over, after 15 min never."""
+    run, rest = made(moving=ROWS < 8), made()
+    assert labels(*[run] * 4, rest, window_bins=1) == ("activity",)
+    assert labels(*[run] * 4, *[rest] * 8, window_bins=1) == ("activity",)
+    assert labels(*[run] * 4, *[rest] * 9, window_bins=1) == ()
+    assert labels(*[run] * 3, rest, window_bins=1) == ()
+
+
+def test_what_is_known_in_part_accounts_for_nothing() -> None:
+    """Those who stand were flagged in the bins that are not known: movement and firmware are no cause of the whole."""
+    runs, stands = made(moving=ROWS < 20, flag=ROWS < 4), made(moving=ROWS < 20, flag=(ROWS < 4) | (ROWS // 6 == 5))
+    assert labels(stands, stands, runs, runs, flags=28) == ()
+    assert labels(runs, runs, window_bins=4, flags=28) == ()
+    assert labels(runs, runs, flags=8) == ("activity",)
+    shifted = made(deviate=np.where(ROWS < 10, 4.0, 0.0), moving=ROWS < 10)
+    assert labels(shifted, shifted, window_bins=3, test="shift") == ()
+    assert labels(shifted, shifted, test="shift") == ("activity",)
+    same = np.where((ROWS < 20) | (ROWS >= 120), 7, 1)
+    wide = made(firmware=same, flag=(ROWS < 4) | ((ROWS >= 130) & (ROWS < 140)))
+    assert labels(*[wide] * 3, window_bins=4, flags=16) == ()
+    assert labels(*[wide] * 4) == ("firmware",)
+
+
+def test_a_common_shift_of_those_who_move_is_activity() -> None:
+    """A shift that only who moves has is activity; none where all have it, who stands has some, or nobody stands."""
+    raised = np.where(INSIDE, 1.0, 0.0)
+    assert labels(made(deviate=np.where(ROWS < 10, 4.0, 0.0), moving=ROWS < 10), test="shift") == ("activity",)
+    assert labels(made(deviate=raised, moving=ROWS < 10), test="shift") == ()
+    assert labels(made(deviate=np.where(ROWS < 10, 4.0, 0.9), moving=ROWS < 10), test="shift") == ()
+    assert labels(made(deviate=raised, moving=INSIDE), test="shift") == ()
+
+
+def test_what_came_late_tells_of_no_activity() -> None:
+    """Where all flags here came late, nothing is known of who moves."""
+    assert labels(made(backfill=ROWS < 4, moving=ROWS < 8)) == ()
+
+
+def test_what_was_told_is_kept_with_the_state() -> None:
+    """A state that is saved and loaded labels as before; one saved without who moves names no activity."""
+    recent = Recent()
+    for closed in [made(moving=ROWS < 8)] * 4 + [made()]:
+        recent.take(closed)
+    state = recent.dump()
+    assert Recent.load(state).labels(region(), BIN_MS) == ("activity",)
+    assert all(np.array_equal(again, state[name]) for name, again in Recent.load(state).dump().items())
+    del state["still_flagged"]
+    assert Recent.load(state).labels(region(), BIN_MS) == ()
 
 
 def test_one_firmware_that_raises_flags_elsewhere_too_is_named() -> None:
-    """The same firmware in every flag is a label only where it raises too many in other places as well."""
-    rows = np.arange(200)
-    same = np.where(rows < 100, 7, 1)
-    assert labels(made(firmware=same)) == ()
-    assert labels(made(firmware=same, flag=(rows < 4) | ((rows >= 60) & (rows < 70)))) == ("firmware",)
+    """One firmware in every flag is a label only where it raises too many in other places, and others would show it."""
+    same = np.where((ROWS < 20) | (ROWS >= 120), 7, 1)
+    wide = made(firmware=same, flag=(ROWS < 4) | ((ROWS >= 130) & (ROWS < 140)))
+    assert labels(*[made(firmware=same)] * 3) == ()
+    assert labels(*[wide] * 3) == ("firmware",)
+    assert labels(wide) == ()
+
+
+def test_a_fleet_of_one_firmware_has_no_firmware_to_blame() -> None:
+    """Where all devices have one firmware a wide event is not its doing: no other firmware says that it is spared."""
+    everywhere = made(firmware=np.full(200, 7), flag=ROWS % 5 == 0)
+    assert labels(*[everywhere] * 6, flags=48) == ()
+    unknown = made(firmware=np.where(ROWS % 2 == 0, 7, -1), flag=ROWS % 10 == 0)
+    assert labels(*[unknown] * 6) == ()
+
+
+def test_the_same_event_next_door_is_not_elsewhere() -> None:
+    """A firmware that raises flags in the cells around alone may be the event's neighbourhood: it is no label."""
+    cell = h3.latlng_to_cell(52.52, 13.40, 8)
+    near, far = h3.grid_ring(cell, 2)[0], h3.grid_ring(cell, 3)[0]
+    same = np.where((ROWS < 20) | (ROWS >= 120), 7, 1)
+    flag = (ROWS < 4) | ((ROWS >= 130) & (ROWS < 140))
+    for there, told in ((near, ()), (far, ("firmware",))):
+        bins = [made(firmware=same, flag=flag, cell=np.where(INSIDE, cell, there))] * 3
+        recent = Recent()
+        for closed in bins:
+            recent.take(closed)
+        assert recent.labels(replace(region(3), cells=np.array([cell])), BIN_MS) == told
+
+
+def test_flags_that_others_raise_as_often_as_they_should_hide_no_firmware() -> None:
+    """Eight flags of one firmware and three of others, of whom three are expected: the excess is the firmware's."""
+    same = np.where((ROWS < 20) | (ROWS >= 100), 7, 1)
+    flag = (ROWS < 8) | ((ROWS >= 20) & (ROWS < 23)) | ((ROWS >= 100) & (ROWS < 120))
+    rate = np.where(same == 7, 0.01, 0.15)
+    wide, usual = made(firmware=same, flag=flag, rate=rate), np.full(200, 0.01)
+    assert labels(*[wide] * 2, flags=22, expected=6.4) == ("firmware",)
+    assert labels(*[replace(wide, rate=usual)] * 2, flags=22, expected=0.8) == ()
 
 
 def test_data_that_came_late_is_named() -> None:

@@ -1,8 +1,10 @@
 """A region is called by how seldom chance gives as much, and never safe where it is blind."""
 
+import numpy as np
 import pytest
 
 from inference.zones.levels import Level, level_of, recurrence_words, smallest_visible
+from inference.zones.scan import LEAST_EXPECTED, excess
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,13 @@ def test_the_smallest_visible_event_is_that_of_the_reference(expected: float, fl
     """At a cut of 17.7 without over-dispersion it takes 7, 12, 24 and 35 flags, within one."""
     found = smallest_visible(expected, threshold=17.7, factor=1.0, wearers=100 * expected)
     assert found == pytest.approx(flags, abs=1)
+
+
+def test_where_the_scan_counts_nothing_nothing_is_visible() -> None:
+    """Below the expectation that the small-count guard asks for even everybody's flag would be no alarm."""
+    assert smallest_visible(LEAST_EXPECTED - 0.001, threshold=2.0, factor=1.0, wearers=500) is None
+    assert smallest_visible(LEAST_EXPECTED, threshold=2.0, factor=1.0, wearers=500) is not None
+    assert excess(np.array([500.0]), np.array([LEAST_EXPECTED - 0.001]), np.array([1.0])) == [0.0]
 
 
 def test_intervals_have_words() -> None:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from infra.models.evaluate_commands import evaluate
 from infra.models.evaluate_inputs import check
-from schemas.errors import RecordingError
+from schemas.errors import RecordingError, SetupError
 
 _NEXT = "name a CSV of minutes with the columns user, time, hr, steps"
 
@@ -38,16 +38,18 @@ def test_a_recording_of_another_kind_is_named_with_the_next_step(tmp_path: Path,
 
 
 def test_what_else_cannot_be_meant_is_found_before_the_work(tmp_path: Path) -> None:
-    """A folder of Stress-Predict that is none, and a report into a folder that is not there."""
+    """A folder of Stress-Predict that is none; a report, a page or a log into a folder that is not there."""
     minutes = tmp_path / "minutes.csv"
     minutes.write_text("user,time,hr,steps,intensity\n")
-    check(fitbit=minutes, stress_predict=tmp_path, written=(tmp_path / "report.json", None))
+    check(fitbit=minutes, stress_predict=tmp_path)
     for folder, what in ((minutes, "is a file"), (tmp_path / "nowhere", "is not there")):
         with pytest.raises(RecordingError, match=f"{what}; name the folder"):
-            check(fitbit=minutes, stress_predict=folder, written=())
-    for path in (tmp_path, tmp_path / "nowhere" / "report.json"):
-        with pytest.raises(RecordingError, match="cannot be written; name a file"):
-            check(fitbit=minutes, stress_predict=None, written=(path,))
+            check(fitbit=minutes, stress_predict=folder)
+    for option in ("--json", "--page", "--runs"):
+        for path in (tmp_path, tmp_path / "nowhere" / "report.json"):
+            result = CliRunner().invoke(evaluate, ["pulsenet", "--fitbit", str(minutes), option, str(path)])
+            assert isinstance(result.exception, SetupError)
+            assert str(result.exception).startswith(f"{path} cannot be written")
 
 
 @pytest.mark.parametrize(

@@ -85,11 +85,15 @@ def test_a_model_alerts_after_it_ran_in_shadow_and_the_way_back_is_the_same(tmp_
 
 
 def trained(folder: Path, *, evaluated: bool) -> Path:
-    """Return a folder of weights as training writes it: the shipped ones under another manifest."""
+    """Return a folder of weights as training writes it: the shipped ones, their thresholds from another source."""
     shutil.copytree(loading.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__", "*.py", "evaluation.json"))
     told = loading.manifest(folder)
     told["files"].pop("evaluation.json", None)
     told["trained"]["seed"] = 99
+    for name in map(loading.calibration_file, loading.NAMES):
+        said = json.loads((folder / name).read_text()) | {"source": "another seed"}
+        (folder / name).write_text(json.dumps(said))
+        told["files"][name] = loading.digest(folder / name)
     if evaluated:
         (folder / "evaluation.json").write_text("{}")
         told["files"]["evaluation.json"] = loading.digest(folder / "evaluation.json")
@@ -102,7 +106,7 @@ def test_only_a_model_with_an_evaluation_is_promoted(tmp_path: Path, *, evaluate
     """Weights that were trained here are installed under names of their own; without an evaluation they never alert."""
     folder = trained(tmp_path / "weights", evaluated=evaluated)
     assert asked(tmp_path, "import", "pulsenet", str(folder)).exit_code == 0
-    digest = loading.digest(folder / loading.MANIFEST)[:7]
+    digest = loading.deciding(folder)[:7]
     assert "may be several" in refused(tmp_path, "shadow", "ridge")
     assert asked(tmp_path, "shadow", f"ridge-{digest}").exit_code == 0
     if evaluated:

@@ -11,9 +11,11 @@ from inference.pulsenet.drift import Reference
 from infra.detectors import shipped_detectors
 from infra.metrics.meter import PrometheusMeter
 from infra.models.watch import ModelWatch
+from schemas import frame
+from schemas.topics import READINGS
 from stream_processors.families.vitals import VitalsFamily, VitalsState
 from stream_processors.operators.tally import LEARNED_MIN
-from stream_processors.ports import Roles
+from stream_processors.ports import Record, Roles
 from tests.made_models import MADE, OTHER, MadeModels
 
 DAY_MS = 86_400_000
@@ -48,9 +50,19 @@ def watched(roles: Roles, *, off: str = "") -> tuple[ModelWatch, list[VitalsStat
     counts.scores[:, 8] = [9_000, 5_000]
     counts.scores[1, 20] = 4_000
     states[0].shadow.off = off
+    for second in (1, 2):  # observed time begins with the first
+        beat(states[0], second=second)
     held: Sequence[Any] = states
     detectors: Any = models
     return ModelWatch(detectors, lambda: held, meter), states, meter, models
+
+
+def beat(state: VitalsState, *, second: int) -> None:
+    """Step a heartbeat, after which there is something to be seen: another second of observed time has begun."""
+    record = Record(
+        topic=READINGS.name, partition=0, offset=second, append_ms=second * 1_000, key=None, value=frame.heartbeat()
+    )
+    state.step(record)
 
 
 def value(meter: PrometheusMeter, name: str, **labels: str) -> float | None:
@@ -111,6 +123,8 @@ def test_a_takeover_that_waits_says_for_what() -> None:
     table.extend(3)
     table["minute"][:3] = 1_000
     states[0].shadow.tally.begin_learning()
+    assert watch.told()["wearers"] == 0, "What is seen is what was after the last step."
+    beat(states[0], second=3)
     told = watch.told()
     assert (told["wearers"], told["shadow"]["lacking"]) == (3, 3)
     assert "3 of 3 wearers too little" in told["shadow"]["takeover"]

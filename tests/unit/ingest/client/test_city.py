@@ -167,3 +167,30 @@ def test_zones_lie_around_the_middle() -> None:
     assert len(cells) == len(set(cells)) == 1 + 3 * SIZE.rings * (SIZE.rings + 1)
     assert len(zones) == 5
     assert all(zone_id.replace("-", "").isalnum() and zone_id.islower() for zone_id in zones)
+
+
+def test_what_begins_and_ends_is_told_once_with_how_many_it_befalls() -> None:
+    """An event says its place and how many it befalls when it begins, and that it has ended; a firmware never ends."""
+    city = crowd("heat@1,lasts=2", "firmware@1")
+    told = []
+    for minute in (0.0, 1.0, 2.0, 3.0, 4.0):
+        at(city, minute)
+        told.append(city.events(START_MS + round(minute * 60_000)))
+    where = f"within 2 rings of cell {city.middle:x}"
+    assert told == [
+        [],
+        [
+            f"heat begins {where}: it befalls {city.affected(0)} wearers now.",
+            f"firmware begins in the whole city: it befalls {city.affected(1)} wearers now.",
+        ],
+        [],
+        [f"heat {where} has ended."],
+        [],
+    ]
+
+
+def test_an_event_outside_the_city_is_refused() -> None:
+    """A place where nobody is is refused with the city's middle, before anything begins; one inside is none."""
+    with pytest.raises(ContractError, match=r"881f8d4a03fffff of heat lies outside .* 881f8342cdfffff \(46\.95 N"):
+        crowd("heat@1,place=881f8d4a03fffff")
+    assert crowd("heat@1,place=881f8342c1fffff").affected(0) is None

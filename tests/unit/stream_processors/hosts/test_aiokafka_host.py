@@ -22,7 +22,9 @@ class Consumer:
 
     def __init__(self, **_: Any) -> None:
         self.batches: list[Mapping[Place, Sequence[Any]]] = [BATCH]
+        self.at_start: Callable[[], Awaitable[None]] | None = None
         self.at_stop: Callable[[], Awaitable[None]] | None = None
+        self.stopped = False
         self.committed: dict[Place, int] = {}
 
     def subscribe(self, **_: Any) -> None:
@@ -34,9 +36,12 @@ class Consumer:
 
     async def start(self) -> None:
         """Connect to nothing."""
+        if self.at_start is not None:
+            await self.at_start()
 
     async def stop(self) -> None:
         """Do what a rebalance might do meanwhile."""
+        self.stopped = True
         if self.at_stop is not None:
             await self.at_stop()
 
@@ -125,3 +130,24 @@ async def test_nothing_begins_in_a_worker_that_leaves(host: tuple[AiokafkaHost, 
     await asyncio.sleep(0)
     assert runner.running == []
     assert runner.saved
+
+
+async def test_a_consumer_is_stopped_also_where_its_start_is_cancelled(
+    host: tuple[AiokafkaHost, SlowRunner, Consumer],
+) -> None:
+    """Whoever is cancelled while it waits for its group leaves no connection behind."""
+    made, _, consumer = host
+    joining = asyncio.Event()
+
+    async def join() -> None:
+        joining.set()
+        await asyncio.Event().wait()
+
+    consumer.at_start = join
+    running = asyncio.create_task(made.run(asyncio.Event()))
+    async with asyncio.timeout(20):
+        await joining.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert consumer.stopped

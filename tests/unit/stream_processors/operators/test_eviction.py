@@ -8,9 +8,12 @@ import pytest
 
 from stream_processors.families import vitals
 from stream_processors.families.vitals import VitalsFamily
+from stream_processors.operators import eviction
 from stream_processors.ports import PartitionState
 from tests.made_model import detector
 from tests.vitals_frames import T0_MS, LoggedState, reading, wearer_id
+
+pytestmark = pytest.mark.story
 
 FAMILY = VitalsFamily()
 MODEL = VitalsFamily(detector)
@@ -55,7 +58,7 @@ def rows_of(log: LoggedState, wearers: range) -> list[dict[str, Any]]:
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let four minutes stand for thirty days, and few wearers for many."""
     monkeypatch.setattr(vitals, "LOOK_AT", 8)
-    monkeypatch.setattr(vitals, "FORGET_MS", 240_000)
+    monkeypatch.setattr(eviction, "FORGET_MS", 240_000)
 
 
 @pytest.fixture

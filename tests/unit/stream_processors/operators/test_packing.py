@@ -35,3 +35,11 @@ def test_another_version_is_refused() -> None:
     """A state names its version, and another one is not read."""
     with pytest.raises(ContractError, match="v1"):
         unpack("v2", pack("v1", scalars={}, blobs={}, arrays={}))
+
+
+def test_an_earlier_version_is_read_by_who_knows_it() -> None:
+    """A reader that names several versions reads each of them, and refuses a third by the name of its own."""
+    for version in ("v2", "v1"):
+        assert unpack(("v2", "v1"), pack(version, scalars={"a": 1}, blobs={}, arrays={}))[0] == {"a": 1}
+    with pytest.raises(ContractError, match="version v0, this process needs v2"):
+        unpack(("v2", "v1"), pack("v0", scalars={}, blobs={}, arrays={}))

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from inference.pulsenet.calibration import TIER0_RATE
 from inference.pulsenet.weights import loading
 from schemas.episodes import Evidence
 from schemas.vitals import NAMES
@@ -59,6 +60,18 @@ def test_a_minute_is_judged_with_the_first_bin_of_the_next() -> None:
     last, expected = told.scores[-1], told.detector.expectation(0, RATE)
     assert last.expected[0, RATE] == expected.centre
     assert last.z[0, RATE] == pytest.approx(0.0, abs=1.0)
+
+
+def test_the_flag_has_a_rate_as_soon_as_a_heart_rate_is_expected() -> None:
+    """Before, the combined score of other vitals is told already; the flag's promised rate is not."""
+    told = Told(detector())
+    told.follow(60, 62.0)
+    rates = np.array([scores.tier0_rate[0] for scores in told.scores])
+    expects = np.array([not np.isnan(scores.expected[0, RATE]) for scores in told.scores])
+    scored = np.array([not np.isnan(scores.combined[0]) for scores in told.scores])
+    assert (~expects & scored).any()
+    assert (~np.isnan(rates) == expects).all()
+    assert set(rates[expects].tolist()) == {TIER0_RATE}
 
 
 def test_a_sustained_rate_fires_rises_and_goes() -> None:

@@ -28,6 +28,7 @@ class Row:
     worn: bool | None = True
     cell: int | None = CELL
     late: int = 0
+    rate: float | None = 0.01
 
 
 def frame(rows: list[Row], *, clock_ms: int) -> ScoreFrame:
@@ -40,7 +41,7 @@ def frame(rows: list[Row], *, clock_ms: int) -> ScoreFrame:
         "bin_ms": pa.array([BIN_MS] * len(rows), pa.int32()),
         "tier": pa.array([-1] * len(rows), pa.int8()),
         "tier0": pa.array([row.tier0 for row in rows]),
-        "tier0_rate": pa.array([0.01] * len(rows), pa.float32()),
+        "tier0_rate": pa.array([row.rate for row in rows], pa.float32()),
         "worn": pa.array([row.worn for row in rows], pa.bool_()),
         "at_rest": pa.array([row.at_rest for row in rows]),
         "cell": pa.array([row.cell for row in rows], pa.uint64()),
@@ -83,6 +84,48 @@ def test_a_bin_tells_of_each_wearer_once() -> None:
     assert np.isnan(closed.deviate[1])
     assert closed.moving.tolist() == [True, False]
     assert closed.backfill.tolist() == [False, True]
+
+
+def test_who_was_not_judged_is_not_there() -> None:
+    """Rows without a rate make no wearer and no flag; with one they do, also without a deviate, and while moving."""
+    rows = [
+        *(Row(0, START_MS + at * BIN_MS, z=None, rate=None, tier0=True) for at in range(60)),
+        *(Row(1, START_MS + at * BIN_MS, z=None, tier0=True) for at in range(60)),
+        *(Row(2, START_MS + at * BIN_MS, at_rest=False) for at in range(60)),
+    ]
+    bins = ZoneBins(1)
+    bins.take(0, frame(rows, clock_ms=START_MS))
+    (closed,) = closing(bins, 1)
+    told = dict(zip(closed.wearer.tolist(), zip(closed.flag, closed.moving, closed.rate, strict=True), strict=True))
+    lost, moving = (int.from_bytes(WEARERS[number][8:]) for number in (1, 2))
+    assert told == {lost: (True, False, 0.01), moving: (False, True, 0.01)}
+    assert np.isnan(closed.deviate).tolist() == [wearer == lost for wearer in closed.wearer.tolist()]
+
+
+def test_of_a_bin_judged_in_part_as_much_is_expected() -> None:
+    """Who was judged for most of the bin is there, with that part of the rate and flags of that part alone."""
+    rows = [
+        Row(wearer, START_MS + at * BIN_MS, z=None, rate=None, tier0=True)
+        if at < unjudged
+        else Row(wearer, START_MS + at * BIN_MS)
+        for wearer, unjudged in ((0, 15), (1, 30), (2, 45))
+        for at in range(60)
+    ]
+    bins = ZoneBins(1)
+    bins.take(0, frame(rows, clock_ms=START_MS))
+    (closed,) = closing(bins, 1)
+    assert closed.wearer.tolist() == [int.from_bytes(WEARERS[0][8:])]
+    assert closed.rate.tolist() == pytest.approx([0.0075])
+    assert closed.flag.tolist() == [False]
+
+
+def test_a_rarely_measured_rate_is_watched_all_the_time() -> None:
+    """One heart rate in five minutes is judged; rows of other vitals between take nothing from what is expected."""
+    rows = [Row(0, START_MS + at * BIN_MS, z=0.3 if at == 20 else None) for at in range(60)]
+    bins = ZoneBins(1)
+    bins.take(0, frame(rows, clock_ms=START_MS))
+    (closed,) = closing(bins, 1)
+    assert (closed.rate.tolist(), closed.deviate.tolist()) == ([0.01], pytest.approx([0.3]))
 
 
 def test_a_bin_waits_for_the_slowest_partition() -> None:

@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from inference.zones.bins import ClosedBin
 from inference.zones.covariates import Recent
+from inference.zones.monitor import Region
 from schemas import scores
 from schemas.frame import OFFSET_UNKNOWN
 from schemas.scores import BIN_MS, SCORE_SCHEMA, ScoreFrame
@@ -12,6 +13,10 @@ from stream_processors.operators.zone_bins import GRACE_MS, ZONE_BIN_MS, ZoneBin
 
 START_MS = 1_767_225_600_000
 CELL = 0x881F8D4A03FFFFF
+HERE = Region(
+    test="count", score=20.0, recurrence_days=400.0, cells=np.array([CELL]), window_bins=1, flags=4, expected=0.4,
+    wearers=40.0, mean_shift=0.0, factor=1.0,
+)  # fmt: skip
 
 
 def frame(offsets_min: list[int | None], *, clock_ms: int) -> ScoreFrame:
@@ -21,7 +26,7 @@ def frame(offsets_min: list[int | None], *, clock_ms: int) -> ScoreFrame:
         {
             "wearer": number.to_bytes(16, "big"), "bin": bin_us, "bin_ms": BIN_MS, "tier": 0, "tier0": False,
             "cell": CELL, "model": "m", "readings": 1, "late": 0, "backfill": 0, "received": bin_us,
-            "utc_offset_min": offset_min,
+            "utc_offset_min": offset_min, "tier0_rate": 0.01, "z_heart_rate": 0.0,
         }
         for number, offset_min in enumerate(offsets_min)
     ]  # fmt: skip
@@ -48,6 +53,6 @@ def test_who_tells_no_offset_changes_no_clock() -> None:
     recent = Recent()
     for offsets_min in ([60, 60], [60, None, None, None], [None, None], [60, 60, 0]):
         recent.take(closed(list(offsets_min)))
-        assert "clock_change" not in recent.labels(np.array([CELL]), 1, START_MS)
+        assert "clock_change" not in recent.labels(HERE, START_MS)
     recent.take(closed([120, 120, 60, None, None, None]))
-    assert "clock_change" in recent.labels(np.array([CELL]), 1, START_MS)
+    assert "clock_change" in recent.labels(HERE, START_MS)

@@ -1,11 +1,13 @@
-"""Checkpoints of the published architecture with made-up weights, written by torch, and torch's own answer to them."""
+"""Checkpoints of the published architecture with made-up weights, written by torch, and torch's own answer to them.
+
+Torch is loaded where it is used: no other test should wait for it.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from inference.pulsenet.earlier.shapes import HEADS, LAYERS, MEAN, SCALE, STEPS, TENSORS, WIDTH
 from inference.slots import Floats
@@ -13,6 +15,8 @@ from inference.slots import Floats
 
 def weights(seed: int = 7) -> dict[str, Any]:
     """Return made-up weights, by name, as torch tensors."""
+    import torch
+
     draw = torch.Generator().manual_seed(seed)
     made = {name: torch.randn(shape, generator=draw) * 0.15 for name, shape in TENSORS.items()}
     for name, tensor in made.items():
@@ -25,6 +29,8 @@ def weights(seed: int = 7) -> dict[str, Any]:
 
 def checkpoint(path: Path, **changes: Any) -> Path:
     """Write a checkpoint as the earlier system did; `changes` replace tensors."""
+    import torch
+
     told = {"model_state_dict": weights() | changes, "epoch": 14, "val_loss": 2.41, "auc": np.float64(1.0)}
     torch.save(told | {"config": {"seq_len": STEPS, "n_features": 4}}, path)
     return path
@@ -39,6 +45,8 @@ def windows(count: int, *, seed: int = 3) -> Floats:
 
 def by_torch(tensors: Mapping[str, Any], window: Floats) -> tuple[Floats, Floats]:
     """Return what torch's own parts say of windows: step scores and what is written down again."""
+    import torch
+
     functional: Any = torch.nn.functional
 
     def linear(name: str, values: Any) -> Any:

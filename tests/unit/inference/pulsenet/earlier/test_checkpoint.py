@@ -9,40 +9,52 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from inference.pulsenet.earlier.checkpoint import read
 from inference.pulsenet.earlier.shapes import TENSORS
 from schemas.errors import ContractError
 from tests.unit.inference.pulsenet.earlier import made
 
+pytestmark = pytest.mark.story
+
 NAME = "anomaly_head.0.weight"
 
 
-def prefixed(prefix: str) -> dict[str, Any]:
-    """Return made-up weights under the names of a wrapper."""
-    return {prefix + name: tensor for name, tensor in made.weights().items()}
+@pytest.fixture
+def torch() -> Any:
+    """Torch, loaded for those who ask for it."""
+    import torch
+
+    return torch
+
+
+def prefixed(prefix: str, weights: dict[str, Any]) -> dict[str, Any]:
+    """Return weights under the names of a wrapper."""
+    return {prefix + name: tensor for name, tensor in weights.items()}
 
 
 @pytest.mark.parametrize(
-    "told",
+    "wrapped",
     [
-        made.weights(),
-        {"model_state_dict": made.weights(), "epoch": 14},
-        {"state_dict": prefixed("module.")},
-        prefixed("_orig_mod."),
-        {name: torch.nn.Parameter(tensor) for name, tensor in made.weights().items()},
-        {name: tensor.double() for name, tensor in made.weights().items()},
-        {name: tensor.T.contiguous().T if tensor.dim() == 2 else tensor for name, tensor in made.weights().items()},
+        lambda _, weights: weights,
+        lambda _, weights: {"model_state_dict": weights, "epoch": 14},
+        lambda _, weights: {"state_dict": prefixed("module.", weights)},
+        lambda _, weights: prefixed("_orig_mod.", weights),
+        lambda torch, weights: {name: torch.nn.Parameter(tensor) for name, tensor in weights.items()},
+        lambda _, weights: {name: tensor.double() for name, tensor in weights.items()},
+        lambda _, weights: {
+            name: tensor.T.contiguous().T if tensor.dim() == 2 else tensor for name, tensor in weights.items()
+        },
     ],
     ids=["plain", "nested", "data parallel", "compiled", "parameters", "double", "strided"],
 )
-def test_the_weights_are_found(tmp_path: Path, told: dict[str, Any]) -> None:
+def test_the_weights_are_found(tmp_path: Path, torch: Any, wrapped: Callable[[Any, Any], dict[str, Any]]) -> None:
     """The same weights are read, however they were wrapped or laid out."""
-    torch.save(told, tmp_path / "made.pt")
+    told = made.weights()
+    torch.save(wrapped(torch, made.weights()), tmp_path / "made.pt")
     weights = read(tmp_path / "made.pt")
     assert weights.keys() == TENSORS.keys()
-    for name, tensor in made.weights().items():
+    for name, tensor in told.items():
         assert (weights[name] == tensor.numpy()).all()
 
 
@@ -57,7 +69,7 @@ class Runs:
         return (os.mkdir, (str(self.path),))
 
 
-def test_nothing_that_a_file_asks_for_is_run(tmp_path: Path) -> None:
+def test_nothing_that_a_file_asks_for_is_run(tmp_path: Path, torch: Any) -> None:
     """A file that names a function to call is refused by that name, and the function is not called."""
     torch.save({"model_state_dict": made.weights(), "extra": Runs(tmp_path / "trace")}, tmp_path / "made.pt")
     with pytest.raises(ContractError, match=r"posix\.mkdir.*nothing of it was run.*torch\.save"):
@@ -74,7 +86,7 @@ def test_no_name_is_found_but_those_of_tensors(tmp_path: Path, name: bytes) -> N
         read(tmp_path / "made.pt")
 
 
-def test_a_whole_model_is_no_table_of_weights(tmp_path: Path) -> None:
+def test_a_whole_model_is_no_table_of_weights(tmp_path: Path, torch: Any) -> None:
     """A pickled module names its class, so it is refused with what to save instead."""
     torch.save(torch.nn.Linear(2, 2), tmp_path / "made.pt")
     with pytest.raises(ContractError, match="state_dict"):
@@ -104,21 +116,23 @@ def test_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tensor", "said"),
     [
-        (torch.zeros(31, 64), r"\(31, 64\), the published architecture has \(32, 64\)"),
-        (torch.full((32, 64), torch.nan), "no numbers"),
-        (torch.full((32, 64), torch.inf), "no numbers"),
-        (torch.full((32, 64), 1e300, dtype=torch.float64), "no numbers"),
-        (torch.zeros(32, 64, dtype=torch.int64), r"the published architecture has \(32, 64\)"),
-        ("weights", "is str"),
+        (lambda torch: torch.zeros(31, 64), r"\(31, 64\), the published architecture has \(32, 64\)"),
+        (lambda torch: torch.full((32, 64), torch.nan), "no numbers"),
+        (lambda torch: torch.full((32, 64), torch.inf), "no numbers"),
+        (lambda torch: torch.full((32, 64), 1e300, dtype=torch.float64), "no numbers"),
+        (lambda torch: torch.zeros(32, 64, dtype=torch.int64), r"the published architecture has \(32, 64\)"),
+        (lambda _: "weights", "is str"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path, tensor: Any, said: str) -> None:
+def test_weights_that_do_not_fit_are_refused(
+    tmp_path: Path, torch: Any, tensor: Callable[[Any], Any], said: str
+) -> None:
     """Another shape, another kind, or values that are no numbers: the tensor is named."""
     with pytest.raises(ContractError, match=rf"{NAME} .*{said}"):
-        read(made.checkpoint(tmp_path / "made.pt", **{NAME: tensor}))
+        read(made.checkpoint(tmp_path / "made.pt", **{NAME: tensor(torch)}))
 
 
-def test_another_architecture_is_refused(tmp_path: Path) -> None:
+def test_another_architecture_is_refused(tmp_path: Path, torch: Any) -> None:
     """A tensor too few and one too many are named, with how many are missing."""
     told = made.weights()
     del told["positional_embedding"]
@@ -132,7 +146,7 @@ def test_another_architecture_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "stride"), [((2_000_000, 1), (1, 1)), ((3, 3), (0, 0)), ((2, 2), (4, 1)), ((-1, 2), (1, 1)), ("x", "y")]
 )
-def test_a_tensor_stays_inside_its_numbers(tmp_path: Path, size: Any, stride: Any) -> None:
+def test_a_tensor_stays_inside_its_numbers(tmp_path: Path, torch: Any, size: Any, stride: Any) -> None:
     """A shape that reaches beyond the storage, or repeats it, is refused before anything is read there."""
 
     class Tensor:

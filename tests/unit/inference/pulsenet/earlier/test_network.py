@@ -11,6 +11,8 @@ from inference.pulsenet.earlier.shapes import TENSORS
 from schemas.errors import ContractError
 from tests.unit.inference.pulsenet.earlier import made
 
+pytestmark = pytest.mark.story
+
 
 def test_the_architecture_is_the_published_one() -> None:
     """It has the published number of parameters."""

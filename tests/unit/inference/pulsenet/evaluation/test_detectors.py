@@ -14,6 +14,8 @@ from inference.pulsenet.series import RESPIRATORY_RATE, SPO2, Series
 from inference.slots import Floats
 from tests.unit.inference.pulsenet.evaluation.made import DAY_MIN, recording, restless, walker
 
+pytestmark = pytest.mark.story
+
 DAYS = 9
 START = 8 * DAY_MIN + 9 * 60 + 20
 

@@ -13,6 +13,8 @@ from inference.pulsenet.predictor import Ridge
 from inference.pulsenet.series import VITAL_COUNT, Series
 from tests.unit.inference.pulsenet.evaluation.made import recording, restless
 
+pytestmark = pytest.mark.story
+
 MINUTES = 500
 ONSET = 400
 

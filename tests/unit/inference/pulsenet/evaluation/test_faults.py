@@ -16,6 +16,8 @@ from inference.pulsenet.evaluation.faults import Put, examine, put_in, row
 from inference.pulsenet.evaluation.grid import believed, moving, since
 from inference.pulsenet.series import Series
 
+pytestmark = pytest.mark.story
+
 
 @pytest.fixture(scope="module")
 def person() -> Series:

@@ -10,6 +10,8 @@ from inference.pulsenet.evaluation.rates import Reference, Side, thresholds
 from inference.slots import Floats
 from tests.unit.inference.pulsenet.evaluation.made import DAY_MIN, recording, restless
 
+pytestmark = pytest.mark.story
+
 
 def test_the_threshold_is_the_conformal_one_of_daily_maxima() -> None:
     """Of 9 days at a rate of .1 it is the ceil(10 x .9) = 9th smallest, at .2 the 8th."""

@@ -1,6 +1,9 @@
 """A whole small study."""
 
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +13,11 @@ from inference.pulsenet.evaluation.detectors.ridge import Explained, RidgeLevel
 from inference.pulsenet.evaluation.injection import HEADLINE, Scenario
 from inference.pulsenet.evaluation.protocol import Detector, Judgement, Sided
 from inference.pulsenet.evaluation.study import Study, examine, prepare
-from inference.pulsenet.evaluation.summary import paired, row
+from inference.pulsenet.evaluation.summary import paired, row, with_unseen
 from inference.pulsenet.series import Series
 from tests.unit.inference.pulsenet.evaluation.made import recording, restless, walker
+
+pytestmark = pytest.mark.story
 
 SCENARIOS = (*HEADLINE, Scenario("rest", -20, 20))
 
@@ -90,3 +95,25 @@ def test_a_detector_s_own_thresholds_are_the_ones_it_is_judged_by(study: Study) 
     loud = row(examine(RestThreshold(), study), study, SCENARIOS)
     difference = paired(row(outcome, study, SCENARIOS), loud, study, HEADLINE[0])
     assert difference["recall_difference"] == -1.0
+
+
+def test_a_row_that_nobody_asked_of_the_others_tells_of_them_by_its_hits(study: Study) -> None:
+    """Recall at the judged rate, its interval and the alarms are those of a row that was asked; the rest is null."""
+    apart = replace(study, developed_on=("person 1",))
+    asked = row(examine(RestThreshold(), apart), apart, SCENARIOS)
+    old: dict[str, Any] = deepcopy(asked)
+    for told in (*old["scenarios"].values(), *(rate for rates in old["rules"].values() for rate in rates.values())):
+        del told["unseen"]
+    new = with_unseen(old, apart)
+    assert new["rules"] == asked["rules"]
+    for name, told in new["scenarios"].items():
+        own, whole = told["unseen"], asked["scenarios"][name]["unseen"]
+        assert 0 < own["events"] == whole["events"] < told["events"]
+        assert own["recall"] == {"1": None, "0.1": whole["recall"]["0.1"], "0.01": None}
+        assert own["ci95"]["0.1"] == whole["ci95"]["0.1"]
+        assert own["delay_min"] is None
+    assert with_unseen(asked, apart) == asked, "what was asked stays"
+    old["scenarios"]["rest_+40bpm_20min"]["hits"] += "1"
+    assert with_unseen(old, apart)["scenarios"]["rest_+40bpm_20min"]["unseen"] is None, "of other places"
+    absent = {"data": "semi", "absent": "river is not installed"}
+    assert with_unseen(absent, apart) == absent

@@ -13,6 +13,8 @@ from schemas.errors import UnreadableVideoError
 from tests.portrait import broken
 from tests.portrait.renderer import Scene, frames, write_video
 
+pytestmark = pytest.mark.story
+
 SMALL = Scene(seconds=1.0, size=(320, 240))
 
 

@@ -15,6 +15,8 @@ from inference.rppg.video.state import FaceState
 from schemas.errors import ContractError, UnreadableVideoError
 from tests.portrait.renderer import Frame, Scene, frames, jpegs, times
 
+pytestmark = pytest.mark.story
+
 SIZE = (320, 240)
 STILL = Scene(seconds=2.0, size=SIZE)
 

@@ -1,0 +1,117 @@
+"""How much work a record leaves to be done, told before it is done: a host does long work beside its loop.
+
+Counted is what takes time: the waves of bins and of minutes, since each is a step of every operator, and the bins,
+minutes and changes in them. What each takes was measured; it may be wrong twofold, not tenfold.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.slots import Ints
+from schemas.scores import BIN_MS
+from stream_processors.operators.pending import FACT, Pending
+
+_WAVE_MS: Final = 0.6
+_BIN_MS: Final = 0.01
+_MINUTE_WAVE_MS: Final = 3.0
+_MINUTE_MS: Final = 0.01
+_CHANGE_MS: Final = 0.06
+_LOOK_MS: Final = 0.01
+"""Milliseconds of one core for each, on a busy machine; `pulsera bench holds` shows whether they still tell enough."""
+
+_MINUTE: Final = 60_000
+_LANE: Final = 1 << 40
+"""No bin has so high a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A record that was taken in: whose frontiers moved, which rows close for wearers and streams, receipts (ms)."""
+
+    moved: Ints
+    by_wearer: Ints
+    by_stream: Ints
+    received_ms: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """What is to be done.
+
+    Attributes:
+        bins: Bins that close.
+        waves: Most of them of one wearer or stream: they follow one another.
+        minutes: Minutes that are complete.
+        minute_waves: Most of them of one wearer.
+        changes: Episodes that something may be told of.
+        looked_at: Wearers among whom it is looked for who is forgotten.
+    """
+
+    bins: int = 0
+    waves: int = 0
+    minutes: int = 0
+    minute_waves: int = 0
+    changes: int = 0
+    looked_at: int = 0
+
+    @property
+    def ms(self) -> float:
+        """About how long that takes."""
+        return (
+            self.waves * _WAVE_MS
+            + self.bins * _BIN_MS
+            + self.minute_waves * _MINUTE_WAVE_MS
+            + self.minutes * _MINUTE_MS
+            + self.changes * _CHANGE_MS
+            + self.looked_at * _LOOK_MS
+        )
+
+
+def left(
+    begun: Begun,
+    pending: Pending,
+    tiers: npt.NDArray[np.int8],
+    *,
+    moves_ms: tuple[Ints, Ints],
+    silent: int,
+    told: int,
+    looked_at: int,
+) -> Effort:
+    """Return what a record leaves to be done.
+
+    `tiers` are those of open episodes, by wearer and condition, -1 for none. `moves_ms` are the frontiers of the
+    wearers that moved, before and now; `silent` minutes end because nothing comes of their wearers, and `told` episodes
+    may change though no bin closes.
+    """
+    bins, waves, span_ms = _bins(pending, begun.by_wearer, "wearer")
+    if begun.by_stream is not begun.by_wearer:
+        own, own_waves, _ = _bins(pending, begun.by_stream, "stream")
+        bins, waves = max(bins, own), max(waves, own_waves)
+    wearer_of = pending.facts[begun.by_wearer, FACT["wearer"]]
+    before, now = moves_ms
+    # A frontier may pass many minutes without data: of a wearer no more end than begin with these bins, and one before.
+    ended = np.minimum(now // _MINUTE - before // _MINUTE, min(waves, span_ms // _MINUTE + 1) + 1)
+    return Effort(
+        bins=bins,
+        waves=waves,
+        minutes=int(ended.sum()) + silent,
+        minute_waves=max(int(ended.max(initial=0)), min(silent, 1)),
+        changes=told + min(bins, int((tiers[wearer_of] >= 0).any(axis=1).sum())),
+        looked_at=looked_at,
+    )
+
+
+def _bins(pending: Pending, rows: Ints, lane: str) -> tuple[int, int, int]:
+    """Return how many bins rows lie in, the most of them in one lane, and from the first's end to the last's (ms)."""
+    if len(rows) == 0:
+        return 0, 0, 0
+    facts = pending.facts[rows]
+    end_ms = facts[:, FACT["end_ms"]]
+    keys = np.unique(facts[:, FACT[lane]] * _LANE + end_ms // BIN_MS)
+    lanes = keys // _LANE
+    starts = np.flatnonzero(lanes[1:] != lanes[:-1]) + 1
+    most = int(np.diff(np.concatenate(([0], starts, [len(keys)]))).max())
+    return len(keys), most, int(end_ms.max() - end_ms.min())
