@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-pytest_plugins = ["tests.embedded_services", "tests.running_system"]
+pytest_plugins = ["tests.embedded_services", "tests.running_system", "tests.turns"]
 
 _LONG = ("chaos", "browser", "connected")
 

@@ -141,6 +141,7 @@ class Sitting:
         assert len(self.devices(system)) == 1
 
 
+@pytest.mark.alone
 def test_a_pulse_is_told_and_no_picture_leaves_the_browser(at_portrait: Browser, system: RunningSystem) -> None:
     """A heart rate within 3 bpm appears with its confidence; numbers alone are sent; stopping leaves nothing behind."""
     sitting = Sitting.begin(at_portrait, system)
