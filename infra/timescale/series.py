@@ -1,12 +1,14 @@
 """Readings, scores, episodes and zones in the database: one transaction with the offsets, repeats change nothing.
 
-Rows arrive by COPY in a table that only this session sees and that every commit empties; one INSERT a table merges
-them. Losing the newest commits in a crash of the server would lose rows and offsets together, and the log still has
-both, so these transactions do not wait for the disk (`synchronous_commit = off`).
+As a rule all rows are new, and one COPY a table takes them in. Where one is stored already, the transaction is done
+over: the rows arrive in a table that only this session sees and that every commit empties, and one INSERT a table
+merges them. Losing the newest commits in a crash of the server would lose rows and offsets together, and the log still
+has both, so these transactions do not wait for the disk (`synchronous_commit = off`).
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
@@ -15,7 +17,7 @@ import pyarrow as pa
 
 from infra.timescale.chunks import Chunks
 from infra.timescale.copy_stream import copy_stream
-from infra.timescale.newest_days import NewestDays, tell
+from infra.timescale.newest_days import NewestDays, News, tell
 from infra.timescale.partitions import Partitions
 from infra.timescale.pool import database_errors
 from infra.timescale.state import move_offsets
@@ -34,6 +36,9 @@ _Connection = asyncpg.pool.PoolConnectionProxy
 _ON_LOOP_ROWS: Final = 2_000
 """Building the stream of more rows would hold the loop for over 5 ms, so it happens in a thread."""
 _PIECE_BYTES: Final = 262_144
+MERGED_AFTER_A_REPEAT: Final = 100
+"""So many writes merge at once after one that met a stored row: where vitals come apart or a log is read again more of
+them follow, and each COPY that fails leaves dead rows."""
 
 
 class SeriesTable:
@@ -135,6 +140,25 @@ WHERE excluded.revision > old.revision
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of a table as a COPY stream of the columns that hold a value in some row."""
+
+    table: SeriesTable
+    columns: Sequence[str]
+    stream: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one transaction does."""
+
+    batch: SeriesBatch
+    rows: Sequence[_Rows]
+    moves: Sequence[OffsetMove]
+    news: News | None
+
+
 class TimescaleSeries:
     """The `SeriesStore` of the storage family, in TimescaleDB or plain PostgreSQL."""
 
@@ -146,6 +170,7 @@ class TimescaleSeries:
         self._cluster_id = cluster_id
         self._days: Partitions | Chunks | None = None
         self._newest = NewestDays()
+        self._to_merge = 0
 
     async def write(self, batch: SeriesBatch, moves: Sequence[OffsetMove]) -> None:
         """Store the batch and move the offsets in one transaction; what is stored already stays untouched.
@@ -156,43 +181,67 @@ class TimescaleSeries:
             ContractError: The database will never take these rows; nothing was written.
         """
         parts = [(table, rows) for table, rows in ((READINGS, batch.readings), (SCORES, batch.scores)) if rows.rows]
-        streams = [(table, await _stream(table, rows)) for table, rows in parts]
+        streams = [await _stream(table, rows) for table, rows in parts]
         days = await self._known_days()
         for table, rows in parts:
             await days.ensure(table.name, rows.integers(table.time_column))
-        news = self._newest.news(batch.readings)
+        work = _Work(batch, streams, moves, self._newest.news(batch.readings))
         try:
             with database_errors():
-                async with self._pool.acquire() as connection, connection.transaction():
-                    await self._write(connection, batch, streams, moves)
-                    if news is not None:
-                        await tell(connection, news)
+                await self._store(work)
         except Exception:
             self._newest.forget()  # a server that lost commits shows in the offsets, which are refused
             raise
-        if news is not None:
-            self._newest.remember(news)
+        if work.news is not None:
+            self._newest.remember(work.news)
 
-    async def _write(
-        self,
-        connection: _Connection,
-        batch: SeriesBatch,
-        streams: Sequence[tuple[SeriesTable, tuple[Sequence[str], bytes]]],
-        moves: Sequence[OffsetMove],
-    ) -> None:
-        session = await connection.fetchrow(_BEGIN)
-        # First the offsets: a stale owner is turned away before it writes, and two owners cannot interleave.
-        await move_offsets(
-            connection, family=self._family, version=self._version, cluster_id=self._cluster_id, moves=moves
-        )
-        for table, (columns, stream) in streams:
-            if session is None or not session[table.name]:
-                await connection.execute(table.create)
-            await self._merge_in(connection, table, columns, stream)
-        if batch.episodes:
-            await connection.executemany(_UPSERT_EPISODE, [_episode_row(one) for one in batch.episodes])
-        if batch.zones:
-            await connection.executemany(_UPSERT_ZONE, [_zone_row(one) for one in batch.zones])
+    async def _store(self, work: _Work) -> None:
+        """Copy rows as new ones; where one was stored already nothing was done, and they are merged."""
+        if self._to_merge == 0:
+            try:
+                await self._transact(work, merging=False)
+            except asyncpg.UniqueViolationError:
+                self._to_merge = MERGED_AFTER_A_REPEAT
+            else:
+                return
+        else:
+            self._to_merge -= 1
+        await self._transact(work, merging=True)
+
+    async def _transact(self, work: _Work, *, merging: bool) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            session = await connection.fetchrow(_BEGIN)
+            # First the offsets: a stale owner is turned away before it writes, and two owners cannot interleave.
+            await move_offsets(
+                connection, family=self._family, version=self._version, cluster_id=self._cluster_id, moves=work.moves
+            )
+            for rows in work.rows:
+                table = rows.table
+                if merging and (session is None or not session[table.name]):
+                    await connection.execute(table.create)
+                await self._put(connection, rows, merging=merging)
+            if work.batch.episodes:
+                await connection.executemany(_UPSERT_EPISODE, [_episode_row(one) for one in work.batch.episodes])
+            if work.batch.zones:
+                await connection.executemany(_UPSERT_ZONE, [_zone_row(one) for one in work.batch.zones])
+            if work.news is not None:
+                await tell(connection, work.news)
+
+    async def _put(self, connection: _Connection, rows: _Rows, *, merging: bool) -> None:
+        table = rows.table
+        try:
+            await connection.copy_to_table(
+                table.incoming if merging else table.name,
+                source=_pieces(rows.stream),
+                columns=rows.columns,
+                format="binary",
+            )
+            if merging:
+                await connection.fetch(table.insert)  # fetch, unlike execute, keeps the statement planned
+        except asyncpg.CheckViolationError as error:
+            # The tables have no checks of their own: a partition that we made is gone (a restored database).
+            (await self._known_days()).forget(table.name)
+            raise DatabaseAwayError(f"A partition of {table.name} is gone; the next try makes it again.") from error
 
     async def upkeep(self, *, oldest_us: int, newest_us: int) -> None:
         """Make the partitions up to `newest_us`, and drop what ended before `oldest_us`.
@@ -212,27 +261,13 @@ class TimescaleSeries:
             )
         return self._days
 
-    async def _merge_in(
-        self, connection: _Connection, table: SeriesTable, columns: Sequence[str], stream: bytes
-    ) -> None:
-        await connection.copy_to_table(
-            table.incoming, schema_name="pg_temp", source=_pieces(stream), columns=columns, format="binary"
-        )
-        try:
-            await connection.fetch(table.insert)  # fetch, unlike execute, keeps the statement planned
-        except asyncpg.CheckViolationError as error:
-            # The tables have no checks of their own: a partition that we made is gone (a restored database).
-            (await self._known_days()).forget(table.name)
-            raise DatabaseAwayError(f"A partition of {table.name} is gone; the next try makes it again.") from error
 
-
-async def _stream(table: SeriesTable, rows: Frame) -> tuple[Sequence[str], bytes]:
-    """Return the columns that hold a value in some row, by their names in the table, and the COPY stream of them."""
+async def _stream(table: SeriesTable, rows: Frame) -> _Rows:
     told = tuple(name for name in table.frame_columns if not rows.absent(name))
     columns = [_stored_name(name) for name in told]
     if rows.rows <= _ON_LOOP_ROWS:
-        return columns, copy_stream(rows.batch, told)
-    return columns, await asyncio.to_thread(copy_stream, rows.batch, told)
+        return _Rows(table, columns, copy_stream(rows.batch, told))
+    return _Rows(table, columns, await asyncio.to_thread(copy_stream, rows.batch, told))
 
 
 async def _pieces(stream: bytes) -> AsyncIterator[bytes]:

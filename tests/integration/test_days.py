@@ -9,7 +9,7 @@ from infra.timescale.partitions import Partitions
 from infra.timescale.series import TimescaleSeries
 from schemas.errors import DatabaseAwayError
 from tests.embedded_services import BOTH_DATABASES
-from tests.made_frames import NOW_MS, readings
+from tests.made_frames import NOW_MS, readings, scores
 from tests.series_store import batch, stored, stored_days
 
 pytestmark = pytest.mark.connected
@@ -73,15 +73,21 @@ async def test_upkeep_makes_the_newest_partition(pool: asyncpg.Pool, series: Tim
     assert await stored_days(pool) == ["2026-11-22"]
 
 
-async def test_a_partition_that_is_gone_is_made_again(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
-    """When a known partition is gone, as after a restore, the write passes and its repeat succeeds."""
-    made = batch(readings({"heart_rate": 61.0}))
-    await series.write(made, [])
-    await pool.execute("DROP TABLE readings_2026_11_21")
-    with pytest.raises(DatabaseAwayError):
+@pytest.mark.parametrize("repeats", [0, 1])
+async def test_a_partition_that_is_gone_is_made_again(
+    pool: asyncpg.Pool, series: TimescaleSeries, repeats: int
+) -> None:
+    """When a known partition is gone, as after a restore, a write passes, copied or merged, and its repeat succeeds."""
+    made = batch(readings({"heart_rate": 61.0}), scored=[scores({"score": 1.5})])
+    for _ in range(1 + repeats):
         await series.write(made, [])
-    await series.write(made, [])
+    for table in ("readings", "scores"):
+        await pool.execute(f"DROP TABLE {table}_2026_11_21")
+        with pytest.raises(DatabaseAwayError):
+            await series.write(made, [])
+        await series.write(made, [])
     assert await stored(pool) == [(61.0, None)]
+    assert await pool.fetchval("SELECT count(*) FROM scores") == 1
 
 
 async def test_foreign_partitions_are_left_alone(pool: asyncpg.Pool) -> None:

@@ -109,6 +109,18 @@ async def test_late_readings_enter_a_compressed_day(pool: asyncpg.Pool, series: 
     assert await stored_days(pool) == [time.strftime("%Y-%m-%d", time.gmtime(_THEN_US / 1e6))]
 
 
+async def test_new_readings_enter_a_compressed_day(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
+    """A batch of late readings none of which is stored yet, so that none is merged, is added to a compressed day."""
+    await series.write(batch(readings(*_made())), [])
+    await _compress(pool)
+    late = [
+        {"wearer": 1, "time": _THEN_US + 5, "heart_rate": 99.0},
+        {"wearer": 9, "time": _THEN_US, "heart_rate": 70.0},
+    ]
+    await series.write(batch(readings(*late)), [])
+    assert len(await stored(pool)) == 3 * _ROWS + 2
+
+
 async def test_a_repeat_in_a_compressed_day_doubles_nothing(pool: asyncpg.Pool, series: TimescaleSeries) -> None:
     """All readings of a compressed day written again, as after a restore, leave as many rows with the same values."""
     made = batch(readings(*_made()))
