@@ -1,11 +1,13 @@
 """Arrow columns as a PostgreSQL binary COPY stream, column by column, without a Python loop over rows.
 
 Format: PostgreSQL manual, COPY, "Binary Format". Every value is a 4-byte length and its big-endian bytes; null is the
-length -1 alone, so rows differ in size: offsets are summed first, then each column is scattered into its place.
+length -1 alone, so rows differ in size: offsets are summed first, then columns are scattered into their places, those
+side by side that hold a value in every row as one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -26,10 +28,18 @@ _Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """Bytes that each row needs for this column, and the writer that puts them at the rows' offsets."""
+    """Bytes that each row needs, one number where all need as many, and the writer that puts them at rows' offsets."""
 
-    sizes: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64] | int
     put: Callable[[_Bytes, _Offsets], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A column with a value in every row, and the values' type in the stream."""
+
+    values: npt.NDArray[np.generic]
+    dtype: str
 
 
 def copy_stream(batch: pa.RecordBatch, names: tuple[str, ...]) -> bytes:
@@ -39,11 +49,13 @@ def copy_stream(batch: pa.RecordBatch, names: tuple[str, ...]) -> bytes:
     timestamptz, float32 real with NaN as null, lists of float32 real[].
     """
     rows = batch.num_rows
-    columns = [_column(batch.column(name)) for name in names]
-    row_bytes = 2 + np.sum([column.sizes for column in columns], axis=0, dtype=np.int64)
+    columns = list(_side_by_side(_column(batch.column(name)) for name in names))
+    row_bytes: _Offsets = np.full(rows, 2, dtype=np.int64)
+    for column in columns:
+        row_bytes += column.sizes
     ends = np.cumsum(row_bytes)
     body = np.empty(int(ends[-1]) if rows else 0, dtype=np.uint8)
-    offsets = ends - row_bytes
+    offsets: _Offsets = ends - row_bytes
     _scatter(body, offsets, np.full(rows, len(names), dtype=">i2"))
     offsets = offsets + 2
     for column in columns:
@@ -52,24 +64,62 @@ def copy_stream(batch: pa.RecordBatch, names: tuple[str, ...]) -> bytes:
     return b"".join((_SIGNATURE, body.data, _TRAILER))
 
 
-def _column(values: pa.Array) -> _Column:
+def _side_by_side(columns: Iterable[_Column | _Whole]) -> Iterator[_Column]:
+    """Yield the columns in their order, whole ones next to each other as one."""
+    run: list[_Whole] = []
+    for column in columns:
+        if isinstance(column, _Whole):
+            run.append(column)
+            continue
+        if run:
+            yield _joined(run)
+            run = []
+        yield column
+    if run:
+        yield _joined(run)
+
+
+def _joined(columns: Sequence[_Whole]) -> _Column:
+    kind = _block(tuple(column.dtype for column in columns))
+    blocks = np.empty(columns[0].values.size, dtype=kind)
+    for number, column in enumerate(columns):
+        values = blocks[f"value{number}"]
+        blocks[f"length{number}"] = values.dtype.itemsize
+        values[...] = column.values
+    return _Column(kind.itemsize, lambda body, offsets: _scatter(body, offsets, blocks))
+
+
+@lru_cache(maxsize=256)
+def _block(dtypes: tuple[str, ...]) -> np.dtype[np.void]:
+    pairs = [((f"length{number}", ">i4"), (f"value{number}", dtype)) for number, dtype in enumerate(dtypes)]
+    return np.dtype([part for pair in pairs for part in pair])
+
+
+def _column(values: pa.Array) -> _Column | _Whole:
     kind = values.type
     if pa.types.is_dictionary(kind):
         return _ids(values) if pa.types.is_fixed_size_binary(kind.value_type) else _texts(values)
     if pa.types.is_list(kind):
         return _real_arrays(values)
-    known = np.asarray(values.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
     if pa.types.is_floating(kind):
-        floats = np.asarray(values.to_numpy(zero_copy_only=False), dtype=">f4")
-        return _fixed(floats, ~np.isnan(floats))
+        floats = np.asarray(values.to_numpy(zero_copy_only=False))
+        return _fixed(floats, ">f4", ~np.isnan(floats))
     if pa.types.is_timestamp(kind):
-        return _fixed((_plain(values.view(pa.int64())) - _EPOCH_US).astype(">i8"), known)
-    return _fixed(_plain(values).astype(_wire_integer(kind)), known)
+        return _fixed(_plain(values.view(pa.int64())) - _EPOCH_US, ">i8", _known(values))
+    return _fixed(_plain(values), _wire_integer(kind), _known(values))
 
 
-def _plain(values: pa.Array) -> npt.NDArray[np.int64]:
-    filled = values.fill_null(False if pa.types.is_boolean(values.type) else 0)
-    return np.asarray(filled.to_numpy(zero_copy_only=False)).astype(np.int64)
+def _known(values: pa.Array) -> npt.NDArray[np.bool_]:
+    if values.null_count == 0:
+        return np.ones(len(values), dtype=np.bool_)
+    return np.asarray(values.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _plain(values: pa.Array) -> npt.NDArray[np.integer]:
+    """Return integers or booleans, 0 or false where there is none."""
+    if values.null_count:
+        values = values.fill_null(False if pa.types.is_boolean(values.type) else 0)
+    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
 def _wire_integer(kind: pa.DataType) -> str:
@@ -78,29 +128,25 @@ def _wire_integer(kind: pa.DataType) -> str:
     return {8: ">i2", 16: ">i2", 32: ">i4", 64: ">i8"}[kind.bit_width]
 
 
-def _fixed(values: npt.NDArray[np.generic], known: npt.NDArray[np.bool_]) -> _Column:
-    width = values.dtype.itemsize
+def _fixed(values: npt.NDArray[np.generic], dtype: str, known: npt.NDArray[np.bool_]) -> _Column | _Whole:
+    if known.all():
+        return _Whole(values, dtype)
+    some = _joined([_Whole(values[known], dtype)])
 
     def put(body: _Bytes, offsets: _Offsets) -> None:
-        blocks = np.empty(values.size, dtype=[("length", ">i4"), ("value", values.dtype)])
-        blocks["length"] = width
-        blocks["value"] = values
-        if known.all():
-            _scatter(body, offsets, blocks)
-            return
-        _scatter(body, offsets[known], blocks[known])
+        some.put(body, offsets[known])
         _put_nulls(body, offsets[~known])
 
-    return _Column(np.where(known, _LENGTH_BYTES + width, _LENGTH_BYTES), put)
+    return _Column(np.where(known, some.sizes, _LENGTH_BYTES), put)
 
 
-def _ids(values: pa.DictionaryArray) -> _Column:
+def _ids(values: pa.DictionaryArray) -> _Whole:
     index = _plain(values.indices)
     if not index.size:
-        return _fixed(np.empty(0, dtype="V16"), np.ones(0, dtype=np.bool_))
+        return _Whole(np.empty(0, dtype="V16"), "V16")
     ids = values.dictionary
     distinct: npt.NDArray[np.void] = np.frombuffer(ids.buffers()[1], dtype="V16")[ids.offset :]
-    return _fixed(distinct[index], np.ones(index.size, dtype=np.bool_))
+    return _Whole(distinct[index], "V16")
 
 
 def _texts(values: pa.DictionaryArray) -> _Column:
@@ -120,8 +166,8 @@ def _texts(values: pa.DictionaryArray) -> _Column:
 
 
 def _real_arrays(values: pa.ListArray) -> _Column:
-    known = np.asarray(values.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
-    counts = _plain(values.value_lengths())
+    known = _known(values)
+    counts = _plain(values.value_lengths()).astype(np.int64)
     payload = _ARRAY_HEAD_BYTES + 8 * counts
     items = values.flatten()
 
