@@ -2,9 +2,8 @@
 
 One partition's records go through the runner that the hosts share, with nothing behind it; a task beside it looks at
 the CPU time of the loop's thread in every turn of the loop. Beside the rule in use, by what states say of their work
-and by a record's bytes before it is taken in, stands one that looks at the bytes alone. That is the rule of before but
-for its limit: it goes through the lane in use, which runs a record of more than 16 KiB beside the loop, where the rule
-of before did so from 32 KiB on. Waits for the interpreter are not counted: a thread beside the loop has it for 5 ms.
+and by a record's bytes before it is taken in, stands the rule of before, which looks at the bytes alone.
+Waits for the interpreter are not counted: a thread beside the loop has it for 5 ms.
 """
 
 import asyncio

@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from functools import cache, partial
+from typing import Final, TypeGuard, TypeVar
 
 from stream_processors.hosts.runner import Place
 from stream_processors.ports import DividedState, ForesightState, PartitionState, Record, Step
 
 ON_LOOP_MOST_MS: Final = 4.0
 """What takes longer is done beside the loop, which would stand still meanwhile: 5 ms at most, with the taking in."""
-ON_LOOP_MOST_BYTES: Final = 16_384
+ON_LOOP_MOST_BYTES: Final = 32_768
 """A record of more bytes is taken in there too, before a state could say how long that takes.
 
-These are some 85 readings: from about 25,000 messages a second on a frame of 40 ms has them, and nearly every step
-takes a thread. The latency at such a rate was not measured with it.
+These are some 190 readings, taken in within 2 ms; within 6 where all are of wearers who are new and tables grow. Less
+would send nearly every record of a busy system to a thread, and a step then costs a quarter more of a core.
 """
 
 _T = TypeVar("_T")
@@ -56,7 +57,7 @@ def foresee(lane_of: Callable[[Place], Lane], records: Sequence[Record]) -> None
             waiting.append(record)
     for place, waiting in coming.items():
         state = lane_of(place).state
-        if waiting and isinstance(state, ForesightState):
+        if waiting and state is not None and _foresees(state):
             state.expect(waiting)
 
 
@@ -69,13 +70,17 @@ async def stepped(lane: Lane, record: Record) -> Step:
     state = lane.state
     if state is None:
         raise RuntimeError("A record was stepped before its partition was restored.")
-    if isinstance(state, ForesightState):
-        await state.ready(record)
-    if not isinstance(state, DividedState) or len(record.value) > ON_LOOP_MOST_BYTES:
-        return await _beside(lane, lambda: state.step(record))
+    await _ready(state, record)
+    if len(record.value) > ON_LOOP_MOST_BYTES or not _is_divided(state):
+        return await _beside(lane, partial(state.step, record))
     if state.begin(record) <= ON_LOOP_MOST_MS:
         return state.finish()
     return await _beside(lane, state.finish)
+
+
+async def _ready(state: PartitionState, record: Record) -> None:
+    if _foresees(state):
+        await state.ready(record)
 
 
 async def _beside(lane: Lane, work: Callable[[], _T]) -> _T:
@@ -84,3 +89,17 @@ async def _beside(lane: Lane, work: Callable[[], _T]) -> _T:
     except asyncio.CancelledError:
         lane.state = None  # the thread goes on changing it: it may be neither saved nor stepped again
         raise
+
+
+def _foresees(state: PartitionState) -> TypeGuard[ForesightState]:
+    return _offers(type(state), ForesightState)
+
+
+def _is_divided(state: PartitionState) -> TypeGuard[DividedState]:
+    return _offers(type(state), DividedState)
+
+
+@cache
+def _offers(kind: type, protocol: type) -> bool:
+    """Return whether states of a kind do what a protocol asks; looked up once, for it takes 20 us."""
+    return issubclass(kind, protocol)

@@ -229,7 +229,10 @@ class StatefulRunner:
     # Restoring.
 
     def _lane(self, place: Place) -> Lane:
-        return self._lanes.setdefault(place, Lane(place))
+        lane = self._lanes.get(place)
+        if lane is None:
+            lane = self._lanes[place] = Lane(place)
+        return lane
 
     async def _bring_to(self, lane: Lane, offset: int) -> None:
         """Restore the lane if it has no state, and supply what it lacks before `offset`."""

@@ -24,7 +24,7 @@ _BIT: Final = 1 << np.arange(VITAL_COUNT, dtype=np.int64)
 _NO_QUALITY: Final = -(10**6)
 _NO_RATE: Final = -(10**9)
 
-_IDENTITY: Final = [FACT["stream"], FACT["end_ms"], FACT["sent_ms"]]
+_ORDER: Final = [FACT[name] for name in ("wearer", "end_ms", "stream_id", "sent_ms", "arrival")]
 _LARGEST: Final = [FACT["received_ms"], FACT["time_ms"], FACT["injected"], FACT["origin"], FACT["worn"]]
 
 
@@ -90,15 +90,16 @@ _COLUMNS: Final = tuple(field.name for field in fields(Bins) if field.name != "l
 
 def stream_bins(pending: Pending, rows: Ints) -> Bins:
     """Return the bins of each stream that these rows make, ordered by (wearer, end, stream id)."""
-    facts, numbers = pending.facts[rows], pending.numbers[rows]
-    order = np.lexsort(
-        (facts[:, FACT["arrival"]], facts[:, FACT["sent_ms"]], facts[:, FACT["stream_id"]], facts[:, FACT["end_ms"]],
-         facts[:, FACT["wearer"]])
-    )  # fmt: skip
-    facts, numbers = _merge_identities(facts[order], numbers[order])
-    differs = facts[1:, :2] != facts[:-1, :2]
-    starts = _starts(differs.any(axis=1) | (facts[1:, FACT["end_ms"]] != facts[:-1, FACT["end_ms"]]))
-    return _reduce(facts, numbers, starts)
+    keys = [pending.facts[rows, column] for column in _ORDER]
+    order = np.lexsort(keys[::-1])
+    same = [key[1:] == key[:-1] for key in (key[order] for key in keys[:-1])]
+    same_bin = same[0] & same[1] & same[2]
+    facts, numbers = pending.facts.take(rows[order], axis=0), pending.numbers.take(rows[order], axis=0)
+    repeats = same_bin & same[3]
+    if repeats.any():
+        facts, numbers = _merge_identities(facts, numbers, _starts(~repeats))
+        same_bin = same_bin[~repeats]
+    return _reduce(facts, numbers, _starts(~same_bin))
 
 
 def wearer_bins(cells: Bins) -> Bins:
@@ -167,19 +168,28 @@ def _starts(changes: Bools) -> Ints:
     return np.concatenate(([0], np.flatnonzero(changes) + 1))
 
 
-def _merge_identities(facts: Ints, numbers: npt.NDArray[np.float32]) -> tuple[Ints, npt.NDArray[np.float32]]:
+def _merge_identities(
+    facts: Ints, numbers: npt.NDArray[np.float32], starts: Ints
+) -> tuple[Ints, npt.NDArray[np.float32]]:
     """Merge rows of one (wearer, stream, time as sent): of each field the first known value in order of arrival."""
-    identity = facts[:, _IDENTITY]
-    differs = (identity[1:] != identity[:-1]).any(axis=1)
-    if differs.all():
-        return facts, numbers
-    starts = _starts(differs)
-    merged = facts[starts]
-    merged[:, _LARGEST[0]] = np.maximum.reduceat(facts[:, _LARGEST[0]], starts)
+    merged, first = facts.take(starts, axis=0), numbers.take(starts, axis=0)
+    several = np.diff(np.r_[starts, len(facts)]) > 1
+    rows, within = _segments(starts, several, len(facts))
+    repeated, told = facts[rows], merged[several]
+    told[:, _LARGEST[0]] = np.maximum.reduceat(repeated[:, _LARGEST[0]], within)
     for name, unknown in (("worn", 0), ("cell", 0), ("firmware", -1)):
-        merged[:, FACT[name]] = _first_told(facts[:, FACT[name]], starts, unknown=unknown)
-    merged[:, FACT["injected"]] = np.maximum.reduceat(facts[:, FACT["injected"]], starts)
-    return merged, _first_known(numbers, starts)
+        told[:, FACT[name]] = _first_told(repeated[:, FACT[name]], within, unknown=unknown)
+    told[:, FACT["injected"]] = np.maximum.reduceat(repeated[:, FACT["injected"]], within)
+    merged[several] = told
+    first[several] = _first_known(numbers[rows], within)
+    return merged, first
+
+
+def _segments(starts: Ints, wanted: Bools, count: int) -> tuple[Ints, Ints]:
+    """Return the rows of the wanted segments of `count` rows, and where among these rows each of them starts."""
+    sizes = np.diff(np.r_[starts, count])
+    rows = np.flatnonzero(np.repeat(wanted, sizes))
+    return rows, np.cumsum(np.r_[0, sizes[wanted]])[:-1]
 
 
 def _first_known(values: npt.NDArray[Any], starts: Ints) -> npt.NDArray[Any]:
