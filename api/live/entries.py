@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -20,7 +20,7 @@ from api.records import Reading, Score
 from schemas.alerts import decode_change
 from schemas.episodes import decode as decode_episode
 from schemas.errors import FrameError, PulseraError
-from schemas.frame import Frame, wearers_of
+from schemas.frame import CHECKED, Frame, wearers_of
 from schemas.frame import decode as decode_readings
 from schemas.scores import decode as decode_scores
 from schemas.topics import ALERTS, EPISODES, READINGS, SCORES, ZONES
@@ -79,7 +79,7 @@ class FrameEntry:
     append_ms: int
     value: bytes
     read: Callable[[bytes], Frame]
-    convert: Callable[[pa.RecordBatch, npt.NDArray[np.int64]], Sequence[Change]]
+    convert: Callable[[Frame, npt.NDArray[np.int64]], Sequence[Change]]
     broken: bool = False
     _named: frozenset[bytes] | None = None
     _tried: bool = False
@@ -99,7 +99,7 @@ class FrameEntry:
         if missing:
             rows = np.flatnonzero(np.array([raw in missing for raw in ids])[index])
             self._known.update({raw: [] for raw in missing})
-            for change in self.convert(frame.batch, rows):
+            for change in self.convert(frame, rows):
                 self._known[change.subject].append(change)
         return [change for raw in dict.fromkeys(present) for change in self._known[raw]]
 
@@ -175,37 +175,52 @@ class Decoding:
         read = readers[record.topic]
         return EventEntry(record.offset, record.append_ms, record.value, read)
 
-    def _readings(self, batch: pa.RecordBatch, places: npt.NDArray[np.int64]) -> list[Change]:
-        return [self._reading(row) for row in _rows(batch, places)]
+    def _readings(self, frame: Frame, places: npt.NDArray[np.int64]) -> list[Change]:
+        ids, index = frame.ids("wearer")
+        columns = (
+            [ids[code] for code in index[places].tolist()],
+            *[frame.integers(name)[places].tolist() for name in _WHOLE],
+            *[frame.booleans(name)[places].tolist() for name in _FLAGS],
+            frame.known("worn")[places].tolist(),
+            _beats(frame, places),
+            frame.matrix(CHECKED)[places].tolist(),
+        )
+        return [self._reading(_ReadingRow(*row)) for row in zip(*columns, strict=True)]
 
-    def _reading(self, row: dict[str, object]) -> Change:
-        fields = msgspec.convert(row, _ReadingRow)
+    def _reading(self, row: "_ReadingRow") -> Change:
+        *vitals, quality, hrv_window_s = row.measured
         found = Reading(
-            wearer=UUID(bytes=fields.wearer),
-            time=from_ms(fields.time // 1000),
-            received=from_ms(fields.received // 1000),
-            stream_id=fields.stream_id,
-            device_id=self._device_of(fields.device_number),
-            quality=_rounded(fields.quality),
-            worn=fields.worn,
-            origin=fields.origin,
-            injected=fields.injected,
-            backfill=fields.backfill,
-            vitals=_present(row, ""),
-            hrv_window_s=_rounded(fields.hrv_window_s),
-            ibi=None if fields.ibi is None else [round(interval, 2) for interval in fields.ibi],
+            wearer=UUID(bytes=row.wearer),
+            time=from_ms(row.time // 1000),
+            received=from_ms(row.received // 1000),
+            stream_id=row.stream_id,
+            device_id=self._device_of(row.device_number),
+            quality=_measured(quality),
+            worn=row.worn if row.worn_known else None,
+            origin=row.origin,
+            injected=row.injected,
+            backfill=row.backfill,
+            vitals={name: round(value, 4) for name, value in zip(NAMES, vitals, strict=True) if value == value},  # noqa: PLR0124 - NaN
+            hrv_window_s=_measured(hrv_window_s),
+            ibi=None if row.ibi is None else [round(interval, 2) for interval in row.ibi],
         )
         return Change(
-            subject=fields.wearer,
+            subject=row.wearer,
             data=_ENCODER.encode(views.reading(found)),
-            received_ms=fields.received // 1000,
+            received_ms=row.received // 1000,
             span="live",
-            newest_key=(fields.wearer, fields.stream_id),
-            at_us=fields.time,
+            newest_key=(row.wearer, row.stream_id),
+            at_us=row.time,
         )
 
 
-class _ReadingRow(msgspec.Struct, frozen=True, kw_only=True):
+_WHOLE: Final = ("stream_id", "device_number", "time", "received", "origin")
+_FLAGS: Final = ("injected", "backfill", "worn")
+
+
+class _ReadingRow(NamedTuple):
+    """A row of a frame of readings, times in microseconds; `measured` are the columns `CHECKED`, NaN where absent."""
+
     wearer: bytes
     stream_id: int
     device_number: int
@@ -214,10 +229,21 @@ class _ReadingRow(msgspec.Struct, frozen=True, kw_only=True):
     origin: int
     injected: bool
     backfill: bool
-    quality: float | None = None
-    worn: bool | None = None
-    hrv_window_s: float | None = None
-    ibi: list[float] | None = None
+    worn: bool
+    worn_known: bool
+    ibi: list[float] | None
+    measured: list[float]
+
+
+def _beats(frame: Frame, places: npt.NDArray[np.int64]) -> list[list[float] | None]:
+    if frame.absent("ibi"):
+        return [None] * len(places)
+    column = frame.batch.column("ibi")
+    return [column[place].as_py() for place in places.tolist()]
+
+
+def _measured(value: float) -> float | None:
+    return round(value, 4) if value == value else None  # noqa: PLR0124 - NaN
 
 
 class _ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,7 +267,7 @@ class _ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     rate_days: float | None = None
 
 
-_NOT_TOLD: Final = frozenset({"boot", "seq", "cell", "utc_offset_min", "clock_offset_ms", "firmware"})
+_NOT_TOLD: Final = frozenset({"cell", "utc_offset_min", "firmware"})
 """Columns that stay in the log."""
 
 
@@ -268,8 +294,8 @@ def _score_frame(data: bytes) -> Frame:
     return decode_scores(data).frame
 
 
-def _scores(batch: pa.RecordBatch, places: npt.NDArray[np.int64]) -> list[Change]:
-    return [_score(row) for row in _rows(batch, places)]
+def _scores(frame: Frame, places: npt.NDArray[np.int64]) -> list[Change]:
+    return [_score(row) for row in _rows(frame.batch, places)]
 
 
 def _score(row: dict[str, object]) -> Change:

@@ -1,13 +1,18 @@
 """What follows the log says that nothing is missing only while it can know."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.structs import OffsetAndTimestamp
 
 from infra.kafka.follower import KafkaFollower
-from schemas.topics import ZONES
+from schemas.topics import READINGS, ZONES
+from stream_processors.ports import Record
 
 PLACE = TopicPartition(ZONES.name, 3)
 HEARD_MS = 1_700_000_000_000
@@ -36,7 +41,7 @@ def is_current(consumer: Consumer, *, now_ms: int, next_offset: int = 7) -> bool
     follower = KafkaFollower(
         "nowhere:1", [ZONES.name], begin=lambda *_: None, take=lambda _: None, clock_s=lambda: now_ms / 1000
     )
-    follower._consumer, follower._next[PLACE] = cast(Any, consumer), next_offset
+    follower._consumers, follower._next[PLACE] = {ZONES.name: cast(Any, consumer)}, next_offset
     return follower.is_current(*PLACE)
 
 
@@ -59,3 +64,97 @@ def test_who_does_not_follow_is_behind() -> None:
     """Before it is attached, and of a partition that it does not follow, a follower knows nothing."""
     follower = KafkaFollower("nowhere:1", [ZONES.name], begin=lambda *_: None, take=lambda _: None)
     assert not follower.is_current(*PLACE)
+
+
+class Raw(NamedTuple):
+    """A record as the client of the log gives it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int = HEARD_MS
+    key: bytes | None = None
+    value: bytes = b""
+
+
+class Broker:
+    """A log of three records in the first partition of each topic, whose consumers can be made to fail once each."""
+
+    def __init__(self) -> None:
+        self.failing: set[str] = set()
+        self.consumers: list[LogConsumer] = []
+
+    def consumer(self, **_: object) -> "LogConsumer":
+        """Return one more consumer."""
+        self.consumers.append(LogConsumer(self))
+        return self.consumers[-1]
+
+
+class LogConsumer:
+    """A consumer that gives one record a call and fails before the second where its topic is to fail."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.running = False
+        self.topics: set[str] = set()
+        self.positions: dict[TopicPartition, int] = {}
+
+    async def start(self) -> None:
+        """Connect."""
+        self.running = True
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        self.running = False
+
+    async def beginning_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return where the partitions begin."""
+        return dict.fromkeys(places, 0)
+
+    async def end_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return where the partitions end."""
+        return dict.fromkeys(places, 3)
+
+    async def offsets_for_times(self, times: dict[TopicPartition, int]) -> dict[TopicPartition, OffsetAndTimestamp]:
+        """Return the first record after a time: all are."""
+        return dict.fromkeys(times, OffsetAndTimestamp(0, HEARD_MS))
+
+    def assign(self, places: Sequence[TopicPartition]) -> None:
+        """Follow these."""
+        self.topics = {place.topic for place in places}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        """Go on at an offset."""
+        self.positions[place] = offset
+
+    async def getmany(self, **_: object) -> dict[TopicPartition, list[Raw]]:
+        """Return the next record of the first partition."""
+        ((place, offset),) = ((place, at) for place, at in self.positions.items() if place.partition == 0)
+        if offset == 1 and place.topic in self.broker.failing:
+            self.broker.failing.discard(place.topic)
+            raise KafkaConnectionError
+        await asyncio.sleep(0)
+        if offset == 3:
+            return {}
+        self.positions[place] = offset + 1
+        return {place: [Raw(place.topic, 0, offset)]}
+
+
+async def test_topics_fail_and_return_together_and_every_record_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each topic has its own consumer; where one fails all are stopped, and all go on where they were."""
+    broker, taken = Broker(), list[Record]()
+    broker.failing = {READINGS.name}
+    monkeypatch.setattr("infra.kafka.follower.AIOKafkaConsumer", broker.consumer)
+    monkeypatch.setattr("infra.kafka.follower._RETRY_S", 0.0)
+    follower = KafkaFollower("nowhere:1", [READINGS.name, ZONES.name], begin=lambda *_: None, take=taken.append)
+    running = asyncio.create_task(follower.run(from_ms=0))
+    async with asyncio.timeout(5):
+        while len(taken) < 6:  # noqa: ASYNC110 - three of each topic
+            await asyncio.sleep(0.01)
+    assert [consumer.topics for consumer in broker.consumers] == 2 * [{READINGS.name}, {ZONES.name}]
+    assert [consumer.running for consumer in broker.consumers] == [False, False, True, True]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert not any(consumer.running for consumer in broker.consumers)
+    for topic in (READINGS.name, ZONES.name):
+        assert [record.offset for record in taken if record.topic == topic] == [0, 1, 2]
