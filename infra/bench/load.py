@@ -11,7 +11,9 @@ import json
 import sys
 import time
 import uuid
+from array import array
 from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,9 +60,9 @@ class Device:
         self.index = index
         self.planned = messages
         self.all_acked = asyncio.Event()
-        self.sent_ms: list[float] = []
+        self.sent_ms = array("d")
         self.acked_ms: list[float] = []
-        self.first_reading_ms: list[int] = []
+        self.first_reading_ms = array("q")
         self.sent = 0
         self.acked = 0
         self.last_time_ms = 0
@@ -85,9 +87,9 @@ class Device:
         self.sent += 1
         seq = self.sent
         now_ms = time.time() * 1000
-        first, earliest = int(now_ms) - (batch - 1) * spacing_ms, self.last_time_ms + spacing_ms
-        first = max(first, earliest)
-        self.last_time_ms = first + (batch - 1) * spacing_ms
+        lasts_ms = (batch - 1) * spacing_ms
+        first = max(int(now_ms) - lasts_ms, self.last_time_ms + spacing_ms)
+        self.last_time_ms = first + lasts_ms
         self.first_reading_ms.append(first)
         self.sent_ms.append(now_ms)
         texts, number = self._texts, (seq - 1) * batch
@@ -142,16 +144,16 @@ async def _open(device: Device, plan: dict[str, Any], gate: asyncio.Semaphore) -
 
 async def _send(devices: list[Device], plan: dict[str, Any]) -> None:
     """Send messages evenly over the devices and over time; a late tick sends what it owes."""
-    total = plan["messages"] * len(devices)
+    total, batch, spacing_ms = plan["messages"] * len(devices), plan["batch"], plan["spacing_ms"]
+    turns = cycle(devices)
     begun = time.perf_counter()
     done = 0
     while done < total:
         owed = min(total, int((time.perf_counter() - begun) * plan["rate"]) + 1)
-        for turn in range(done, owed):
-            device = devices[turn % len(devices)]
+        for device in islice(turns, owed - done):
             if device.wire is not None:
-                device.wire.send(device.message(plan["batch"], plan["spacing_ms"]))
-        done = max(done, owed)
+                device.wire.send(device.message(batch, spacing_ms))
+        done = owed
         await asyncio.sleep(TICK_S)
 
 

@@ -9,6 +9,7 @@ import base64
 import os
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, cast
 
 _TEXT: Final = 0x1
@@ -22,17 +23,17 @@ _MEDIUM: Final = 65_535
 
 def masked(opcode: int, payload: bytes) -> bytes:
     """Return one final client frame, masked with four zero bytes (RFC 6455, 5.2)."""
-    length = len(payload)
-    if opcode == _TEXT and _SHORT < length <= _MEDIUM:
-        return b"\x81\xfe%b\0\0\0\0%b" % (length.to_bytes(2, "big"), payload)
-    first = bytes((0x80 | opcode,))
+    return _head(opcode, len(payload)) + payload
+
+
+@lru_cache(maxsize=4_096)
+def _head(opcode: int, length: int) -> bytes:
+    first = 0x80 | opcode
     if length <= _SHORT:
-        head = first + bytes((0x80 | length,))
-    elif length <= _MEDIUM:
-        head = first + b"\xfe" + struct.pack("!H", length)
-    else:
-        head = first + b"\xff" + struct.pack("!Q", length)
-    return head + b"\0\0\0\0" + payload
+        return struct.pack("!BBI", first, 0x80 | length, 0)
+    if length <= _MEDIUM:
+        return struct.pack("!BBHI", first, 0xFE, length, 0)
+    return struct.pack("!BBQI", first, 0xFF, length, 0)
 
 
 class DeviceWire(asyncio.Protocol):
