@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -23,18 +23,12 @@ _GATHER_S: Final = 0.02
 """So long records gather between two looks: under load each look takes what several partitions appended meanwhile."""
 _SLICE_S: Final = 0.004
 """So long the loop may be held before others get their turn."""
-_FETCH_BYTES: Final = 50 * 1_048_576
-"""The broker answers with so much at most, all topics together."""
 _HEARD_MOST_MS: Final = 2_000
 """The broker answers for each partition at least every `_POLL_MS`; one that did not for so long may have more."""
 
 
 class KafkaFollower:
-    """Hands every record of the topics on, in order within a partition, each once.
-
-    Each topic has a consumer of its own: a request names every partition that its consumer follows, so that a topic
-    which fills all the time would else have the silent ones asked for and answered as often.
-    """
+    """Hands every record of the topics on, in order within a partition, each once."""
 
     def __init__(
         self,
@@ -51,20 +45,19 @@ class KafkaFollower:
         """
         self.attached = asyncio.Event()
         self._bootstrap = bootstrap
-        self._topics = topics
+        self._places = [TopicPartition(topic, partition) for topic in topics for partition in range(PARTITIONS)]
         self._begin = begin
         self._take = take
         self._clock_s = clock_s
         self._next: dict[TopicPartition, int] = {}
-        self._consumers: Mapping[str, AIOKafkaConsumer] = {}
+        self._consumer: AIOKafkaConsumer | None = None
 
     def is_current(self, topic: str, partition: int) -> bool:
         """Return whether the broker answered for the partition within 2 s and all that it held was handed on."""
         place = TopicPartition(topic, partition)
-        consumer = self._consumers.get(topic)
-        if consumer is None or place not in self._next:
+        if self._consumer is None or place not in self._next:
             return False
-        heard_ms, end = consumer.last_poll_timestamp(place), consumer.highwater(place)
+        heard_ms, end = self._consumer.last_poll_timestamp(place), self._consumer.highwater(place)
         if heard_ms is None or end is None or self._next[place] < end:
             return False
         # A clock that was set back makes the answer one of the future: nobody knows how old it is.
@@ -74,49 +67,43 @@ class KafkaFollower:
         """Follow from the first record appended at or after a time, until cancelled."""
         said = False
         while True:
-            consumers = {topic: self._consumer() for topic in self._topics}
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                fetch_max_wait_ms=_POLL_MS,
+                max_partition_fetch_bytes=4 * 1_048_576,
+            )
             try:
-                for topic, consumer in consumers.items():
-                    await started(consumer)
-                    await self._attach(consumer, topic, from_ms)
-                self.attached.set()
+                await started(consumer)
+                await self._attach(consumer, from_ms)
                 if said:
                     _LOG.info("Kafka answers again")
                 said = False
-                self._consumers = consumers
-                await self._follow_all(consumers.values())
+                self._consumer = consumer
+                await self._follow(consumer)
             except (KafkaError, OSError, TimeoutError) as error:
                 if not said:
                     _LOG.warning("waiting for Kafka and its topics", reason=type(error).__name__)
                 said = True
                 await asyncio.sleep(_RETRY_S)
             finally:
-                self._consumers = {}
-                await asyncio.gather(*(consumer.stop() for consumer in consumers.values()))
+                self._consumer = None
+                await consumer.stop()
 
-    def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=_POLL_MS,
-            fetch_max_bytes=_FETCH_BYTES // len(self._topics),
-            max_partition_fetch_bytes=4 * 1_048_576,
-        )
-
-    async def _attach(self, consumer: AIOKafkaConsumer, topic: str, from_ms: int) -> None:
-        places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-        firsts = await consumer.beginning_offsets(places)
-        ends = await consumer.end_offsets(places)
-        fresh = [place for place in places if place not in self._next]
+    async def _attach(self, consumer: AIOKafkaConsumer, from_ms: int) -> None:
+        firsts = await consumer.beginning_offsets(self._places)
+        ends = await consumer.end_offsets(self._places)
+        fresh = [place for place in self._places if place not in self._next]
         found = await consumer.offsets_for_times(dict.fromkeys(fresh, from_ms)) if fresh else {}
-        consumer.assign(places)
-        for place in places:
+        consumer.assign(self._places)
+        for place in self._places:
             offset = self._start(place, found, firsts[place], ends[place])
             consumer.seek(place, offset)
             self._next[place] = offset
             self._begin(place.topic, place.partition, offset)
+        self.attached.set()
 
     def _start(self, place: TopicPartition, found: Mapping[TopicPartition, Any], first: int, end: int) -> int:
         known = self._next.get(place)
@@ -124,16 +111,6 @@ class KafkaFollower:
             at = found.get(place)
             return end if at is None else int(at.offset)
         return known if first <= known <= end else end if known > end else first
-
-    async def _follow_all(self, consumers: Iterable[AIOKafkaConsumer]) -> None:
-        """Follow with each of them until one fails; none goes on alone."""
-        following = [asyncio.create_task(self._follow(consumer)) for consumer in consumers]
-        try:
-            await asyncio.gather(*following)
-        finally:
-            for task in following:
-                task.cancel()
-            await asyncio.gather(*following, return_exceptions=True)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         loop = asyncio.get_running_loop()

@@ -41,7 +41,7 @@ def is_current(consumer: Consumer, *, now_ms: int, next_offset: int = 7) -> bool
     follower = KafkaFollower(
         "nowhere:1", [ZONES.name], begin=lambda *_: None, take=lambda _: None, clock_s=lambda: now_ms / 1000
     )
-    follower._consumers, follower._next[PLACE] = {ZONES.name: cast(Any, consumer)}, next_offset
+    follower._consumer, follower._next[PLACE] = cast(Any, consumer), next_offset
     return follower.is_current(*PLACE)
 
 
@@ -78,25 +78,24 @@ class Raw(NamedTuple):
 
 
 class Broker:
-    """A log of three records in the first partition of each topic, whose consumers can be made to fail once each."""
+    """A log of three records in the first partition of each topic; the first of its consumers fails half way."""
 
     def __init__(self) -> None:
-        self.failing: set[str] = set()
         self.consumers: list[LogConsumer] = []
 
     def consumer(self, **_: object) -> "LogConsumer":
         """Return one more consumer."""
-        self.consumers.append(LogConsumer(self))
+        self.consumers.append(LogConsumer(fails_at=0 if self.consumers else 4))
         return self.consumers[-1]
 
 
 class LogConsumer:
-    """A consumer that gives one record a call and fails before the second where its topic is to fail."""
+    """A consumer that gives a record of each topic a call, and fails before it would give one past a number."""
 
-    def __init__(self, broker: Broker) -> None:
-        self.broker = broker
+    def __init__(self, *, fails_at: int) -> None:
+        self.fails_at = fails_at
+        self.given = 0
         self.running = False
-        self.topics: set[str] = set()
         self.positions: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
@@ -120,30 +119,27 @@ class LogConsumer:
         return dict.fromkeys(times, OffsetAndTimestamp(0, HEARD_MS))
 
     def assign(self, places: Sequence[TopicPartition]) -> None:
-        """Follow these."""
-        self.topics = {place.topic for place in places}
+        """Follow these, from where a seek says."""
 
     def seek(self, place: TopicPartition, offset: int) -> None:
         """Go on at an offset."""
         self.positions[place] = offset
 
     async def getmany(self, **_: object) -> dict[TopicPartition, list[Raw]]:
-        """Return the next record of the first partition."""
-        ((place, offset),) = ((place, at) for place, at in self.positions.items() if place.partition == 0)
-        if offset == 1 and place.topic in self.broker.failing:
-            self.broker.failing.discard(place.topic)
+        """Return the next record of the first partition of each topic."""
+        if self.fails_at and self.given >= self.fails_at:
             raise KafkaConnectionError
         await asyncio.sleep(0)
-        if offset == 3:
-            return {}
-        self.positions[place] = offset + 1
-        return {place: [Raw(place.topic, 0, offset)]}
+        due = {place: at for place, at in self.positions.items() if place.partition == 0 and at < 3}
+        for place, at in due.items():
+            self.given += 1
+            self.positions[place] = at + 1
+        return {place: [Raw(place.topic, 0, at)] for place, at in due.items()}
 
 
-async def test_topics_fail_and_return_together_and_every_record_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each topic has its own consumer; where one fails all are stopped, and all go on where they were."""
+async def test_who_lost_the_broker_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The consumer that failed is stopped; the next begins after what was handed on: each record is told once."""
     broker, taken = Broker(), list[Record]()
-    broker.failing = {READINGS.name}
     monkeypatch.setattr("infra.kafka.follower.AIOKafkaConsumer", broker.consumer)
     monkeypatch.setattr("infra.kafka.follower._RETRY_S", 0.0)
     follower = KafkaFollower("nowhere:1", [READINGS.name, ZONES.name], begin=lambda *_: None, take=taken.append)
@@ -151,8 +147,7 @@ async def test_topics_fail_and_return_together_and_every_record_is_told_once(mon
     async with asyncio.timeout(5):
         while len(taken) < 6:  # noqa: ASYNC110 - three of each topic
             await asyncio.sleep(0.01)
-    assert [consumer.topics for consumer in broker.consumers] == 2 * [{READINGS.name}, {ZONES.name}]
-    assert [consumer.running for consumer in broker.consumers] == [False, False, True, True]
+    assert [consumer.running for consumer in broker.consumers] == [False, True]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert not any(consumer.running for consumer in broker.consumers)
