@@ -14,9 +14,10 @@ from schemas.frame import MAX_READINGS_PER_MESSAGE, OFFSET_UNKNOWN
 from schemas.video import MAX_FRAMES, MAX_FRAMES_PER_S, MAX_MESSAGE_BYTES
 from schemas.vitals import NAMES, SOURCES
 
-_VITALS_FROM: Final = NUMBERS.index(NAMES[0])
-_NO_VITAL: Final = [ABSENT] * len(NAMES)
+_NO_VITAL: Final = struct.pack(f"<{len(NAMES)}f", *[ABSENT] * len(NAMES))
+"""How a row without a vital ends."""
 _FIELDS: Final = msgspec.structs.astuple
+_NUMBERS_FROM: Final = -len(NUMBERS)
 _SECONDS_MOST: Final = 100_000_000_000
 """A Unix time in seconds stays below this for 3,000 years, one in milliseconds passed it in 1973."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,7 +81,7 @@ def utc_offset_min(time: datetime | float) -> int | None:
 
 
 def admit(
-    readings: Iterable[tuple[int, Any]], *, seq: int, received_us: int, limits: Limits, correction_ms: int
+    readings: Iterable[tuple[int, Any]], seq: int, received_us: int, limits: Limits, correction_ms: int
 ) -> tuple[Rows, list[Rejected]]:
     """Return the rows of well-formed readings whose time is believable, and what was refused.
 
@@ -94,19 +95,20 @@ def admit(
     beats: dict[int, list[float]] | None = None
     rejected: list[Rejected] = []
     for index, reading in readings:
-        time, source, worn, injected, ibi, *numbers = _FIELDS(reading)
-        at = time if type(time) is int else time_ms(time)
+        fields = _FIELDS(reading)
+        time, source, worn, injected, ibi = fields[:_NUMBERS_FROM]
+        at, offset = (time, OFFSET_UNKNOWN) if type(time) is int else (time_ms(time), _offset(time))
         if at is None or not oldest <= at <= newest:
             rejected.append(untimely(index, time, limits=limits, now_ms=now_ms))
             continue
-        offset = OFFSET_UNKNOWN if type(time) is int else _offset(time)
-        facts = (seq, received_us, at, offset, SOURCES[source], WORN_UNKNOWN if worn is None else worn, injected)
+        state = WORN_UNKNOWN if worn is None else worn
+        numbers = fields[_NUMBERS_FROM:]
         try:
-            row = PACK(*facts, *numbers)
+            row = PACK(seq, received_us, at, offset, SOURCES[source], state, injected, *numbers)
         except struct.error:  # null is as good as absent, and rarer
-            numbers = [ABSENT if number is None else number for number in numbers]
-            row = PACK(*facts, *numbers)
-        if numbers[_VITALS_FROM:] == _NO_VITAL and not ibi:
+            numbers = tuple(ABSENT if number is None else number for number in numbers)
+            row = PACK(seq, received_us, at, offset, SOURCES[source], state, injected, *numbers)
+        if not ibi and row.endswith(_NO_VITAL):
             rejected.append(Rejected(index, "reading", "no_vital", "no vital sign in this reading"))
             continue
         if ibi:
@@ -148,8 +150,10 @@ class Rate:
         "_limits",
         "_messages",
         "_messages_most",
+        "_messages_per_s",
         "_readings",
         "_readings_most",
+        "_readings_per_s",
         "_resumes_s",
         "_since_s",
     )
@@ -157,7 +161,9 @@ class Rate:
     def __init__(self, limits: Limits, *, now_s: float) -> None:
         self._limits = limits
         self._messages = self._messages_most = limits.messages_per_s * limits.burst_s
+        self._messages_per_s = limits.messages_per_s
         self._readings = self._readings_most = limits.readings_per_s * limits.burst_s
+        self._readings_per_s = limits.readings_per_s
         self._frames = self._frames_most = limits.frames_per_s * limits.burst_s
         self._at_s = now_s
         self._since_s: float | None = None
@@ -165,17 +171,23 @@ class Rate:
 
     def spend(self, readings: int, *, now_s: float, frames: int = 0) -> float:
         """Pay for one message with this many readings or frames; return how many seconds the device must pause."""
-        limits = self._limits
         gone = now_s - self._at_s
         self._at_s = now_s
-        left = self._messages + gone * limits.messages_per_s
-        self._messages = min(left, self._messages_most) - 1
-        left = self._readings + gone * limits.readings_per_s
-        self._readings = min(left, self._readings_most) - readings
-        left = self._frames + gone * limits.frames_per_s
-        self._frames = min(left, self._frames_most) - frames
-        if self._messages >= 0 and self._readings >= 0 and self._frames >= 0:
-            return 0.0
+        left, most = self._messages + gone * self._messages_per_s, self._messages_most
+        self._messages = left = (most if left > most else left) - 1  # noqa: FURB136 - a call costs more than the rest
+        owes = left < 0
+        left, most = self._readings + gone * self._readings_per_s, self._readings_most
+        self._readings = left = (most if left > most else left) - readings  # noqa: FURB136 - as above
+        owes |= left < 0
+        if frames or self._frames < self._frames_most:  # that of a device without a camera is always full
+            left = self._frames + gone * self._limits.frames_per_s
+            self._frames = min(left, self._frames_most) - frames
+            owes |= self._frames < 0
+        return self._throttled(now_s) if owes else 0.0
+
+    def _throttled(self, now_s: float) -> float:
+        """Take note that the device is in debt; return how many seconds it must pause."""
+        limits = self._limits
         debts = (
             -self._messages / limits.messages_per_s,
             -self._readings / limits.readings_per_s,

@@ -1,15 +1,16 @@
 """Readings of many wearers become one Arrow record batch: every column is cut from the packed rows at once."""
 
+import math
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingest.effects import Admit
-from ingest.rows import NUMBERS, ROW, SHARED, WORN_UNKNOWN
+from ingest.effects import Admit, Provenance
+from ingest.rows import NUMBERS, PACK, ROW, SHARED, WORN_UNKNOWN, Rows
 from ingest.whereabouts import STAYS_MS
 from schemas.frame import FRAME_SCHEMA, OFFSET_UNKNOWN
 
@@ -20,34 +21,63 @@ _TYPES: Final = {field.name: field.type for field in FRAME_SCHEMA}
 _NAMES: Final = FRAME_SCHEMA.names
 _ID: Final = pa.binary(16)
 _CODE: Final = pa.int32()
-_Value = TypeVar("_Value")
+_NOBODY: Final = Admit(
+    Provenance(
+        wearer=b"", partition=0, device_number=0, boot=b"", clock_offset_ms=0, correction_ms=0, origin=0, firmware=None
+    ),
+    seq=0,
+    received_us=0,
+    rows=Rows(PACK(0, 0, 0, OFFSET_UNKNOWN, 0, WORN_UNKNOWN, 0, *[math.nan] * len(NUMBERS)), 1),
+    size=0,
+)
+_APART: Final = [_NOBODY] * 8
+"""What lies around the rows of each frame: a column that is cut ends at whole eight bytes, and nothing of another
+frame is to stand in what fills them up."""
 _Table = npt.NDArray[Any]
 _Truths = npt.NDArray[np.bool_]
+_Places = npt.NDArray[np.intp]
 
 
 def batch_of(admitted: Sequence[Admit]) -> pa.RecordBatch:
     """Return the frame's record batch of at least one admitted message, rows in the order given."""
+    return batches_of([admitted])[0]
+
+
+def batches_of(frames: Sequence[Sequence[Admit]]) -> list[pa.RecordBatch]:
+    """Return the record batch of each frame, of at least one admitted message each, rows in the order given.
+
+    What frames that leave together have in common is worked out once, for all of their rows: at a few dozen rows
+    a frame nearly all of a column's cost is the number of calls.
+    """
+    admitted = [*_APART]
+    for frame in frames:
+        admitted += [*frame, *_APART]
     table = np.frombuffer(b"".join([message.rows.packed for message in admitted]), dtype=ROW)
-    columns = {**_identity(admitted, table), **_values(table)}
-    columns["ibi"] = _beats(admitted, len(table))
-    return pa.RecordBatch.from_arrays([columns[name] for name in _NAMES], schema=FRAME_SCHEMA)
+    counts = None if len(table) == len(admitted) else np.array([message.rows.count for message in admitted])
+    columns = {**_identity(admitted, counts, table), **_values(table)}
+    batches, message, row = [], len(_APART), len(_APART)
+    for frame in frames:
+        of_rows = None if counts is None else np.repeat(np.arange(len(frame)), counts[message : message + len(frame)])
+        rows = len(frame) if of_rows is None else len(of_rows)
+        own = {**_named([one.provenance for one in frame], of_rows), "ibi": _beats(frame, rows)}
+        cut = [own[name] if name in own else columns[name].slice(row, rows) for name in _NAMES]
+        batches.append(pa.RecordBatch.from_arrays(cut, schema=FRAME_SCHEMA))
+        message, row = message + len(frame) + len(_APART), row + rows + len(_APART)
+    return batches
 
 
-def _identity(admitted: Sequence[Admit], table: _Table) -> dict[str, pa.Array]:
-    """Return the columns that say whose readings these are, and when they were taken and received."""
-    sessions, place = _distinct([message.provenance for message in admitted])
-    if len(table) != len(place):
-        place = np.repeat(place, [message.rows.count for message in admitted])
-    facts = np.frombuffer(b"".join([session.packed for session in sessions]), dtype=SHARED)[place]
+def _identity(admitted: Sequence[Admit], counts: npt.NDArray[np.int64] | None, table: _Table) -> dict[str, pa.Array]:
+    """Return the columns that say in numbers whose readings these are, and when they were taken and received."""
+    facts = np.frombuffer(b"".join([message.provenance.packed for message in admitted]), dtype=SHARED)
+    if counts is not None:
+        facts = np.repeat(facts, counts)
     backfill = table["received_us"] - (table["time_ms"] + facts["correction_ms"]) * 1000 > BACKFILL_AFTER_US
     offset = table["utc_offset_min"]
     # A backlog was measured elsewhere, perhaps.
     placed = (facts["cell"] != 0) & (np.abs(table["time_ms"] - facts["placed_ms"]) <= STAYS_MS)
     return {
-        "wearer": _ids([session.wearer for session in sessions], place),
         "stream_id": _fixed("stream_id", facts["number"] * np.int64(256) + table["source"]),
         "device_number": _fixed("device_number", facts["number"]),
-        "boot": _ids([session.boot for session in sessions], place),
         "seq": _fixed("seq", table["seq"]),
         "time": _fixed("time", table["time_ms"] * 1000),
         "utc_offset_min": _fixed("utc_offset_min", offset, known=offset != OFFSET_UNKNOWN),
@@ -56,7 +86,18 @@ def _identity(admitted: Sequence[Admit], table: _Table) -> dict[str, pa.Array]:
         "cell": _fixed("cell", facts["cell"], known=placed),
         "origin": _fixed("origin", facts["origin"]),
         "backfill": _truths("backfill", backfill),
-        "firmware": _texts([session.firmware for session in sessions], place),
+    }
+
+
+def _named(sessions: list[Provenance], of_rows: _Places | None) -> dict[str, pa.Array]:
+    """Return the columns of one frame that name things: each frame names its own alone.
+
+    `of_rows` is the place of each row's session, shape (rows,); None where each has one row.
+    """
+    return {
+        "wearer": _ids([session.wearer for session in sessions], of_rows),
+        "boot": _ids([session.boot for session in sessions], of_rows),
+        "firmware": _texts([session.firmware for session in sessions], of_rows),
     }
 
 
@@ -111,32 +152,31 @@ def _truths(name: str, values: _Truths, *, known: _Truths | None = None) -> pa.A
     return pa.Array.from_buffers(_TYPES[name], len(values), [valid, _bits(values)], unknown)
 
 
-def _distinct(values: list[_Value]) -> tuple[list[_Value], npt.NDArray[np.int32]]:
-    """Return the values without repetitions, in order, and the place of each value among them."""
-    once = dict.fromkeys(values)
-    if len(once) == len(values):  # nearly always: a device sends less often than a frame leaves
-        return values, np.arange(len(values), dtype=np.int32)
-    places = {value: place for place, value in enumerate(once)}
-    return list(once), np.array([places[value] for value in values], dtype=np.int32)
-
-
-def _ids(values: list[bytes], place: npt.NDArray[np.int32]) -> pa.DictionaryArray:
+def _ids(values: list[bytes], of_rows: _Places | None) -> pa.DictionaryArray:
     """Return a dictionary column of 16-byte ids in which equal ones share an entry."""
-    ids, of_session = _distinct(values)
-    rows = place if len(ids) == len(values) else of_session[place]
+    ids = values
+    if len(set(values)) == len(values):  # nearly always: a device sends less often than a frame leaves
+        codes = np.arange(len(values), dtype=np.int32)
+    else:
+        places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+        ids, codes = list(places), np.array([places[value] for value in values], dtype=np.int32)
     entries = pa.Array.from_buffers(_ID, len(ids), [None, pa.py_buffer(b"".join(ids))], 0)
-    indices = pa.Array.from_buffers(_CODE, len(rows), [None, pa.py_buffer(rows)], 0)
-    return pa.DictionaryArray.from_arrays(indices, entries, safe=False)
+    return _coded(codes, of_rows, entries)
 
 
-def _texts(values: list[str | None], place: npt.NDArray[np.int32]) -> pa.DictionaryArray:
+def _texts(values: list[str | None], of_rows: _Places | None) -> pa.DictionaryArray:
     """Return a dictionary column of texts in which equal ones share an entry; None is null."""
     texts = [text for text in dict.fromkeys(values) if text is not None]
-    codes: dict[str | None, int] = {text: code for code, text in enumerate(texts)}
-    of_session = np.array([codes.get(value, -1) for value in values], dtype=np.int32)
-    rows = of_session[place]
-    known = rows >= 0
-    unknown = len(rows) - int(np.count_nonzero(known))
-    valid = _bits(known) if unknown else None
-    indices = pa.Array.from_buffers(_CODE, len(rows), [valid, pa.py_buffer(np.maximum(rows, 0))], unknown)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()), safe=False)
+    places: dict[str | None, int] = {text: place for place, text in enumerate(texts)}
+    codes = np.fromiter((places.get(value, -1) for value in values), dtype=np.int32, count=len(values))
+    return _coded(codes, of_rows, pa.array(texts, pa.string()))
+
+
+def _coded(codes: npt.NDArray[np.int32], of_rows: _Places | None, entries: pa.Array) -> pa.DictionaryArray:
+    """Return a dictionary column from the code of each session, -1 for null."""
+    rows = codes if of_rows is None else codes[of_rows]
+    unknown = int(np.count_nonzero(rows < 0))
+    valid = _bits(rows >= 0) if unknown else None
+    codes = np.maximum(rows, 0) if unknown else rows
+    indices = pa.Array.from_buffers(_CODE, len(rows), [valid, pa.py_buffer(codes)], unknown)
+    return pa.DictionaryArray.from_arrays(indices, entries, safe=False)

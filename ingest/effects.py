@@ -39,13 +39,13 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         msgspec.structs.force_setattr(self, "packed", numbers)
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Say this to the device."""
 
     answer: Answer
 
 
-class Admit(msgspec.Struct, frozen=True):
+class Admit(msgspec.Struct, frozen=True, gc=False):
     """Make these rows durable, then tell the session with `settled([seq])`; `size` is in bytes."""
 
     provenance: Provenance

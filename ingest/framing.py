@@ -5,8 +5,9 @@ from typing import Generic, TypeVar
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from ingest.columns import batch_of
+from ingest.columns import batches_of
 from ingest.effects import Admit
 from schemas.frame import MAX_FRAME_BYTES, encode, heartbeat
 from schemas.topics import PARTITIONS
@@ -68,7 +69,7 @@ class Framer(Generic[Owner]):
         """Take the rows of one message; return whether `wait_s` may have become shorter."""
         buffer = self._buffers[admit.provenance.partition]
         if buffer.admitted and buffer.size + admit.size > MAX_FRAME_BYTES:
-            self._full.append(self._close(admit.provenance.partition, now_s=now_s))
+            self._full += self._close([admit.provenance.partition], now_s=now_s)
         first = not buffer.admitted
         if first:
             buffer.since_s = now_s
@@ -82,13 +83,14 @@ class Framer(Generic[Owner]):
         """Return the frames to append now, each counted as in the air until `landed`; `flush` waits for nothing."""
         frames, self._full = self._full, []
         ripe = any(buffer.may_leave and buffer.since_s + self._linger_s <= now_s for buffer in self._buffers)
+        leaving: list[int] = []
         for partition, buffer in enumerate(self._buffers):
             if buffer.admitted:
                 if flush or (ripe and buffer.may_leave):
-                    frames.append(self._close(partition, now_s=now_s))
+                    leaving.append(partition)
             elif buffer.in_air == 0 and buffer.quiet_s + self._heartbeat_s <= now_s:
                 frames.append(self._heartbeat(partition, now_s=now_s))
-        return frames
+        return frames + self._close(leaving, now_s=now_s)
 
     def landed(self, frame: Frame[Owner]) -> None:
         """Take note that a frame is no longer in the air."""
@@ -108,12 +110,19 @@ class Framer(Generic[Owner]):
                 due_s = min(due_s, buffer.quiet_s + self._heartbeat_s)
         return max(0.0, due_s - now_s)
 
-    def _close(self, partition: int, *, now_s: float) -> Frame[Owner]:
+    def _close(self, partitions: list[int], *, now_s: float) -> list[Frame[Owner]]:
+        """Make a frame of what waits for each of some partitions."""
+        if not partitions:
+            return []
+        batches = batches_of([self._buffers[partition].admitted for partition in partitions])
+        return [self._closed(*one, now_s=now_s) for one in zip(partitions, batches, strict=True)]
+
+    def _closed(self, partition: int, batch: pa.RecordBatch, *, now_s: float) -> Frame[Owner]:
+        """Return the frame of all that waits for a partition, which is in its batch."""
         buffer = self._buffers[partition]
         settles: dict[Owner, list[int]] = {}
         for owner, admit in zip(buffer.owners, buffer.admitted, strict=True):
             settles.setdefault(owner, []).append(admit.seq)
-        batch = batch_of(buffer.admitted)
         frame = Frame(
             partition=partition,
             data=encode(batch),

@@ -41,11 +41,15 @@ class Link:
 
     def text(self, data: bytes) -> None:
         """Handle a text message."""
-        self._take(self.session.text(data))
+        self._apply(self.session.text(data))
+        if self._pump.full:
+            self._wait_for_room()
 
     def binary(self, data: bytes) -> None:
         """Handle a binary message."""
-        self._take(self.session.binary(data))
+        self._apply(self.session.binary(data))
+        if self._pump.full:
+            self._wait_for_room()
 
     def beside(self) -> None:
         """Let the device pay for a frame that is no whole message."""
@@ -63,8 +67,11 @@ class Link:
 
     def durable(self, seqs: list[int]) -> None:
         """Acknowledge what has become durable, at most once for all of it."""
-        self._apply(self.session.settled(seqs))
-        self._see_to_withheld()
+        effects = self.session.settled(seqs)
+        if effects:  # an ack says all that was withheld before
+            self._apply(effects)
+        else:
+            self._see_to_withheld()
 
     def given_up(self, reason: str) -> None:
         """Close, so that the device sends again what was never acknowledged."""
@@ -102,10 +109,9 @@ class Link:
         self._hello = None
         self._apply(self.session.hello_overdue())
 
-    def _take(self, effects: Sequence[Effect]) -> None:
-        """Carry out what a message asks for; a full gateway reads no further."""
-        self._apply(effects)
-        if self._pump.full and not self._shut:
+    def _wait_for_room(self) -> None:
+        """Read no further while the gateway is full."""
+        if not self._shut:
             self._meter.count("throttled_total")
             self._say(Throttle(FULL_RETRY_MS))
             self._socket.hold(ROOM)
@@ -119,10 +125,10 @@ class Link:
         for effect in effects:
             if isinstance(effect, Admit):
                 self._pump.add(self, effect)
-            elif isinstance(effect, AdmitVideo):
-                self._pump.add_video(self, effect)
             elif isinstance(effect, Send):
                 self._say(effect.answer)
+            elif isinstance(effect, AdmitVideo):
+                self._pump.add_video(self, effect)
             elif isinstance(effect, Pause):
                 self._meter.count("throttled_total")
                 self._socket.hold(RATE)

@@ -4,9 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 
 from ingest.effects import Admit, AdmitVideo
@@ -41,6 +42,16 @@ class _Flight:
         self.late: asyncio.TimerHandle | None = None
 
 
+class _Landed(NamedTuple):
+    """What the meter is told of a frame that is durable: how long it took, and how long each message waited."""
+
+    kind: str
+    rows: int
+    backfill: int
+    took_s: float
+    waited_us: npt.NDArray[np.int64]
+
+
 class Pump:
     """Owns the framer and one task a frame, or a record of video, in the air.
 
@@ -72,6 +83,7 @@ class Pump:
         self._waiting: deque[Callable[[], None]] = deque()
         self._appends: set[asyncio.Future[None]] = set()
         self._failure: BaseException | None = None
+        self._uncounted: list[_Landed] = []
 
     @property
     def full(self) -> bool:
@@ -126,12 +138,14 @@ class Pump:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        self._count()
         return not left and self._failure is None
 
     def _launch(self, *, flush: bool) -> None:
         for frame in self._framer.due(now_s=self._clock.monotonic_s(), flush=flush):
             self._depart(frame, self._appender)
         self._meter.gauge("inflight_bytes", self._held)
+        self._count()
 
     def _depart(self, frame: Frame[Sender], appender: FrameAppender) -> None:
         append = asyncio.ensure_future(appender.append(frame.partition, frame.data))
@@ -165,8 +179,7 @@ class Pump:
                 return
             append.result()
             if late is not None:
-                self._meter.observe("append", self._clock.monotonic_s() - flight.started_s)
-                self._settle(frame)
+                self._settle(flight)
         except ContractError as error:
             _LOG.error("append_refused", partition=frame.partition, rows=frame.rows, error=str(error))
             self._give_up(frame, "the log does not take these readings")
@@ -178,19 +191,34 @@ class Pump:
             while self._waiting and not self.full:
                 self._waiting.popleft()()
 
-    def _settle(self, frame: Frame[Sender]) -> None:
+    def _settle(self, flight: _Flight) -> None:
+        """Tell everybody who waits for a frame that it is durable."""
+        frame = flight.frame
+        took_s = self._clock.monotonic_s() - flight.started_s
         for sender, seqs in frame.settles.items():
             sender.durable(seqs)
-        if frame.kind != READINGS:
-            self._meter.count("messages_total", type=frame.kind)
+        waited_us = self._clock.wall_us() - frame.received_us
+        self._uncounted.append(_Landed(frame.kind, frame.rows, frame.backfill, took_s, waited_us))
+
+    def _count(self) -> None:
+        """Tell the meter what has become durable since the last time: frames come back together, as they left."""
+        if not self._uncounted:
             return
-        self._meter.count("frames_total")
-        if frame.rows:
-            self._meter.count("readings_total", frame.rows)
-            self._meter.count("backfill_total", frame.backfill)
-            self._meter.count("messages_total", len(frame.received_us), type=READINGS)
-            waited_us = self._clock.wall_us() - frame.received_us
-            self._meter.observe("ack", waited_us.astype(np.float64) / 1e6)
+        landed, self._uncounted = self._uncounted, []
+        self._meter.observe("append", np.array([one.took_s for one in landed]))
+        readings = [one for one in landed if one.kind == READINGS]
+        for one in landed:
+            if one.kind != READINGS:
+                self._meter.count("messages_total", type=one.kind)
+        if not readings:
+            return
+        self._meter.count("frames_total", len(readings))
+        waited_us = np.concatenate([one.waited_us for one in readings])
+        if len(waited_us):
+            self._meter.count("readings_total", sum(one.rows for one in readings))
+            self._meter.count("backfill_total", sum(one.backfill for one in readings))
+            self._meter.count("messages_total", len(waited_us), type=READINGS)
+            self._meter.observe("ack", waited_us / 1e6)
 
     @staticmethod
     def _give_up(frame: Frame[Sender], reason: str) -> None:

@@ -102,22 +102,18 @@ class DeviceSession:
         """Handle one binary message."""
         if self._encoding is MSGPACK and data[:1] != _VIDEO_FIRST:
             return self._message(data)
-        effects = self._fits(len(data), self._limits.video_bytes)
-        return self._binary(data) if effects is None else effects
+        if self._closed or len(data) > self._limits.video_bytes:
+            return self._unfit(self._limits.video_bytes)
+        return self._binary(data)
 
-    def _fits(self, size: int, most: int) -> list[Effect] | None:
-        """Return what answers a message because of its size alone, None if nothing does."""
-        if self._closed:
-            return []
-        if size > most:
-            return self._close(CLOSE_TOO_BIG, f"a message holds at most {most} bytes")
-        return None
+    def _unfit(self, most: int) -> list[Effect]:
+        """Answer a message that came after a close, or is larger than it may be."""
+        return [] if self._closed else self._close(CLOSE_TOO_BIG, f"a message holds at most {most} bytes")
 
     def _message(self, data: bytes) -> list[Effect]:
         size = len(data)
-        effects = self._fits(size, self._limits.message_bytes)
-        if effects is not None:
-            return effects
+        if self._closed or size > self._limits.message_bytes:
+            return self._unfit(self._limits.message_bytes)
         try:
             message = self._encoding.decode(data)
         except UNREADABLE:
@@ -204,21 +200,15 @@ class DeviceSession:
         if not isinstance(provenance, Provenance):
             return provenance
         received_us = self._clock.wall_us()
-        rows, refused = admit(
-            readings,
-            seq=seq,
-            received_us=received_us,
-            limits=self._limits,
-            correction_ms=provenance.correction_ms,
-        )
-        effects: list[Effect] = []
+        rows, refused = admit(readings, seq, received_us, self._limits, provenance.correction_ms)
+        told: list[Effect] = []
         if rejected or refused:
-            effects.append(Send(Nack(seq, sorted([*rejected, *refused], key=lambda entry: entry.index))))
-        if not rows.count:
-            return [*effects, *self._handled(seq)]
+            told = [Send(Nack(seq, sorted([*rejected, *refused], key=lambda entry: entry.index)))]
+        count = rows.count
+        if not count:
+            return [*told, *self._handled(seq)]
         self._sequence.hold(seq)
-        effects.append(Admit(provenance, seq, received_us, rows, max(size, ROW_BYTES * rows.count)))
-        return effects
+        return [*told, Admit(provenance, seq, received_us, rows, max(size, ROW_BYTES * count))]
 
     def _take_apart(self, data: bytes, size: int) -> list[Effect]:
         """Handle what is not exactly a message of the contract."""

@@ -31,6 +31,7 @@ _SHORT: Final = 125
 _MEDIUM: Final = 126
 _LONG: Final = 127
 _WHOLE_TEXT: Final = _FINAL | TEXT
+_MASKED_MEDIUM: Final = _MASKED | _MEDIUM
 _OPCODES: Final = frozenset((PART, TEXT, BINARY, CLOSE, PING, PONG))
 _CODES_KNOWN: Final = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 _CODES_FREE: Final = range(3000, 5000)
@@ -75,7 +76,7 @@ class FrameReader:
             return None
         size = len(data)
         coded = data[1] if size > 1 else 0
-        if coded == _MASKED | _MEDIUM and size > _MEDIUM_HEAD:
+        if coded == _MASKED_MEDIUM and size > _MEDIUM_HEAD:
             start, length = _MEDIUM_HEAD, (data[2] << 8) | data[3]
         else:
             start, length = _SHORT_HEAD, coded - _MASKED
@@ -83,7 +84,8 @@ class FrameReader:
                 return None
         if size != start + length or length > self._most:
             return None
-        return _checked_text(apply_mask(data[start:], data[start - 4 : start]))
+        text = apply_mask(data[start:], data[start - 4 : start])
+        return text if text.isascii() else _checked_text(text)
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they were received."""

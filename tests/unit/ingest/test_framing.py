@@ -5,11 +5,12 @@ from uuid import UUID
 
 import pytest
 
+from ingest.columns import batch_of, batches_of
 from ingest.effects import Admit, Provenance
 from ingest.framing import Framer
 from ingest.rows import NUMBERS, PACK, WORN_UNKNOWN, Rows
 from schemas.device_protocol import ABSENT
-from schemas.frame import MAX_FRAME_BYTES, OFFSET_UNKNOWN, decode
+from schemas.frame import MAX_FRAME_BYTES, OFFSET_UNKNOWN, decode, encode, wearers_of
 from schemas.topics import PARTITIONS
 from tests.device_sessions import BOOT, NOW_MS, WEARER, admitted, greeted, reading, readings_text
 
@@ -215,3 +216,42 @@ def test_what_is_held_is_counted_until_it_lands() -> None:
     assert frames.held == len(frame.data)
     frames.landed(frame)
     assert frames.held == 0
+
+
+def test_frames_that_leave_together_are_what_each_would_be_alone() -> None:
+    """Whatever the others hold: places, beats, names, nulls and several rows of a message."""
+    full = {"time": NOW_MS, "heart_rate": 60, "worn": True, "quality": 0.5, "ibi": [800, 810], "source": "phone"}
+    written = reading(time="2026-11-21T09:59:59+02:00")
+    session = greeted(firmware="2")
+    session.receive(f'{{"type":"location","seq":1,"latitude":47.4,"longitude":8.5,"time":{NOW_MS}}}')
+    placed, mixed, plain = (
+        admitted(session.receive(readings_text(seq, *rows)))[0]
+        for seq, rows in ((2, [reading()]), (3, [reading(), full, written]), (4, [reading(), reading(spo2=97)]))
+    )
+    bare = message(provenance(wearer=bytes(16)), 5, rows=9)
+    together = [[placed], [mixed, bare, plain], [bare], [plain, mixed, plain], [bare, bare, placed]]
+    for batch, alone in zip(batches_of(together), map(batch_of, together), strict=True):
+        read, expected = decode(encode(batch)), decode(encode(alone))
+        assert read.batch.equals(expected.batch)
+        assert read.batch.to_pylist() == expected.batch.to_pylist()
+        assert read.columns is not None
+        assert wearers_of(encode(batch)) == wearers_of(encode(alone))
+
+
+def test_a_frame_holds_nothing_of_those_that_leave_with_it() -> None:
+    """Whoever else sends, its bytes are the same, what fills up its columns too."""
+
+    def bytes_beside(heart_rate: int) -> list[bytes]:
+        ours, others = greeted(firmware="2"), greeted(firmware=str(heart_rate))
+        full = {
+            "time": NOW_MS,
+            "heart_rate": heart_rate,
+            "worn": True,
+            "quality": heart_rate / 100,
+            "ibi": [heart_rate * 10],
+        }
+        (mine,) = admitted(ours.receive(readings_text(1, reading(), reading(worn=True), reading(ibi=[800]))))
+        (other,) = admitted(others.receive(readings_text(heart_rate, *[full] * 9)))
+        return [encode(batch) for batch in batches_of([[mine], [other], [mine, mine], [other], [mine]])][::2]
+
+    assert bytes_beside(60) == bytes_beside(99)
