@@ -30,7 +30,7 @@ def show(outcome: Outcome) -> None:
     writing = Table("writing", "rows/s")
     writing.add_row("COPY of new rows", f"{facts['copy_rows_s']}")
     for name, value in facts["merge_rows_s"].items():
-        writing.add_row(f"COPY and merge, {name}", f"{value}")
+        writing.add_row(f"storage's transaction, {name}", f"{value}")
     console.print(writing)
     for name, seconds in facts["settled_s"].items():
         console.print(f"{name}: {seconds} s")
