@@ -60,8 +60,16 @@ async def served(script: str, folder: Path, *, limit_s: float = 30.0) -> AsyncIt
 
 def children() -> list[psutil.Process]:
     """Return the processes of this one that run in the decoder's place; other tests have processes of their own."""
-    found = psutil.Process().children()
-    return [one for one in found if one.is_running() and {HANGS, TELLS} & set(one.cmdline())]
+    return [one for one in psutil.Process().children() if {HANGS, TELLS} & set(command(one))]
+
+
+def command(process: psutil.Process) -> list[str]:
+    """Return how a process was started; of one that has ended, waited for or not, nobody knows it any more."""
+    try:
+        words: list[str] = process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie is one too
+        return []
+    return words
 
 
 def open_uploads(folder: Path) -> list[str]:
