@@ -136,12 +136,14 @@ def _bits(truths: _Truths) -> pa.Buffer:
 
 
 def _fixed(name: str, values: _Table, *, known: _Truths | None = None) -> pa.Array:
-    """Return a column over the memory of `values`, whose width is that of the column; null where not known."""
+    """Return a column over the memory of `values`, whose width is that of the column; null, and 0, where not known."""
     rows = len(values)
     unknown = 0 if known is None else rows - int(np.count_nonzero(known))
     if unknown == rows:
         return pa.nulls(rows, _TYPES[name])
-    valid = None if known is None or unknown == 0 else _bits(known)
+    valid = None
+    if known is not None and unknown:  # what is not told may not stand in the bytes under a null either
+        valid, values = _bits(known), np.where(known, values, values.dtype.type(0))
     return pa.Array.from_buffers(_TYPES[name], rows, [valid, pa.py_buffer(np.ascontiguousarray(values))], unknown)
 
 

@@ -42,7 +42,7 @@ them follow, and each COPY that fails leaves dead rows."""
 
 
 class SeriesTable:
-    """One table that frames are merged into, and its statements; names come from our schemas, never from input."""
+    """One table that rows are copied or merged into, and its statements; names are our schemas', never from input."""
 
     def __init__(
         self,

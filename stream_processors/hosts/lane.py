@@ -1,7 +1,7 @@
 """One partition of a stateful family: what it is told of the records that come to it, and where its steps are run."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Final, TypeGuard, TypeVar
@@ -10,7 +10,7 @@ from stream_processors.hosts.runner import Place
 from stream_processors.ports import DividedState, ForesightState, PartitionState, Record, Step
 
 ON_LOOP_MOST_MS: Final = 4.0
-"""What takes longer is done beside the loop, which would stand still meanwhile: 5 ms at most, with the taking in."""
+"""What takes longer is done beside the loop, which would stand still meanwhile; taking a record in is a turn before."""
 ON_LOOP_MOST_BYTES: Final = 32_768
 """A record of more bytes is taken in there too, before a state could say how long that takes.
 
@@ -72,22 +72,25 @@ async def stepped(lane: Lane, record: Record) -> Step:
         raise RuntimeError("A record was stepped before its partition was restored.")
     await _ready(state, record)
     if len(record.value) > ON_LOOP_MOST_BYTES or not _is_divided(state):
-        return await _beside(lane, partial(state.step, record))
-    if state.begin(record) <= ON_LOOP_MOST_MS:
-        return state.finish()
-    return await _beside(lane, state.finish)
+        return await _uncut(lane, asyncio.to_thread(partial(state.step, record)))
+    if state.begin(record) > ON_LOOP_MOST_MS:
+        return await _uncut(lane, asyncio.to_thread(state.finish))
+    await _uncut(lane, asyncio.sleep(0))
+    return state.finish()
 
 
 async def _ready(state: PartitionState, record: Record) -> None:
+    """Wait for what the step rests on; apart, so that who asks keeps the state's own type."""
     if _foresees(state):
         await state.ready(record)
 
 
-async def _beside(lane: Lane, work: Callable[[], _T]) -> _T:
+async def _uncut(lane: Lane, rest: Awaitable[_T]) -> _T:
+    """Wait within a step; one that is cut off there leaves a state that may be neither saved nor stepped again."""
     try:
-        return await asyncio.to_thread(work)
+        return await rest
     except asyncio.CancelledError:
-        lane.state = None  # the thread goes on changing it: it may be neither saved nor stepped again
+        lane.state = None
         raise
 
 

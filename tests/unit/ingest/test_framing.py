@@ -255,3 +255,22 @@ def test_a_frame_holds_nothing_of_those_that_leave_with_it() -> None:
         return [encode(batch) for batch in batches_of([[mine], [other], [mine, mine], [other], [mine]])][::2]
 
     assert bytes_beside(60) == bytes_beside(99)
+
+
+def test_a_cell_that_is_not_told_stands_in_no_byte() -> None:
+    """Where a reading was measured elsewhere, perhaps, its frame holds no cell, whoever leaves with it or is in it."""
+    placed = greeted()
+    placed.receive(f'{{"type":"location","seq":1,"latitude":47.4,"longitude":8.5,"time":{NOW_MS}}}')
+    (here,) = admitted(placed.receive(readings_text(2, reading())))
+    (elsewhere,) = admitted(placed.receive(readings_text(3, reading(time=NOW_MS - 86_400_000))))
+    alone, beside, mixed = batch_of([elsewhere]), batches_of([[elsewhere], [here]])[0], batch_of([elsewhere, here])
+    cell = decode(encode(batch_of([here]))).batch.column("cell")[0].as_py().to_bytes(8, "little")
+    assert encode(alone) == encode(beside)
+    assert (encode(beside).count(cell), encode(mixed).count(cell)) == (0, 1)
+
+
+def test_a_vital_that_nobody_has_is_the_same_bytes_beside_one_who_has_it() -> None:
+    """What a frame lacks is written as it would be alone, whatever those that leave with it have."""
+    (mine,) = admitted(greeted().receive(readings_text(1, reading(), reading())))
+    (other,) = admitted(greeted().receive(readings_text(1, reading(spo2=97, time="2026-11-21T09:59:59+02:00"))))
+    assert encode(batches_of([[mine], [other]])[0]) == encode(batch_of([mine]))
