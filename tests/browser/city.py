@@ -94,6 +94,7 @@ class City:
 
     system: RunningSystem
     cells: list[CellStatus] = field(default_factory=partition)
+    told_bin_ms: int = 0
 
     def found(self) -> None:
         """Make the zones, share them and the whole area with the administrator, and tell three hours of their past."""
@@ -106,7 +107,14 @@ class City:
             for zone in (AREA, *PLACES):
                 grant = {"scopes": ["status", "alerts", "act"]}
                 answered(partial(client.put, f"/community/zones/{zone}/people/{me}", json=grant))
+        self.told_bin_ms = newest_bin_ms()
         self.tell(*[one for back in reversed(range(PAST_BINS)) for one in self.standing(back)])
+
+    def keep_up(self) -> None:
+        """Tell how all zones stand in a newer bin before the system's own worker does, who has heard of nobody here."""
+        if newest_bin_ms() > self.told_bin_ms:
+            self.told_bin_ms = newest_bin_ms()
+            self.tell(*self.standing(0))
 
     def standing(self, back: int) -> list[ZoneStatus]:
         """Return how all zones stood so many bins ago: the old town became critical half an hour ago."""

@@ -37,6 +37,7 @@ def city() -> Iterator[City]:
 
 def at_zones(browser: Browser, city: City, size: str = "wide") -> Page:
     """Return the zones page of the administrator, once its list and its map are there."""
+    city.keep_up()
     page = signed_in(browser, city.system, size)
     page.get_by_role("link", name="Zones").click()
     expect(level(page, "hill-school")).to_have_attribute("data-level-word", "too_few_wearers", timeout=SOON_MS)
@@ -57,6 +58,7 @@ def shape(page: Page, key: str) -> Locator:
 
 def test_the_map_and_the_table_tell_the_same_and_nothing_is_asked_elsewhere(browser: Browser, city: City) -> None:
     """Each zone has one level in both, "too few wearers" never looks usual, and no request leaves the server."""
+    city.keep_up()
     page = browser.new_page()
     asked: set[str] = set()
     page.on("request", lambda one: asked.add(urlsplit(one.url).netloc or one.url[:5]))
