@@ -1,4 +1,4 @@
-"""Tests that measure in real time have the computer to themselves, however many workers share the tests with theirs."""
+"""While a test that measures in real time runs, no other worker's does; their services stand idle meanwhile."""
 
 import fcntl
 from collections.abc import Generator
