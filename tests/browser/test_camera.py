@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, WebSocket, expect, sync_playwright
 
 from tests.browser.chromium import PATIENCE_MS, SHOTS, SIZES, launch, signed_in
-from tests.portrait.camera import grey_y4m, portrait_y4m
-from tests.portrait.renderer import Scene, waveform
+from tests.portrait.camera import NUMBERS, grey_y4m, portrait_y4m, rate_seen
+from tests.portrait.renderer import Scene
 from tests.running_system import RunningSystem
 
 pytestmark = [pytest.mark.browser, pytest.mark.connected, pytest.mark.timeout(400)]
@@ -38,6 +39,14 @@ WebSocket.prototype.send = function (data) {
   return send.call(this, data);
 };
 """
+SHOWN = """() => {
+  const [rate, sure] = ["rate", "confidence"].map((name) => document.querySelector(`[data-${name}]`)?.dataset[name]);
+  return rate && sure && [Number(rate), Number(sure)];
+}"""
+FIRST_PULSE_MS = 120_000
+"""A first heart rate needs ten seconds without a break of half a second; a busy computer may need more than one try."""
+BREAK_MS = 500
+LONGEST_WINDOW_MS = 24_000
 KEPT = "JSON.stringify([{...localStorage}, {...sessionStorage}, location.href, document.cookie])"
 
 
@@ -107,6 +116,7 @@ class Sitting:
         wire, requests = Wire(), []
         page.on("websocket", wire.follow)
         page.add_init_script(NOTES)
+        page.add_init_script(NUMBERS)
         page.on("request", lambda one: requests.append((one.method, one.url, len(one.post_data_buffer or b""))))
         page.goto(f"{system.api}/app/camera")
         page.get_by_label("Whose face is it?").select_option(wearer)
@@ -117,6 +127,14 @@ class Sitting:
         self.page.get_by_role("button", name="Start the camera").focus()
         self.page.keyboard.press("Enter")
         expect(self.page.locator("[data-line=open]")).to_be_visible()
+
+    def frames_behind(self, rate: float) -> list[tuple[float, int]]:
+        """Return time and number of the frames on which a heart rate rests that was told."""
+        told = next(one for one in self.wire.told if one["type"] == "instruction" and one["heart_rate"] == rate)
+        seen = [(at, number) for at, number in self.page.evaluate("framesSeen") if at <= told["time"]]
+        breaks = [two[0] for one, two in pairwise(seen) if two[0] - one[0] > BREAK_MS]
+        begin = max([told["time"] - LONGEST_WINDOW_MS, *breaks])
+        return [(at, number) for at, number in seen if at >= begin]
 
     def devices(self, system: RunningSystem) -> list[dict[str, Any]]:
         """Return the devices that the page made."""
@@ -143,15 +161,14 @@ class Sitting:
 
 @pytest.mark.alone
 def test_a_pulse_is_told_and_no_picture_leaves_the_browser(at_portrait: Browser, system: RunningSystem) -> None:
-    """A heart rate within 3 bpm appears with its confidence; numbers alone are sent; stopping leaves nothing behind."""
+    """The pulse that was to be seen appears, within 3 bpm; numbers alone are sent; stopping leaves nothing behind."""
     sitting = Sitting.begin(at_portrait, system)
     page = sitting.page
     expect(page.locator("[data-leaves=colours]")).to_contain_text("No picture leaves this browser")
     sitting.start()
-    rate = page.locator("[data-rate]")
-    expect(rate).to_be_visible()
-    assert abs(float(rate.get_attribute("data-rate") or 0) - waveform(SCENE.waveform)[2]) < 3
-    assert float(page.locator("[data-confidence]").get_attribute("data-confidence") or 0) >= 0.5
+    rate, confidence = page.wait_for_function(SHOWN, timeout=FIRST_PULSE_MS).json_value()
+    assert abs(rate - rate_seen(SCENE, sitting.frames_behind(rate))) < 3
+    assert confidence >= 0.5
     expect(page.locator("[data-said]")).to_contain_text(re.compile(r"Heart rate \d\d a minute, .* sure"))
     expect(page.locator("svg[data-wave]")).to_be_visible()
     messages = [json.loads(one) for one in sitting.wire.sent]
