@@ -9,7 +9,7 @@ from api.body_rules import Name, alerts_beside_act
 from api.moments import Moment
 from api.outlines import CELLS_MOST
 from api.shapes import StorableBody
-from schemas.zones import ZONE_ID
+from schemas.zones import ZONE_ID, Label
 
 _CELLS: Final = ["881f8d4c37fffff", "881f8d4c33fffff"]
 _SQUARE: Final = [[[7.42, 46.94], [7.48, 46.94], [7.48, 46.97], [7.42, 46.97], [7.42, 46.94]]]
@@ -83,7 +83,10 @@ class ZoneStatusShape(BaseModel):
     recurrence: str = Field(examples=["on most days"])
     recurrence_days: float | None = Field(examples=[None])
     test: Literal["count", "shift"] | None = Field(examples=["count"])
-    labels: list[Literal["activity", "firmware", "backfill", "clock_change"]] = Field(examples=[[]])
+    labels: list[Label] = Field(examples=[[]], description="What besides illness is likely behind it.")
+    possible: list[Label] = Field(
+        examples=[[]], description="What may be behind it without anything that shows it; explains nothing away."
+    )
     coverage: Literal["too_few", "thin", "fair", "good"] = Field(examples=["good"])
     smallest_visible: float | None = Field(
         examples=[0.1], description="Least share of wearers flagged at once that would be an alarm; null: none would."

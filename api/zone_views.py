@@ -38,6 +38,7 @@ def status(found: ZoneStatus) -> dict[str, Any]:
         "recurrence_days": found.recurrence_days,
         "test": found.test,
         "labels": list(found.labels),
+        "possible": list(found.possible),
         "coverage": found.coverage,
         "smallest_visible": found.smallest_visible,
     }

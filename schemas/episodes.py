@@ -63,7 +63,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         place: For a zone: its name.
         recurrence_days: For a zone: chance alone gives as much once in so many days, one of RECURRENCE_STEPS.
         window_min: For a zone: length of the window that tells most.
-        labels: For a zone: what besides illness may lie behind it.
+        labels: For a zone: what besides illness is likely behind it.
+        possible: For a zone: what may be behind it without anything that shows it.
         coverage: For a zone: how many wearers stand behind it, as a class.
         region: For the whole area: cells of the shown partition that it is about.
     """
@@ -103,6 +104,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     recurrence_days: float | None = None
     window_min: int | None = None
     labels: list[str] = []
+    possible: list[str] = []
     coverage: str | None = None
     region: list[str] = []
 

@@ -59,7 +59,8 @@ class ZoneStatus(msgspec.Struct, frozen=True, kw_only=True):
         recurrence: The same in words.
         test: Which test is the rarer, None where neither has anything.
         window_min: Length of that test's window.
-        labels: What besides illness may lie behind it.
+        labels: What besides illness is likely behind it.
+        possible: What may be behind it without anything that shows it.
         coverage: How many wearers stand behind the level, as a class.
         smallest_visible: Least share of wearers flagged at once that would be an alarm; None where nothing would.
         active_episodes: Open episodes of this zone.
@@ -80,6 +81,7 @@ class ZoneStatus(msgspec.Struct, frozen=True, kw_only=True):
     test: Test | None = None
     window_min: int | None = None
     labels: tuple[Label, ...] = ()
+    possible: tuple[Label, ...] = ()
     smallest_visible: float | None = None
     active_episodes: int = 0
     region: tuple[str, ...] = ()

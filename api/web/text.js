@@ -186,7 +186,7 @@ export const ZONES = {
   old: (when) => `Nothing newer than ${when} is known. It may be otherwise by now.`,
   bin: (from, to) => `${from} to ${to}`,
   card: {
-    choose: "Choose a zone in the list or on the map.", close: "Close", chance: "By chance", window: "Window", test: "What was seen", labels: "Likely cause", coverage: "Wearers behind it",
+    choose: "Choose a zone in the list or on the map.", close: "Close", chance: "By chance", window: "Window", test: "What was seen", labels: "Likely cause", possible: "Possible cause", coverage: "Wearers behind it",
     smallest: "Smallest event it can see", episodes: "Active episodes", known: "Five minutes known", version: "Outline", versionOf: (n) => `version ${n}`,
     active: "Wearers who report", flagged: "Of these flagged", hidden: "not told, so that nobody is given away", region: "Cells concerned", alerts: "Open alerts",
     minutes: (n) => `${n} min`, none: "none", least: (n) => `${n} or more`,
@@ -197,6 +197,9 @@ export const ZONES = {
     activity: "exertion: those who move, or did for long just now, account for it", firmware: "one firmware or device model behind most of it",
     backfill: "a burst of late data", clock_change: "a change of the clocks",
   },
+  possible: { activity: "exertion: most of it is of those who move, or did for long just now", firmware: "one firmware or device model: others here are spared" },
+  unshown: "Nothing shows that there is no other.",
+  causes: (name, found) => (name === "possible" ? `${found.map((one) => ZONES.possible[one] ?? one).join("; ")}. ${ZONES.unshown}` : found.map((one) => ZONES.label[one] ?? one).join("; ")),
   recurrence: { 1: "about once a day", 7: "about once a week", 30: "about once a month", 91: "about once a quarter", 365: "about once a year", 3650: "less than once in ten years" },
   coverage: { too_few: "too few (under 22)", thin: "thin (22 to 49)", fair: "fair (50 to 199)", good: "good (200 or more)" },
   smallest: (share) => (share == null ? "none: it is blind, whatever happens" : `${Math.round(share * 100)} % of its wearers flagged at once`),
@@ -225,7 +228,8 @@ export const ZONES = {
 const ZONE_EVIDENCE = {
   recurrence_days: (days) => ZONES.recurrence[days] ?? `once in ${days} days`,
   window_min: ZONES.card.minutes,
-  labels: (labels) => labels.map((label) => ZONES.label[label] ?? label).join("; "),
+  labels: (found) => ZONES.causes("labels", found),
+  possible: (found) => ZONES.causes("possible", found),
   coverage: (value) => ZONES.coverage[value] ?? value,
   region: (cells) => String(cells.length),
 };
@@ -238,7 +242,7 @@ const EVIDENCE = [
   ["rule", "Decided by"], ["time_scale_s", "Judged over"], ["kind", "Came"], ["duration_s", "Lasted"], ["parts", "Towards illness, in standard deviations"], ["context", "Context"],
   ["data_quality", "Data quality"], ["quality_note", "About the quality"], ["sources", "Measured by"], ["bins", "Bins that agree"],
   ["baseline_age_s", "Rest behind the usual value"], ["gap_s", "Silence"], ["clock_offset_ms", "Clock offset"], ["promised_rate", "Notices promised at most"], ["realised_rate", "Notices so far"], ["rate_days", "Counted over"],
-  ["recurrence_days", "By chance alone"], ["window_min", "Window"], ["labels", "Likely cause"], ["coverage", "Wearers behind it"], ["region", "Cells concerned"],
+  ["recurrence_days", "By chance alone"], ["window_min", "Window"], ["labels", "Likely cause"], ["possible", "Possible cause"], ["coverage", "Wearers behind it"], ["region", "Cells concerned"],
   ["model", "Model"], ["expected_by", "Expected by"], ["origin", "Origin"],
 ];
 

@@ -1,7 +1,8 @@
 """What befalls a made city: what is no distress and must say so, and what is and must not be called movement.
 
-An alarm is a notice where every bin of it carries the label of its likely cause, as the alert of a zone whose tier only
-rises; an alert where one does not. In every bin a fifth of the city walks, whatever happens.
+An alarm is a notice where every bin of it has a likely cause, as the alert of a zone whose tier only rises; an alert
+where one has not. It is labelled with a cause where every bin of it names that one, as likely or as possible. In every
+bin a fifth of the city walks, whatever happens.
 """
 
 import copy
@@ -14,7 +15,7 @@ import numpy as np
 from inference.slots import Bools, Floats, Ints
 from inference.zones.bins import ClosedBin
 from inference.zones.city import City
-from inference.zones.covariates import Label, Recent
+from inference.zones.covariates import Causes, Label, Recent
 from inference.zones.evaluation import MadeBin, Progress, ahead, neighbourhood, with_flags
 from inference.zones.monitor import Monitor
 from inference.zones.recurrence import SHIPPED_DAYS
@@ -81,37 +82,40 @@ class Walks:
 
 
 def decoys(monitor: Monitor, city: City, *, trials: int, seed: int, progress: Progress) -> dict[str, dict[str, int]]:
-    """Let things happen that are no distress; count alarms, and of them notices with the label of what it was."""
+    """Let things happen that are no distress; count alarms, those labelled with what it was, and of these notices."""
     draw = np.random.default_rng(seed)
     found: dict[str, dict[str, int]] = {}
     for name, (make, label) in DECOYS.items():
         alarms = _alarms(monitor, city, make, trials=trials, draw=draw)
-        labelled = sum(label is not None and all(label in one for one in told) for told in alarms)
-        found[name] = {"trials": trials, "alarms": len(alarms), "labelled": labelled}
+        labelled = sum(all(label in one.likely + one.possible for one in told) for told in alarms)
+        notices = sum(all(label in one.likely for one in told) for told in alarms)
+        found[name] = {"trials": trials, "alarms": len(alarms), "labelled": labelled, "notices": notices}
         progress("decoys", len(found), len(DECOYS))
     return found
 
 
 def events(monitor: Monitor, city: City, *, trials: int, seed: int, progress: Progress) -> dict[str, dict[str, int]]:
-    """Let distress happen, with none or many who move because of it; count alarms, and of them alerts."""
+    """Let distress happen, with none or many who move because of it; count alarms, and of them alerts.
+
+    Of the alerts those are counted too that name a possible cause in a bin.
+    """
     draw = np.random.default_rng(seed)
     found: dict[str, dict[str, int]] = {}
     for name, make in EVENTS.items():
         alarms = _alarms(monitor, city, make, trials=trials, draw=draw)
-        alerts = sum(not all(told) for told in alarms)
-        found[name] = {"trials": trials, "alarms": len(alarms), "alerts": alerts}
+        alerts = [told for told in alarms if not all(one.likely for one in told)]
+        possible = sum(any(one.possible for one in told) for told in alerts)
+        found[name] = {"trials": trials, "alarms": len(alarms), "alerts": len(alerts), "possible": possible}
         progress("real events", len(found), len(EVENTS))
     return found
 
 
-def _alarms(
-    monitor: Monitor, city: City, make: Make, *, trials: int, draw: np.random.Generator
-) -> list[list[tuple[Label, ...]]]:
-    """Return the labels of each bin that is an alarm, for each trial in which one is.
+def _alarms(monitor: Monitor, city: City, make: Make, *, trials: int, draw: np.random.Generator) -> list[list[Causes]]:
+    """Return the causes named in each bin that is an alarm, for each trial in which one is.
 
     Labels know the two hours before, as in a system that runs: the first trial begins after as many bins.
     """
-    found: list[list[tuple[Label, ...]]] = []
+    found: list[list[Causes]] = []
     walks, recent = Walks(len(city.home), draw), Recent()
     _pass(monitor, recent, [walks.next(one) for one in ahead(city, BINS_KEPT)])
     for _ in range(trials):
@@ -120,9 +124,9 @@ def _alarms(
         if here is None:
             raise RuntimeError("The city has no neighbourhood of so many.")
         scenes = [Scene(made=one, here=here, number=number, draw=draw) for number, one in enumerate(made)]
-        labels = _labels(monitor, recent, [make(one) if one.number else one.made.closed for one in scenes])
-        if labels:
-            found.append(labels)
+        told = _causes(monitor, recent, [make(one) if one.number else one.made.closed for one in scenes])
+        if told:
+            found.append(told)
         _pass(monitor, recent, made)
     return found
 
@@ -134,15 +138,15 @@ def _pass(monitor: Monitor, recent: Recent, made: Sequence[MadeBin]) -> None:
         recent.take(one.closed)
 
 
-def _labels(monitor: Monitor, before: Recent, bins: Sequence[ClosedBin]) -> list[tuple[Label, ...]]:
+def _causes(monitor: Monitor, before: Recent, bins: Sequence[ClosedBin]) -> list[Causes]:
     follows, recent = copy.deepcopy((monitor, before))
-    found: list[tuple[Label, ...]] = []
+    found: list[Causes] = []
     for closed in bins:
         recent.take(closed)
         regions, _ = follows.close(closed, {})
         told = [one for one in regions if one.score > follows.threshold(one.test, SHIPPED_DAYS)]
         if told:
-            found.append(recent.labels(max(told, key=lambda one: one.recurrence_days), closed.start_ms))
+            found.append(recent.causes(max(told, key=lambda one: one.recurrence_days), closed.start_ms))
     return found
 
 

@@ -1,12 +1,15 @@
 """What besides illness may lie behind an excess: movement, one firmware, data that came late, a change of the clock.
 
-Rows that came late are in no count. The rest is no veto but a label: whoever reads the alert is told of it.
+Rows that came late are in no count. The rest is no veto but a label: whoever reads the alert is told of it. A cause is
+*likely* where those whom it leaves out show that they are spared, and only *possible* where the excess is its own but
+they are too few, or do not show it: a race and a panic in which all run look the same. What is possible is named, and
+explains nothing away.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, get_args
 
 import numpy as np
 
@@ -19,11 +22,14 @@ from inference.zones.scan import BINS_KEPT, MILLION
 from schemas.frame import OFFSET_UNKNOWN
 
 Label = Literal["activity", "firmware", "backfill", "clock_change"]
+Grade = Literal["likely", "possible"]
 LEFT_MOST: Final = 0.25
 """Movement accounts for an excess of which no more than this is left without those who exert themselves. It is the
 excess that is asked, not how many move: around those who run many stand still, and in a crush many of those in distress
-move. And it is asked of those who are still: where they are raised too, or too few to tell, nothing is accounted for
+move. And it is asked of those who are still: where they are raised too, or too few to tell, it stays possible
 (`evidence`)."""
+LEFT_HALF: Final = 0.5
+"""What most of an excess belongs to is possible."""
 LONG_BINS: Final = 4
 CALMING_BINS: Final = 12
 """Who moved in four of the last twelve bins (20 min of an hour) has not calmed down."""
@@ -37,6 +43,19 @@ within two cells of the region is not elsewhere: that may be the same event next
 BACKFILL_SHARE: Final = 0.3
 CLOCK_CHANGE_MS: Final = 86_400_000
 CLOCK_CHANGE_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """What besides illness may lie behind an excess.
+
+    Attributes:
+        likely: Shown to account for it by those whom it leaves out.
+        possible: The excess is its own, but nobody shows that illness is not behind it.
+    """
+
+    likely: tuple[Label, ...] = ()
+    possible: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +180,7 @@ class Recent:
             self._changed_ms = closed.start_ms
         self._offset_min = offset
 
-    def labels(self, region: Region, now_ms: int) -> tuple[Label, ...]:
+    def causes(self, region: Region, now_ms: int) -> Causes:
         """Return what may lie behind an excess.
 
         Movement and firmware are asked against the counts of the region's whole window. Where less of it is known, as
@@ -174,18 +193,21 @@ class Recent:
             name: _sum(getattr(told, name)[rows] for told, rows in zip(bins, inside, strict=True))
             for name in _COLUMNS[2:]
         }
-        found: list[Label] = []
         rest = self._at_rest(region, here)
         by_movement = _by_count if region.test == "count" else _by_shift
-        if whole and by_movement(region, here, rest):
-            found.append("activity")
-        if whole and _one_firmware(region, bins, inside):
-            found.append("firmware")
-        if here["rows"] and here["late"] >= BACKFILL_SHARE * here["rows"]:
-            found.append("backfill")
-        if self._changed_ms is not None and now_ms - self._changed_ms < CLOCK_CHANGE_MS:
-            found.append("clock_change")
-        return tuple(found)
+        graded: dict[Label, Grade | None] = {
+            "activity": by_movement(region, here, rest) if whole else None,
+            "firmware": _one_firmware(region, bins, inside) if whole else None,
+            "backfill": "likely" if here["rows"] and here["late"] >= BACKFILL_SHARE * here["rows"] else None,
+            "clock_change": "likely" if self._clock_changed(now_ms) else None,
+        }
+        likely, possible = (
+            tuple(label for label, found in graded.items() if found == grade) for grade in get_args(Grade)
+        )
+        return Causes(likely, possible)
+
+    def _clock_changed(self, now_ms: int) -> bool:
+        return self._changed_ms is not None and now_ms - self._changed_ms < CLOCK_CHANGE_MS
 
     def _at_rest(self, region: Region, here: Mapping[str, int]) -> dict[str, int]:
         """Return the sums of those who do not exert themselves: who is still, and who ran without being raised."""
@@ -269,51 +291,60 @@ def _exerts(here: Mapping[str, int]) -> bool:
     return raised and then * CALMING_RATIO >= now
 
 
-def _by_count(region: Region, here: Mapping[str, int], rest: Mapping[str, int]) -> bool:
-    """Return whether those who exert themselves account for a count, and those who are still say so."""
+def _by_count(region: Region, here: Mapping[str, int], rest: Mapping[str, int]) -> Grade | None:
+    """Return whether those who exert themselves account for a count, and whether those who are still say so."""
     if not (here["flagged"] and here["rate"]):
-        return False
+        return None
     flags = region.flags * rest["flagged"] / here["flagged"]
     expected = region.expected * rest["rate"] / here["rate"]
-    if flags - expected > LEFT_MOST * (region.flags - region.expected):
-        return False
     by = region.flags / region.expected
-    return evidence.none_raised(rest["people"], expected, by=by, factor=region.factor)
+    shown = evidence.none_raised(rest["people"], expected, by=by, factor=region.factor)
+    return _grade((flags - expected) / (region.flags - region.expected), shown=shown)
 
 
-def _by_shift(region: Region, here: Mapping[str, int], rest: Mapping[str, int]) -> bool:
-    """Return whether those who exert themselves account for a common shift, and those who are still say so."""
+def _by_shift(region: Region, here: Mapping[str, int], rest: Mapping[str, int]) -> Grade | None:
+    """Return whether those who exert themselves account for a common shift, and whether those who are still say so."""
     if not here["judged"]:
-        return False
+        return None
     usual = here["deviate"] / MILLION - region.mean_shift * here["judged"]
     left = rest["deviate"] / MILLION - usual * rest["judged"] / here["judged"]
-    if left > LEFT_MOST * region.mean_shift * here["judged"]:
-        return False
-    return evidence.none_shifted(left, rest["judged"], by=region.mean_shift, factor=region.factor)
+    shown = evidence.none_shifted(left, rest["judged"], by=region.mean_shift, factor=region.factor)
+    return _grade(left / (region.mean_shift * here["judged"]), shown=shown)
 
 
-def _one_firmware(region: Region, bins: list[_Told], inside: list[Bools]) -> bool:
-    """Return whether one firmware accounts for the flags, others there say so, and it raises too many elsewhere."""
+def _one_firmware(region: Region, bins: list[_Told], inside: list[Bools]) -> Grade | None:
+    """Return whether one firmware accounts for the flags and spares others, and whether it raises too many elsewhere.
+
+    What everybody there has accounts for nothing: it is not asked before others show that they are spared.
+    """
     here = _by_firmware(bins, inside)
     whole = np.array(list(here.values())).sum(axis=0) if here else np.zeros(2)
     if not (whole[1] and region.flags > region.expected > 0):
-        return False
+        return None
     # What is usual at this hour, as the region's expectation has it.
     usual = region.expected / whole[1]
     excess = {firmware: flags - usual * rate for firmware, (flags, rate) in here.items()}
     named = [firmware for firmware in excess if firmware >= 0]
     more = math.fsum(excess.values())
     common = min(named, key=lambda firmware: (-excess[firmware], firmware), default=None)
-    if common is None or more <= 0.0 or more - excess[common] > LEFT_MOST * more:
-        return False
+    if common is None or more <= 0.0:
+        return None
     flags, rate = np.array([here[one] for one in named if one != common]).reshape(-1, 2).sum(axis=0).tolist()
     by = whole[0] / (usual * whole[1])
     if not evidence.spared(flags, usual * rate, by=by):
-        return False
+        return None
     near = around(region.cells, ELSEWHERE_RINGS)
     far = [~np.isin(told.cell, near) & (told.firmware == common) for told in bins]
     flags, rate = _by_firmware(bins, far).get(common, (0.0, 0.0))
-    return evidence.raised(flags, usual * rate) and flags >= ELSEWHERE_RATIO * usual * rate
+    shown = evidence.raised(flags, usual * rate) and flags >= ELSEWHERE_RATIO * usual * rate
+    return _grade((more - excess[common]) / more, shown=shown)
+
+
+def _grade(left: float, *, shown: bool) -> Grade | None:
+    """Return how sure a cause is without which this share of the excess is left, and others show it or do not."""
+    if shown and left <= LEFT_MOST:
+        return "likely"
+    return "possible" if left <= LEFT_HALF else None
 
 
 def _by_firmware(bins: list[_Told], rows: list[Bools]) -> dict[int, tuple[float, float]]:

@@ -124,7 +124,7 @@ def _report(
         **heard.figures(),
         "alarms": [
             {"zone": one.zone, "condition": one.condition, "tier": one.tier, "labels": list(one.labels),
-             "at_min": one.at_min, "of": one.of}
+             "possible": list(one.possible), "at_min": one.at_min, "of": one.of}
             for one in alarms
         ],
         "event_delay_s": _delay_s(alarms, plan.happenings[0]),
@@ -173,12 +173,12 @@ def _began(one: dict[str, Any]) -> str:
 
 def _of(report: dict[str, Any], kind: str) -> str:
     own = [one for one in report["alarms"] if one["of"] == kind]
-    labelled = sum(bool(one["labels"]) for one in own)
+    labelled = sum(bool(one["labels"] or one["possible"]) for one in own)
     return f"{len(own)} alarms, {labelled} of them labelled." if own else "no zone alarm."
 
 
 def _alarm(one: dict[str, Any]) -> str:
-    labels = ", ".join(one["labels"]) or "none"
+    labels = ", ".join([*one["labels"], *(f"possible: {label}" for label in one["possible"])]) or "none"
     what = f"{one['condition']}, tier {one['tier']}, at min {one['at_min']:g}"
     return f"alarm of {one['zone']}: {what}, labels {labels} ({one['of']})"
 

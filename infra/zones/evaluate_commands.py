@@ -167,10 +167,12 @@ def told(report: dict[str, Any]) -> str:
         ),
         "",
     ]
-    lines += _befallen_table("what is no distress", report["decoys"], "labelled")
+    lines += _befallen_table("what is no distress", report["decoys"], ("labelled", "notices"))
     lines += [
         "",
-        *_befallen_table("distress of 100 wearers, a fifth of them flagged in each bin", report["events"], "alerts"),
+        *_befallen_table(
+            "distress of 100 wearers, a fifth of them flagged in each bin", report["events"], ("alerts", "possible")
+        ),
     ]
     times = report["scan_ms"]
     size = f"{times['cells']} cells with {times['shapes']} shapes"
@@ -210,9 +212,10 @@ def _seen(row: dict[str, Any], *, after: bool) -> str:
     return f"{row['detected']:.2f}{minutes}"
 
 
-def _befallen_table(what: str, rows: dict[str, dict[str, int]], kept: str) -> list[str]:
-    told = [f"| {name} | {row['trials']} | {row['alarms']} | {row[kept]} |" for name, row in rows.items()]
-    return [f"| {what} | trials | alarms | {kept} |", "|---|---|---|---|", *told]
+def _befallen_table(what: str, rows: dict[str, dict[str, int]], kept: tuple[str, str]) -> list[str]:
+    columns = ("trials", "alarms", *kept)
+    told = [f"| {name} | " + " | ".join(str(row[one]) for one in columns) + " |" for name, row in rows.items()]
+    return [f"| {what} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|", *told]
 
 
 def _check_page(page: Path, begin: str, end: str) -> None:

@@ -28,6 +28,7 @@ class Alarm:
     condition: str
     tier: int
     labels: tuple[str, ...]
+    possible: tuple[str, ...]
     at_min: float
     of: str
 
@@ -66,7 +67,7 @@ class Heard:
         for append_ms, episode in self.opened:
             at_min = (append_ms - start_ms) / 60_000
             under_way = [one.kind for one in happenings if _covers(one, at_min)]
-            labels = tuple(episode.evidence.labels or ())
+            labels, possible = tuple(episode.evidence.labels), tuple(episode.evidence.possible)
             likely = [kind for kind in under_way if (kind in DECOYS) == bool(labels)]
             found.append(
                 Alarm(
@@ -74,6 +75,7 @@ class Heard:
                     condition=episode.condition,
                     tier=episode.tier,
                     labels=labels,
+                    possible=possible,
                     at_min=round(at_min, 2),
                     of=next(iter([*likely, *under_way]), "chance"),
                 )

@@ -10,12 +10,13 @@ from typing import Final, Self
 import msgspec
 import numpy as np
 
+from inference.zones.covariates import Causes
 from inference.zones.disclosure import LEAST, coverage
 from inference.zones.levels import CUTS_DAYS
 from inference.zones.monitor import Region
 from inference.zones.recurrence import REST_BINS, SHIPPED_DAYS
 from schemas.episodes import EndReason, Episode, Evidence, Phase, Subject, episode_id
-from schemas.zones import BIN_MS, Label
+from schemas.zones import BIN_MS
 from stream_processors.operators import zone_words
 from stream_processors.operators.zone_bins import GRACE_MS
 from stream_processors.operators.zone_standing import BIN_MIN, Sight, Standing, recurrence_step
@@ -64,7 +65,7 @@ class ZoneAlarms:
         best = None if few else sight.rarest
         passing = best if best is not None and best.recurrence_days >= SHIPPED_DAYS else None
         if held is None:
-            return [] if passing is None else self._opened(sight, passing, standing.labels(passing))
+            return [] if passing is None else self._opened(sight, passing, standing.causes(passing))
         holds = best is not None and best.recurrence_days >= _HOLDS_DAYS
         if holds:
             held.quiet = held.few = 0
@@ -74,7 +75,7 @@ class ZoneAlarms:
             held.quiet, held.few = held.quiet + 1, 0
         if passing is not None:
             self._passed_ms[sight.zone_id] = sight.bin_ms
-            return self._updated(sight, held, passing, standing.labels(passing))
+            return self._updated(sight, held, passing, standing.causes(passing))
         if held.few >= QUIET_BINS:
             return self._ended(sight, held, "data_ended", zone_words.data_ended(held.evidence, minutes=_QUIET_MIN))
         if held.quiet >= QUIET_BINS:
@@ -102,33 +103,34 @@ class ZoneAlarms:
         found._open, found._passed_ms = saved.open, saved.passed_ms
         return found
 
-    def _opened(self, sight: Sight, region: Region, labels: tuple[Label, ...]) -> list[Episode]:
+    def _opened(self, sight: Sight, region: Region, causes: Causes) -> list[Episode]:
         last_ms = self._passed_ms.get(sight.zone_id)
         resting = last_ms is not None and sight.bin_ms - last_ms <= REST_BINS * BIN_MS
         if resting:
             return []
         self._passed_ms[sight.zone_id] = sight.bin_ms
-        evidence = _evidence(sight, region, labels)
+        evidence = _evidence(sight, region, causes)
         held = _Open(
             condition=f"zone.{region.test}",
             onset_ms=sight.bin_ms,
             revision=1,
-            tier=_NOTICE if labels else _ALERT,
+            tier=_NOTICE if causes.likely else _ALERT,
             evidence=evidence,
             cells=region.cells.tolist(),
         )
         self._open[sight.zone_id] = held
         return [_told(sight, held, "opened")]
 
-    def _updated(self, sight: Sight, held: _Open, region: Region, labels: tuple[Label, ...]) -> list[Episode]:
-        """Tell what is new: rarer than it was, other labels; the tier only rises."""
+    def _updated(self, sight: Sight, held: _Open, region: Region, causes: Causes) -> list[Episode]:
+        """Tell what is new: rarer than it was, other causes; the tier only rises."""
         held.cells = region.cells.tolist()
         before = held.evidence
         rarer = (recurrence_step(region.recurrence_days) or 0.0) > (before.recurrence_days or 0.0)
-        tier = max(held.tier, _NOTICE if labels else _ALERT)
-        if not rarer and list(labels) == before.labels and tier == held.tier:
+        tier = max(held.tier, _NOTICE if causes.likely else _ALERT)
+        same = [*causes.likely] == before.labels and [*causes.possible] == before.possible
+        if not rarer and same and tier == held.tier:
             return []
-        evidence = _evidence(sight, region, labels)
+        evidence = _evidence(sight, region, causes)
         days = max(evidence.recurrence_days or 0.0, before.recurrence_days or 0.0)
         held.evidence = msgspec.structs.replace(
             evidence,
@@ -144,14 +146,15 @@ class ZoneAlarms:
         return [_episode(sight.zone_id, held, "ended", reason, sight.bin_ms, end=end)]
 
 
-def _evidence(sight: Sight, region: Region, labels: tuple[Label, ...]) -> Evidence:
+def _evidence(sight: Sight, region: Region, causes: Causes) -> Evidence:
     return Evidence(
         rule=f"zone.{region.test}",
         model=MODEL,
         place=sight.name,
         recurrence_days=recurrence_step(region.recurrence_days),
         window_min=region.window_bins * BIN_MIN,
-        labels=list(labels),
+        labels=list(causes.likely),
+        possible=list(causes.possible),
         coverage=coverage(sight.wearers),
         region=list(sight.region),
         duration_s=BIN_MS / 1000,

@@ -9,13 +9,13 @@ import numpy as np
 
 from inference.slots import Bools, Ints
 from inference.zones.bins import ClosedBin
-from inference.zones.covariates import Recent
+from inference.zones.covariates import Causes, Recent
 from inference.zones.disclosure import LEAST, coverage, fewest
 from inference.zones.levels import level_of, recurrence_words, smallest_visible
 from inference.zones.monitor import TESTS, Monitor, Region
 from inference.zones.recurrence import SHIPPED_DAYS, Gumbel
 from inference.zones.scan import MILLION
-from schemas.zones import BIN_MS, RECURRENCE_STEPS, SHARE_STEPS, CellStatus, Label, ZoneStatus
+from schemas.zones import BIN_MS, RECURRENCE_STEPS, SHARE_STEPS, CellStatus, ZoneStatus
 
 BIN_MIN: Final = BIN_MS // 60_000
 UNKNOWN: Final = "too few wearers to tell"
@@ -67,9 +67,9 @@ class Standing:
         """Return how many wearers report in these cells, everywhere for None."""
         return len(self.cell) if cells is None else int(np.isin(self.cell, cells).sum())
 
-    def labels(self, region: Region) -> tuple[Label, ...]:
+    def causes(self, region: Region) -> Causes:
         """Return what besides illness may lie behind a region."""
-        return self._recent.labels(region, self.bin_ms)
+        return self._recent.causes(region, self.bin_ms)
 
     def visible(self, law: Gumbel, cells: Ints | None, wearers: int) -> int | None:
         """Return the fewest flags of one bin in these cells that would be an alarm, None where none would."""
@@ -120,7 +120,7 @@ def share_step(visible: int | None, wearers: int) -> float | None:
     return next((step for step in SHARE_STEPS if share <= step), None)
 
 
-def describe(sight: Sight, *, version: int, revision: int, active: int, labels: tuple[Label, ...]) -> ZoneStatus:
+def describe(sight: Sight, *, version: int, revision: int, active: int, causes: Causes) -> ZoneStatus:
     """Return what is told of a zone; of one with too few wearers only that."""
     status = ZoneStatus(
         zone_id=sight.zone_id,
@@ -150,7 +150,9 @@ def describe(sight: Sight, *, version: int, revision: int, active: int, labels: 
     if best is not None and step is not None:
         window_min = best.window_bins * BIN_MIN
         told = msgspec.structs.replace(told, recurrence_days=step, test=best.test, window_min=window_min)
-    return msgspec.structs.replace(told, labels=labels, region=sight.region) if level in _TELLING else told
+    if level not in _TELLING:
+        return told
+    return msgspec.structs.replace(told, labels=causes.likely, possible=causes.possible, region=sight.region)
 
 
 def cell_status(sight: Sight, *, active: int, flagged: int) -> CellStatus:

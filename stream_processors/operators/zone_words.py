@@ -25,7 +25,7 @@ def title(condition: str, evidence: Evidence) -> str:
     """Return a few words for an alert of a zone."""
     where = evidence.place or "a zone"
     words = f"Everybody off their usual in {where}" if condition == "zone.shift" else f"Unusual distress in {where}"
-    return f"{words} (likely {likely(evidence.labels)})" if evidence.labels else words
+    return f"{words} (likely {causes(evidence.labels)})" if evidence.labels else words
 
 
 def opened(condition: str, evidence: Evidence) -> str:
@@ -37,11 +37,15 @@ def opened(condition: str, evidence: Evidence) -> str:
     test = "a common shift" if condition == "zone.shift" else "a count"
     words = f"{seen}: by chance {recurrence_words(days)} ({test} over {evidence.window_min} min"
     words += f"; {_COVERAGE[evidence.coverage]})." if evidence.coverage else ")."
-    return f"{words} Likely cause: {likely(evidence.labels)}." if evidence.labels else words
+    if evidence.labels:
+        words += f" Likely cause: {causes(evidence.labels)}."
+    if evidence.possible:
+        words += f" Possible cause: {causes(evidence.possible)}; nothing shows that there is no other."
+    return words
 
 
-def likely(labels: Sequence[str]) -> str:
-    """Return the likely causes in words."""
+def causes(labels: Sequence[str]) -> str:
+    """Return causes in words."""
     return ", ".join(words for label, words in CAUSES.items() if label in labels)
 
 

@@ -122,7 +122,14 @@ class City:
         old_town = "critical" if back < 6 else "warning" if back < 9 else "usual"
         wave = "elevated" if math.sin(back / 3) > 0.8 else "usual"
         return [
-            status("old-town", old_town, bin_ms=at, labels=("activity",), active_episodes=int(old_town == "critical")),
+            status(
+                "old-town",
+                old_town,
+                bin_ms=at,
+                labels=("activity",),
+                possible=("firmware",),
+                active_episodes=int(old_town == "critical"),
+            ),
             status("harbour", wave, bin_ms=at, coverage="fair", smallest_visible=0.1),
             status("hill-school", "too_few_wearers", bin_ms=at),
             status("north", "usual", bin_ms=at, coverage="thin", smallest_visible=0.35, state="delayed"),

@@ -56,6 +56,7 @@ class MadeZone:
             "window_min": None,
             "smallest_visible": 0.1,
             "labels": [],
+            "possible": [],
             "active_episodes": 0,
         }
 

@@ -52,7 +52,7 @@ function facts(zone, status) {
   return [
     [C.chance, status.level === "too_few_wearers" ? C.none : status.recurrence],
     ...(seen ? [[C.test, ZONES.test[status.test] ?? status.test], [C.window, C.minutes(status.window_min)]] : []),
-    ...(status.labels?.length ? [[C.labels, status.labels.map((label) => ZONES.label[label] ?? label).join("; ")]] : []),
+    ...["labels", "possible"].filter((name) => status[name]?.length).map((name) => [C[name], ZONES.causes(name, status[name])]),
     [C.coverage, ZONES.coverage[status.coverage] ?? status.coverage],
     [C.smallest, ZONES.smallest(status.smallest_visible)],
     [C.episodes, status.active_episodes || C.none],

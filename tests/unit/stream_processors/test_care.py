@@ -328,6 +328,7 @@ def test_priorities(changes: dict[str, Any], priority: str) -> None:
             Evidence(place="Old Town", labels=["firmware"]),
             "Unusual distress in Old Town (likely one firmware)",
         ),
+        ("zone.count", Evidence(place="Old Town", possible=["activity"]), "Unusual distress in Old Town"),
     ],
 )
 def test_titles(condition: str, evidence: Evidence, title: str) -> None:

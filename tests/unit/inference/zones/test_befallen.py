@@ -10,7 +10,7 @@ from inference.zones import befallen as befell
 from inference.zones.befallen import BINS, DECOYS, RUN_BINS, Scene, Walks, event
 from inference.zones.bins import ClosedBin
 from inference.zones.city import City, CityPlan
-from inference.zones.covariates import Label, Recent
+from inference.zones.covariates import Causes, Recent
 from inference.zones.evaluation import MadeBin, ahead
 from inference.zones.monitor import Monitor, Region
 from inference.zones.scan import BINS_KEPT
@@ -64,15 +64,34 @@ def test_labels_know_the_two_hours_before(monkeypatch: pytest.MonkeyPatch) -> No
             self.count += 1
             super().take(closed)
 
-        def labels(self, region: Region, now_ms: int) -> tuple[Label, ...]:
+        def causes(self, region: Region, now_ms: int) -> Causes:
             asked.append(self.count)
-            return super().labels(region, now_ms)
+            return super().causes(region, now_ms)
 
     monkeypatch.setattr(befell, "Recent", Counted)
     monkeypatch.setattr(befell, "EVENTS", {"all": event(0.0)})
     found = befell.events(Monitor(), City(replace(CITY, wearers=1000)), trials=2, seed=1, progress=lambda *_: None)
     assert found["all"]["alarms"] == 2
     assert min(asked) > BINS_KEPT
+
+
+def test_what_is_named_is_counted_by_how_sure_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Likely in all bins is a notice, likely or possible in all is labelled; alerts that name what is possible too."""
+    likely, possible, none = Causes(likely=("activity",)), Causes(possible=("activity",)), Causes()
+    monkeypatch.setattr(befell, "DECOYS", {"run": DECOYS["marathon"]})
+    monkeypatch.setattr(befell, "EVENTS", {"run": event(0.9)})
+    for bins, labelled, notices, alerts, named in (
+        ([likely, likely], 1, 1, 0, 0),
+        ([likely, possible], 1, 0, 1, 1),
+        ([likely, none], 0, 0, 1, 0),
+    ):
+        monkeypatch.setattr(befell, "_alarms", lambda *_, told=bins, **__: [told])
+        decoys, events = (
+            count(Monitor(), City(CITY), trials=1, seed=1, progress=lambda *_: None)["run"]
+            for count in (befell.decoys, befell.events)
+        )
+        assert decoys == {"trials": 1, "alarms": 1, "labelled": labelled, "notices": notices}
+        assert events == {"trials": 1, "alarms": 1, "alerts": alerts, "possible": named}
 
 
 def test_twice_as_many_are_other_people() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from inference.zones.bins import ClosedBin
 from inference.zones.city import BIN_MS
-from inference.zones.covariates import Recent
+from inference.zones.covariates import Causes, Recent
 from inference.zones.monitor import Region, Test
 
 HERE, THERE = 1, 2
@@ -43,6 +43,20 @@ def region(bins: int = 1, test: Test = "count", flags: int | None = None, expect
     )  # fmt: skip
 
 
+def causes(
+    *bins: ClosedBin,
+    window_bins: int | None = None,
+    test: Test = "count",
+    flags: int | None = None,
+    expected: float | None = None,
+) -> Causes:
+    """Return what is told of the cell here over these bins, or over the last of them."""
+    recent = Recent()
+    for closed in bins:
+        recent.take(closed)
+    return recent.causes(region(window_bins or len(bins), test, flags, expected), bins[-1].start_ms)
+
+
 def labels(
     *bins: ClosedBin,
     window_bins: int | None = None,
@@ -50,16 +64,13 @@ def labels(
     flags: int | None = None,
     expected: float | None = None,
 ) -> tuple[str, ...]:
-    """Return what is told of the cell here over these bins, or over the last of them."""
-    recent = Recent()
-    for closed in bins:
-        recent.take(closed)
-    return recent.labels(region(window_bins or len(bins), test, flags, expected), bins[-1].start_ms)
+    """Return the likely causes alone."""
+    return causes(*bins, window_bins=window_bins, test=test, flags=flags, expected=expected).likely
 
 
 def test_plain_flags_have_no_label() -> None:
     """Flags of people at rest with several firmwares are told as they are."""
-    assert labels(made()) == ()
+    assert causes(made()) == Causes()
 
 
 def test_flags_of_those_who_move_are_activity_however_many_stand_around() -> None:
@@ -69,24 +80,25 @@ def test_flags_of_those_who_move_are_activity_however_many_stand_around() -> Non
 
 
 def test_a_crush_is_no_activity_where_who_stands_is_flagged_too() -> None:
-    """Six of ten move and six of ten flags are theirs: what is left without them is still far too much."""
-    assert labels(made(moving=ROWS % 10 < 6, flag=ROWS < 20)) == ()
+    """With four of ten flags of those who move nothing is named; with six of ten movement is possible, not likely."""
+    assert causes(made(moving=ROWS % 10 < 4, flag=ROWS < 20)) == Causes()
+    assert causes(made(moving=ROWS % 10 < 6, flag=ROWS < 20)) == Causes(possible=("activity",))
 
 
-def test_movement_is_no_cause_where_too_few_stand_still_to_say_so() -> None:
-    """Ten times the flags expected: among seven who stand one would more likely than not be flagged, among six not."""
-    assert labels(made(moving=ROWS < 33)) == ("activity",)
-    assert labels(made(moving=ROWS < 34)) == ()
-    assert labels(made(moving=INSIDE)) == ()
+def test_movement_is_only_possible_where_too_few_stand_still_to_say_so() -> None:
+    """Ten times the flags expected: of seven who stand one would more likely be flagged than not, of six not."""
+    assert causes(made(moving=ROWS < 33)) == Causes(likely=("activity",))
+    assert causes(made(moving=ROWS < 34)) == Causes(possible=("activity",))
+    assert causes(made(moving=INSIDE)) == Causes(possible=("activity",))
     assert labels(*[made(moving=ROWS < 38)] * 4) == ("activity",)
 
 
-def test_movement_is_no_cause_where_who_stands_is_raised_too() -> None:
+def test_movement_is_only_possible_where_who_stands_is_raised_too() -> None:
     """Nine of ten flags are of those who move: three people flagged of those who stand are too many, one is not."""
     flags = (ROWS < 27) | (ROWS == 30)
     assert labels(made(moving=ROWS < 30, flag=flags), flags=28) == ("activity",)
     flags = (ROWS < 27) | ((ROWS >= 30) & (ROWS < 33))
-    assert labels(made(moving=ROWS < 30, flag=flags), flags=30) == ()
+    assert causes(made(moving=ROWS < 30, flag=flags), flags=30) == Causes(possible=("activity",))
 
 
 def test_one_who_stays_flagged_is_one() -> None:
@@ -118,7 +130,7 @@ def test_what_is_known_in_part_accounts_for_nothing() -> None:
     """Those who stand were flagged in the bins that are not known: movement and firmware are no cause of the whole."""
     runs, stands = made(moving=ROWS < 20, flag=ROWS < 4), made(moving=ROWS < 20, flag=(ROWS < 4) | (ROWS // 6 == 5))
     assert labels(stands, stands, runs, runs, flags=28) == ()
-    assert labels(runs, runs, window_bins=4, flags=28) == ()
+    assert causes(runs, runs, window_bins=4, flags=28) == Causes()
     assert labels(runs, runs, flags=8) == ("activity",)
     shifted = made(deviate=np.where(ROWS < 10, 4.0, 0.0), moving=ROWS < 10)
     assert labels(shifted, shifted, window_bins=3, test="shift") == ()
@@ -130,17 +142,18 @@ def test_what_is_known_in_part_accounts_for_nothing() -> None:
 
 
 def test_a_common_shift_of_those_who_move_is_activity() -> None:
-    """A shift that only who moves has is activity; none where all have it, who stands has some, or nobody stands."""
+    """A shift of those who move is activity; maybe where who stands has some, or all move; not where all have it."""
     raised = np.where(INSIDE, 1.0, 0.0)
     assert labels(made(deviate=np.where(ROWS < 10, 4.0, 0.0), moving=ROWS < 10), test="shift") == ("activity",)
-    assert labels(made(deviate=raised, moving=ROWS < 10), test="shift") == ()
-    assert labels(made(deviate=np.where(ROWS < 10, 4.0, 0.9), moving=ROWS < 10), test="shift") == ()
-    assert labels(made(deviate=raised, moving=INSIDE), test="shift") == ()
+    assert causes(made(deviate=raised, moving=ROWS < 10), test="shift") == Causes()
+    some = made(deviate=np.where(ROWS < 10, 4.0, 0.9), moving=ROWS < 10)
+    for one in (some, made(deviate=raised, moving=INSIDE)):
+        assert causes(one, test="shift") == Causes(possible=("activity",))
 
 
 def test_what_came_late_tells_of_no_activity() -> None:
     """Where all flags here came late, nothing is known of who moves."""
-    assert labels(made(backfill=ROWS < 4, moving=ROWS < 8)) == ()
+    assert causes(made(backfill=ROWS < 4, moving=ROWS < 8)) == Causes()
 
 
 def test_what_was_told_is_kept_with_the_state() -> None:
@@ -149,41 +162,41 @@ def test_what_was_told_is_kept_with_the_state() -> None:
     for closed in [made(moving=ROWS < 8)] * 4 + [made()]:
         recent.take(closed)
     state = recent.dump()
-    assert Recent.load(state).labels(region(), BIN_MS) == ("activity",)
+    assert Recent.load(state).causes(region(), BIN_MS).likely == ("activity",)
     assert all(np.array_equal(again, state[name]) for name, again in Recent.load(state).dump().items())
     del state["still_flagged"]
-    assert Recent.load(state).labels(region(), BIN_MS) == ()
+    assert Recent.load(state).causes(region(), BIN_MS).likely == ()
 
 
 def test_one_firmware_that_raises_flags_elsewhere_too_is_named() -> None:
-    """One firmware in every flag is a label only where it raises too many in other places, and others would show it."""
+    """One firmware in every flag is likely where it raises too many elsewhere, and nothing before others show it."""
     same = np.where((ROWS < 20) | (ROWS >= 120), 7, 1)
     wide = made(firmware=same, flag=(ROWS < 4) | ((ROWS >= 130) & (ROWS < 140)))
-    assert labels(*[made(firmware=same)] * 3) == ()
-    assert labels(*[wide] * 3) == ("firmware",)
-    assert labels(wide) == ()
+    assert causes(*[made(firmware=same)] * 3) == Causes(possible=("firmware",))
+    assert causes(*[wide] * 3) == Causes(likely=("firmware",))
+    assert causes(wide) == Causes()
 
 
 def test_a_fleet_of_one_firmware_has_no_firmware_to_blame() -> None:
     """Where all devices have one firmware a wide event is not its doing: no other firmware says that it is spared."""
     everywhere = made(firmware=np.full(200, 7), flag=ROWS % 5 == 0)
-    assert labels(*[everywhere] * 6, flags=48) == ()
+    assert causes(*[everywhere] * 6, flags=48) == Causes()
     unknown = made(firmware=np.where(ROWS % 2 == 0, 7, -1), flag=ROWS % 10 == 0)
-    assert labels(*[unknown] * 6) == ()
+    assert causes(*[unknown] * 6) == Causes()
 
 
 def test_the_same_event_next_door_is_not_elsewhere() -> None:
-    """A firmware that raises flags in the cells around alone may be the event's neighbourhood: it is no label."""
+    """A firmware that raises flags in the cells around alone may be the event's neighbourhood: it is only possible."""
     cell = h3.latlng_to_cell(52.52, 13.40, 8)
     near, far = h3.grid_ring(cell, 2)[0], h3.grid_ring(cell, 3)[0]
     same = np.where((ROWS < 20) | (ROWS >= 120), 7, 1)
     flag = (ROWS < 4) | ((ROWS >= 130) & (ROWS < 140))
-    for there, told in ((near, ()), (far, ("firmware",))):
+    for there, told in ((near, Causes(possible=("firmware",))), (far, Causes(likely=("firmware",)))):
         bins = [made(firmware=same, flag=flag, cell=np.where(INSIDE, cell, there))] * 3
         recent = Recent()
         for closed in bins:
             recent.take(closed)
-        assert recent.labels(replace(region(3), cells=np.array([cell])), BIN_MS) == told
+        assert recent.causes(replace(region(3), cells=np.array([cell])), BIN_MS) == told
 
 
 def test_flags_that_others_raise_as_often_as_they_should_hide_no_firmware() -> None:

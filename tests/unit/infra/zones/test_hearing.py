@@ -51,13 +51,17 @@ def status(zone_id: str, **fields: Any) -> bytes:
     return zones.encode(msgspec.structs.replace(made, **fields))
 
 
-def episode(*, zone: str | None = "simulated-centre", labels: tuple[Label, ...] = (), phase: str = "opened") -> bytes:
+def episode(
+    *, zone: str | None = "simulated-centre", labels: tuple[Label, ...] = (), possible: tuple[Label, ...] = (),
+    phase: str = "opened",
+) -> bytes:  # fmt: skip
     """Return an episode of a zone, or of a wearer."""
     subject = Subject(zone=zone) if zone else Subject(wearer=episodes.EPISODE_NAMESPACE)
     made = Episode(
         episode_id=episodes.EPISODE_NAMESPACE, subject=subject, condition="zone.count" if zone else "heart_rate.high",
         type="physiological", phase=phase, tier=2, writer="zones", revision=1, pages=True,  # type: ignore[arg-type]
-        onset_ms=START_MS, changed_ms=START_MS, reason="r", evidence=Evidence(labels=list(labels)),
+        onset_ms=START_MS, changed_ms=START_MS, reason="r",
+        evidence=Evidence(labels=list(labels), possible=list(possible)),
         decided_received_ms=START_MS, decided_append_ms=START_MS,
     )  # fmt: skip
     return episodes.encode(made, time="2026-11-21T08:00:00Z")
@@ -104,11 +108,12 @@ def test_nothing_heard_has_no_figures() -> None:
 def test_an_alarm_is_of_what_was_under_way(at_min: float, labels: tuple[Label, ...], of: str) -> None:
     """An alarm during a happening, or half an hour after it, is told to be of it; any other is chance."""
     heard = Heard()
-    heard.take(record(EPISODES.name, episode(labels=labels), at_min=at_min))
+    heard.take(record(EPISODES.name, episode(labels=labels, possible=("firmware",)), at_min=at_min))
     heard.take(record(EPISODES.name, episode(phase="updated"), at_min=at_min))
     heard.take(record(EPISODES.name, episode(zone=None), at_min=at_min))
     [alarm] = heard.alarms([CRUSH, ACTIVITY], START_MS)
     assert (alarm.of, alarm.labels, alarm.zone) == (of, labels, "simulated-centre")
+    assert alarm.possible == ("firmware",)
     assert heard.figures()["wearer_episodes"] == 1
 
 
@@ -137,7 +142,11 @@ def test_nothing_found_is_said() -> None:
     assert "Nothing was found." in words
     assert "no zone alarm told of it" in words
     assert not np.isnan([value for value in report.values() if isinstance(value, float)]).any()
-    found = {"zone": "area", "condition": "zone.count", "tier": 2, "labels": [], "at_min": 4.0, "of": "heat"}
+    found = {
+        "zone": "area", "condition": "zone.count", "tier": 2, "labels": [], "possible": ["activity"], "at_min": 4.0,
+        "of": "heat",
+    }  # fmt: skip
     words = told(report | {"alarms": [found], "event_delay_s": 180.0})
     assert "an alarm after 180 s" in words
+    assert "labels possible: activity (heat)" in words
     assert "Nothing was found" not in words

@@ -53,6 +53,6 @@ def test_who_tells_no_offset_changes_no_clock() -> None:
     recent = Recent()
     for offsets_min in ([60, 60], [60, None, None, None], [None, None], [60, 60, 0]):
         recent.take(closed(list(offsets_min)))
-        assert "clock_change" not in recent.labels(HERE, START_MS)
+        assert "clock_change" not in recent.causes(HERE, START_MS).likely
     recent.take(closed([120, 120, 60, None, None, None]))
-    assert "clock_change" in recent.labels(HERE, START_MS)
+    assert "clock_change" in recent.causes(HERE, START_MS).likely

@@ -135,16 +135,19 @@ def test_people_who_move_make_a_notice_that_says_so() -> None:
     stand = Crowd(wearers=20, cells=HERE)
     found = told(followed(OLD_TOWN), [run, stand, Crowd(wearers=30, cells=THERE)], bins=5)
     opened = next(one for one in found.episodes if one.subject.zone == "old-town")
-    assert (opened.tier, opened.evidence.labels) == (1, ["activity"])
+    assert (opened.tier, opened.evidence.labels, opened.evidence.possible) == (1, ["activity"], [])
     assert opened.reason.endswith("Likely cause: people in motion.")
 
 
 def test_where_everybody_moves_nobody_says_that_it_is_movement() -> None:
-    """Nobody stands still who could show that they are spared: the episode is an alert without a likely cause."""
+    """Nobody stands still who could show that they are spared: movement is possible, and the episode is an alert."""
     run = Crowd(wearers=40, cells=HERE, flagged_in=frozenset({1}), moving=True)
     found = told(followed(OLD_TOWN), [run, Crowd(wearers=30, cells=THERE)], bins=5)
     opened = next(one for one in found.episodes if one.subject.zone == "old-town")
-    assert (opened.tier, opened.evidence.labels) == (2, [])
+    assert (opened.tier, opened.evidence.labels, opened.evidence.possible) == (2, [], ["activity"])
+    assert opened.reason.endswith("Possible cause: people in motion; nothing shows that there is no other.")
+    told_of = of(found, "old-town")
+    assert {one.possible for one in told_of if one.level == "critical"} == {("activity",)}
 
 
 def test_no_episode_tells_a_count_or_a_wearer() -> None:
