@@ -42,13 +42,14 @@ ALLOCATOR = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "1048576",
-    "MALLOC_TRIM_THRESHOLD_": "1048576",
+    "MALLOC_TRIM_THRESHOLD_": "4194304",
     "MALLOC_TOP_PAD_": "1048576",
 }
 """What is freed goes back to the computer: without it a backlog of a minute stays the size of a worker for hours.
 
-A mebibyte stays with each process, and what is smaller is taken from it: without that every step of the anomaly model
-on hundreds of wearers, and every frame of the gateway, gave its memory back and asked for it anew.
+Up to four mebibytes stay with each process, and what is smaller than one is taken from them: without that every step
+of the anomaly model on hundreds of wearers, every frame of the gateway and every wave of thousands of readings gave its
+memory back and asked for it anew.
 """
 _STOP_SOURCES, _STOP_GATEWAY, _STOP_WORKERS, _STOP_API, _STOP_KAFKA, _STOP_POSTGRES = range(6)
 

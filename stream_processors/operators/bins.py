@@ -21,6 +21,7 @@ UNKNOWN_QUALITY: Final = -1
 
 _SUMMED: Final = np.array([vital.bin_with == "sum" for vital in VITALS])
 _BIT: Final = 1 << np.arange(VITAL_COUNT, dtype=np.int64)
+_WHOLE_BITS: Final = 63
 _NO_QUALITY: Final = -(10**6)
 _NO_RATE: Final = -(10**9)
 
@@ -91,15 +92,34 @@ _COLUMNS: Final = tuple(field.name for field in fields(Bins) if field.name != "l
 def stream_bins(pending: Pending, rows: Ints) -> Bins:
     """Return the bins of each stream that these rows make, ordered by (wearer, end, stream id)."""
     keys = [pending.facts[rows, column] for column in _ORDER]
-    order = np.lexsort(keys[::-1])
-    same = [key[1:] == key[:-1] for key in (key[order] for key in keys[:-1])]
-    same_bin = same[0] & same[1] & same[2]
-    facts, numbers = pending.facts.take(rows[order], axis=0), pending.numbers.take(rows[order], axis=0)
-    repeats = same_bin & same[3]
-    if repeats.any():
-        facts, numbers = _merge_identities(facts, numbers, _starts(~repeats))
-        same_bin = same_bin[~repeats]
-    return _reduce(facts, numbers, _starts(~same_bin))
+    order, new_bin, new_identity = _grouped(keys)
+    ordered = rows[order]
+    if new_identity.all():
+        return _reduce(pending.facts, pending.numbers, ordered, _starts(new_bin))
+    facts, numbers = pending.facts.take(ordered, axis=0), pending.numbers.take(ordered, axis=0)
+    facts, numbers = _merge_identities(facts, numbers, _starts(new_identity))
+    return _reduce(facts, numbers, np.arange(len(facts)), _starts(new_bin[new_identity]))
+
+
+def _grouped(keys: list[Ints]) -> tuple[Ints, Bools, Bools]:
+    """Return the order of (wearer, end, stream id, sent, arrival), and where a bin and an identity begin after a row.
+
+    Where the five fit into 63 bits, as they do but after a long outage, one number stands for them: half the time.
+    """
+    least = [int(key.min()) for key in keys]
+    bits = [(int(key.max()) - low).bit_length() for key, low in zip(keys, least, strict=True)]
+    if sum(bits) > _WHOLE_BITS:
+        order = np.lexsort(keys[::-1])
+        changes = [key[1:] != key[:-1] for key in (key[order] for key in keys[:-1])]
+        new_bin = changes[0] | changes[1] | changes[2]
+        return order, new_bin, new_bin | changes[3]
+    whole = keys[0] - least[0]
+    for key, low, width in zip(keys[1:], least[1:], bits[1:], strict=True):
+        whole = whole << width | key - low
+    order = np.argsort(whole)
+    identity = whole[order] >> bits[4]
+    group = identity >> bits[3]
+    return order, group[1:] != group[:-1], identity[1:] != identity[:-1]
 
 
 def wearer_bins(cells: Bins) -> Bins:
@@ -211,50 +231,69 @@ def _first_told(column: Ints, starts: Ints, *, unknown: int) -> Ints:
     return told
 
 
-def _reduce(facts: Ints, numbers: npt.NDArray[np.float32], starts: Ints) -> Bins:
-    quality = numbers[:, QUALITY]
-    counting = counts(facts[:, FACT["worn"]], quality)
+def _reduce(facts: Ints, numbers: npt.NDArray[np.float32], rows: Ints, starts: Ints) -> Bins:
+    """Return the bins of these rows of a pool, each of them from one of `starts` on."""
+    quality = numbers[rows, QUALITY]
+    counting = counts(facts[rows, FACT["worn"]], quality)
     trusted = counting[:, HEART_RATE]
     known = trusted & ~np.isnan(quality)
-    vitals = numbers[:, :VITAL_COUNT].astype(np.float64)
-    present = ~np.isnan(vitals) & counting
-    whole = np.rint(np.where(present, vitals, 0.0) * THOUSANDTHS).astype(np.int64)
-    sums = np.add.reduceat(whole, starts, axis=0)
-    present_count = np.add.reduceat(present.astype(np.int64), starts, axis=0)
-    divisor = np.where(_SUMMED, 1, present_count) * float(THOUSANDTHS)
-    values = np.where(present_count > 0, sums / np.where(divisor == 0, 1.0, divisor), np.nan)
+    # One row a column: a segment of it lies in one piece.
+    vitals = np.ascontiguousarray(numbers.take(rows, axis=0)[:, :VITAL_COUNT].T)
+    told = ~np.isnan(vitals)
+    some = np.flatnonzero(told.any(axis=1))
+    present = told[some] & counting.T[some]
+    whole = np.rint(np.where(present, vitals[some], np.float32(0.0)).astype(np.float64) * THOUSANDTHS).astype(np.int64)
+    values = np.full((len(starts), VITAL_COUNT), np.nan)
+    values[:, some] = _means(whole, present, starts, summed=_SUMMED[some]).T
     lowest = np.where(known, np.rint(-THOUSANDTHS * np.where(known, quality, 0)), _NO_QUALITY).astype(np.int64)
-    rate = np.where(present[:, HEART_RATE], whole[:, HEART_RATE], _NO_RATE)
-    mirrored = np.where(present[:, HEART_RATE], -whole[:, HEART_RATE], _NO_RATE)
-    extremes = np.column_stack((facts[:, _LARGEST], lowest, trusted & ~known, rate, mirrored))
-    largest = np.maximum.reduceat(extremes, starts, axis=0)
-    last = np.r_[starts[1:], len(facts)] - 1
-    head = facts[starts]
+    columns = (*(facts[rows, column] for column in _LARGEST), lowest, (trusted & ~known).astype(np.int64))
+    received, newest, injected, origin, worn, worst, vague = (np.maximum.reduceat(one, starts) for one in columns)
+    last = np.append(starts[1:], len(rows)) - 1
+    head, tail = facts[rows[starts]], facts[rows[last]]
     return Bins(
         wearer=head[:, FACT["wearer"]],
         stream=head[:, FACT["stream"]],
         end_ms=head[:, FACT["end_ms"]],
         values=values,
         readings=last - starts + 1,
-        received_ms=largest[:, 0],
-        newest_ms=largest[:, 1],
-        injected=largest[:, 2],
-        origin=largest[:, 3],
-        worn=largest[:, 4],
-        quality=np.where(largest[:, 5] == _NO_QUALITY, UNKNOWN_QUALITY, -largest[:, 5]),
-        vague=largest[:, 6],
-        varied=(largest[:, 7] + largest[:, 8] > 0).astype(np.int64),
+        received_ms=received,
+        newest_ms=newest,
+        injected=injected,
+        origin=origin,
+        worn=worn,
+        quality=np.where(worst == _NO_QUALITY, UNKNOWN_QUALITY, -worst),
+        vague=vague,
+        varied=_varied(whole, present, np.flatnonzero(some == HEART_RATE), starts),
         sources=1 << (head[:, FACT["stream_id"]] & 255),
-        cell=facts[last, FACT["cell"]],
-        firmware=facts[last, FACT["firmware"]],
-        utc_offset_min=facts[last, FACT["utc_offset_min"]],
-        doubted=_doubted(vitals, counting, starts),
+        cell=tail[:, FACT["cell"]],
+        firmware=tail[:, FACT["firmware"]],
+        utc_offset_min=tail[:, FACT["utc_offset_min"]],
+        doubted=_doubted(told, counting, starts),
     )
 
 
-def _doubted(vitals: Floats, counting: Bools, starts: Ints) -> Ints:
+def _means(whole: Ints, present: Bools, starts: Ints, *, summed: Bools) -> Floats:
+    """Return mean or sum of thousandths of each column and segment, NaN where nothing is, shape (columns, segments)."""
+    sums = np.add.reduceat(whole, starts, axis=1)
+    count = np.add.reduceat(present, starts, axis=1, dtype=np.int64)
+    divisor = np.where(summed[:, None], 1, np.maximum(count, 1)) * float(THOUSANDTHS)
+    return np.where(count > 0, sums / divisor, np.nan)
+
+
+def _varied(whole: Ints, present: Bools, rate: Ints, starts: Ints) -> Ints:
+    """Return 1 for segments whose heart rates differ; `rate` is its row, none where no heart rate was told."""
+    if not len(rate):
+        return np.zeros(len(starts), dtype=np.int64)
+    told, here = whole[rate[0]], present[rate[0]]
+    highest = np.maximum.reduceat(np.where(here, told, _NO_RATE), starts)
+    lowest = np.minimum.reduceat(np.where(here, told, -_NO_RATE), starts)
+    differ: Ints = (highest > lowest).astype(np.int64)
+    return differ
+
+
+def _doubted(told: Bools, counting: Bools, starts: Ints) -> Ints:
     if counting.all():
         return np.zeros(len(starts), dtype=np.int64)
-    refused = np.where(~np.isnan(vitals) & ~counting, _BIT, 0)
+    refused = np.where(told.T & ~counting, _BIT, 0)
     whole: Ints = np.bitwise_or.reduceat(np.bitwise_or.reduce(refused, axis=1), starts)
     return whole

@@ -137,7 +137,9 @@ def _closing(table: Table, lanes: Ints, find: Any) -> Ints:
 
 def _settle(table: Table, lane: Ints) -> None:
     """Note that rows of these lanes wait no more."""
+    rows = np.bincount(lane)
+    lanes = np.flatnonzero(rows)
     waiting = table["waiting"]
-    np.subtract.at(waiting, lane, 1)
-    next_end = (table["frontier_ms"][lane] // BIN_MS + 1) * BIN_MS
-    table["earliest_ms"][lane] = np.where(waiting[lane] == 0, FOREVER, next_end)
+    waiting[lanes] -= rows[lanes]
+    next_end = (table["frontier_ms"][lanes] // BIN_MS + 1) * BIN_MS
+    table["earliest_ms"][lanes] = np.where(waiting[lanes] == 0, FOREVER, next_end)

@@ -1,10 +1,13 @@
 """Readings become bins."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
+import pytest
 
 from schemas.vitals import NAMES
+from stream_processors.operators import bins as binning
 from stream_processors.operators.bins import UNKNOWN_QUALITY, Bins, stream_bins, waves, wearer_bins
 from stream_processors.operators.pending import FACTS, Pending
 from stream_processors.operators.readings import QUALITY, WORN
@@ -103,6 +106,25 @@ def test_of_equal_quality_the_newer_wins() -> None:
     """The newer source decides where quality does not."""
     one = two_sources({"heart_rate": 60.0, "time_ms": 1}, {"heart_rate": 80.0, "time_ms": 2})
     assert one.values[0, RATE] == 80.0
+
+
+def test_an_outage_of_years_is_ordered_as_a_second_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no whole number holds all that decides the order, the same rows make the same bins, repeats merged."""
+    draw = np.random.default_rng(7)
+    readings = [
+        {"wearer": int(stream) // 2, "stream": int(stream), "stream_id": int(stream) % 3 << 8, "worn": int(worn),
+         "end_ms": 5_000 * int(end), "sent_ms": int(sent), "heart_rate": float(rate), "steps": float(rate) % 7}
+        for stream, worn, end, sent, rate in draw.integers((0, 0, 1, 0, 40), (6, 3, 4, 30, 90), (300, 5))
+    ]  # fmt: skip
+    usual = reduced(*readings)
+    assert usual.readings.sum() < len(readings), "some are one identity"
+    monkeypatch.setattr(binning, "_WHOLE_BITS", -1)
+    rare = reduced(*readings)
+    for field in fields(Bins):
+        np.testing.assert_array_equal(getattr(rare, field.name), getattr(usual, field.name))
+    years = reduced(*(one | {"end_ms": one["end_ms"] << 40, "sent_ms": one["sent_ms"] << 40} for one in readings))
+    np.testing.assert_array_equal(years.values, usual.values)
+    np.testing.assert_array_equal(years.readings, usual.readings)
 
 
 def test_ties_go_to_the_lower_stream() -> None:
