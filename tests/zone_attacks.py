@@ -83,7 +83,7 @@ RULES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "recurrence_days": lambda value: value is None or value in RECURRENCE_STEPS,
     "test": _in("count", "shift", None),
     "labels": _listed(_in("activity", "firmware", "backfill", "clock_change")),
-    "possible": _listed(_in("activity", "firmware")),
+    "possible": _listed(_in("activity", "firmware", "backfill", "clock_change")),
     "coverage": lambda value: value in CLASSES,
     "smallest_visible": lambda value: value is None or value in SHARE_STEPS,
     "cell": _cell,

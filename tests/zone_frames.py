@@ -19,11 +19,12 @@ THERE = sorted(h3.grid_disk(h3.latlng_to_cell(52.30, 13.90, 8), 1))
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
-    """People of one place, in which bins of five minutes all of them are flagged, and from which on they are judged."""
+    """People of one place: in which bins all of them are flagged or away, from and up to which they are judged."""
 
     wearers: int
     cells: Sequence[int]
     flagged_in: frozenset[int] = frozenset()
+    away_in: frozenset[int] = frozenset()
     moving: bool = False
     until_bin: int = 10_000
     judged_from: int = 0
@@ -68,7 +69,7 @@ def log_of(crowds: Sequence[Crowd], *, bins: int, partitions: int, start_ms: int
             (first[place] + one, at_ms, number in crowd.flagged_in, crowd.moving, crowd.cells[one % len(crowd.cells)])
             for place, crowd in enumerate(crowds)
             for one in range(crowd.wearers)
-            if number < crowd.until_bin
+            if number < crowd.until_bin and number not in crowd.away_in
         ]
         unjudged = {
             first[place] + one

@@ -197,8 +197,11 @@ export const ZONES = {
     activity: "exertion: those who move, or did for long just now, account for it", firmware: "one firmware or device model behind most of it",
     backfill: "a burst of late data", clock_change: "a change of the clocks",
   },
-  possible: { activity: "exertion: most of it is of those who move, or did for long just now", firmware: "one firmware or device model: others here are spared" },
-  unshown: "Nothing shows that there is no other.",
+  possible: {
+    activity: "most of it is of those who move, or did for long just now", firmware: "most of it is of one firmware or device model; others here are spared",
+    backfill: "much data came late", clock_change: "the clocks changed within a day",
+  },
+  unshown: "Not shown to be the cause.",
   causes: (name, found) => (name === "possible" ? `${found.map((one) => ZONES.possible[one] ?? one).join("; ")}. ${ZONES.unshown}` : found.map((one) => ZONES.label[one] ?? one).join("; ")),
   recurrence: { 1: "about once a day", 7: "about once a week", 30: "about once a month", 91: "about once a quarter", 365: "about once a year", 3650: "less than once in ten years" },
   coverage: { too_few: "too few (under 22)", thin: "thin (22 to 49)", fair: "fair (50 to 199)", good: "good (200 or more)" },

@@ -1,8 +1,8 @@
-"""What befalls a made city: what is no distress and must say so, and what is and must not be called movement.
+"""What befalls a made city: what is no distress and must say so, and what is and must not be made less of.
 
-An alarm is a notice where every bin of it has a likely cause, as the alert of a zone whose tier only rises; an alert
-where one has not. It is labelled with a cause where every bin of it names that one, as likely or as possible. In every
-bin a fifth of the city walks, whatever happens.
+An alarm is a notice where one cause is likely in every bin of it, as the alert of a zone whose tier only rises; else an
+alert. It is labelled with a cause where its first bin names that one, as likely or as possible: what was named stays.
+In every bin a fifth of the city walks, whatever happens.
 """
 
 import copy
@@ -87,7 +87,7 @@ def decoys(monitor: Monitor, city: City, *, trials: int, seed: int, progress: Pr
     found: dict[str, dict[str, int]] = {}
     for name, (make, label) in DECOYS.items():
         alarms = _alarms(monitor, city, make, trials=trials, draw=draw)
-        labelled = sum(all(label in one.likely + one.possible for one in told) for told in alarms)
+        labelled = sum(label in told[0].likely + told[0].possible for told in alarms)
         notices = sum(all(label in one.likely for one in told) for told in alarms)
         found[name] = {"trials": trials, "alarms": len(alarms), "labelled": labelled, "notices": notices}
         progress("decoys", len(found), len(DECOYS))
@@ -103,7 +103,7 @@ def events(monitor: Monitor, city: City, *, trials: int, seed: int, progress: Pr
     found: dict[str, dict[str, int]] = {}
     for name, make in EVENTS.items():
         alarms = _alarms(monitor, city, make, trials=trials, draw=draw)
-        alerts = [told for told in alarms if not all(one.likely for one in told)]
+        alerts = [told for told in alarms if not set.intersection(*(set(one.likely) for one in told))]
         possible = sum(any(one.possible for one in told) for told in alerts)
         found[name] = {"trials": trials, "alarms": len(alarms), "alerts": len(alerts), "possible": possible}
         progress("real events", len(found), len(EVENTS))

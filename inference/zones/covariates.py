@@ -1,9 +1,10 @@
 """What besides illness may lie behind an excess: movement, one firmware, data that came late, a change of the clock.
 
-Rows that came late are in no count. The rest is no veto but a label: whoever reads the alert is told of it. A cause is
-*likely* where those whom it leaves out show that they are spared, and only *possible* where the excess is its own but
-they are too few, or do not show it: a race and a panic in which all run look the same. What is possible is named, and
-explains nothing away.
+Rows that came late are in no count. The rest is no veto but a label: whoever reads the alert is told of it. Movement
+or a firmware is *likely* where most of the excess is its own and those whom it leaves out show that they are spared. It
+is *possible* where they do not, be it that they are too few or that they are raised as well: a race and a panic in
+which all run look the same. Late data and a change of the clock leave nobody out, so that they are never more than
+possible. What is possible is named, and explains nothing away.
 """
 
 import math
@@ -17,6 +18,7 @@ from inference.slots import Bools, Ints
 from inference.zones import evidence
 from inference.zones.bins import DEVIATE_MOST, ClosedBin
 from inference.zones.cells import around
+from inference.zones.disclosure import LEAST
 from inference.zones.monitor import Region
 from inference.zones.scan import BINS_KEPT, MILLION
 from schemas.frame import OFFSET_UNKNOWN
@@ -51,7 +53,7 @@ class Causes:
 
     Attributes:
         likely: Shown to account for it by those whom it leaves out.
-        possible: The excess is its own, but nobody shows that illness is not behind it.
+        possible: Most of the excess is its own, or it fell into the time; nothing shows that illness is not behind it.
     """
 
     likely: tuple[Label, ...] = ()
@@ -170,8 +172,8 @@ class Recent:
         self._bins = [_told(closed, movement), *self._bins][:BINS_KEPT]
         self._resting = [_resting(closed, movement), *self._resting][:BINS_KEPT]
         known = closed.offset_min[closed.offset_min != OFFSET_UNKNOWN]
-        if len(known) == 0:
-            return
+        if len(known) < max(LEAST, CLOCK_CHANGE_SHARE * len(closed.offset_min)):
+            return  # few travel, and an hour's difference of theirs is nobody else's
         values, counts = np.unique(known, return_counts=True)
         offset = int(values[counts.argmax()])
         if counts.max() < CLOCK_CHANGE_SHARE * len(known):
@@ -198,8 +200,8 @@ class Recent:
         graded: dict[Label, Grade | None] = {
             "activity": by_movement(region, here, rest) if whole else None,
             "firmware": _one_firmware(region, bins, inside) if whole else None,
-            "backfill": "likely" if here["rows"] and here["late"] >= BACKFILL_SHARE * here["rows"] else None,
-            "clock_change": "likely" if self._clock_changed(now_ms) else None,
+            "backfill": "possible" if here["rows"] and here["late"] >= BACKFILL_SHARE * here["rows"] else None,
+            "clock_change": "possible" if self._clock_changed(now_ms) else None,
         }
         likely, possible = (
             tuple(label for label, found in graded.items() if found == grade) for grade in get_args(Grade)
@@ -333,11 +335,14 @@ def _one_firmware(region: Region, bins: list[_Told], inside: list[Bools]) -> Gra
     by = whole[0] / (usual * whole[1])
     if not evidence.spared(flags, usual * rate, by=by):
         return None
+    left = (more - excess[common]) / more
+    if left > LEFT_HALF:
+        return None
     near = around(region.cells, ELSEWHERE_RINGS)
     far = [~np.isin(told.cell, near) & (told.firmware == common) for told in bins]
     flags, rate = _by_firmware(bins, far).get(common, (0.0, 0.0))
     shown = evidence.raised(flags, usual * rate) and flags >= ELSEWHERE_RATIO * usual * rate
-    return _grade((more - excess[common]) / more, shown=shown)
+    return _grade(left, shown=shown)
 
 
 def _grade(left: float, *, shown: bool) -> Grade | None:

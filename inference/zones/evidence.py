@@ -1,6 +1,6 @@
 """What the others there say: are those whom a likely cause leaves out not raised, and would they have shown it?
 
-A likely cause accounts for an excess only where those without it say so; where they do not, the excess stays
+A cause is likely only where those without it say so; where they do not, it stays possible and the excess
 unexplained. A label too few makes an alert of a notice, a label too many a notice of an alert. Counts are asked by the
 statistic of the scan, C ln(C/m) - (C - m), which bounds a Poisson tail (Chernoff).
 

@@ -1,6 +1,7 @@
 """How a zone stands after a bin, in what may be told of it: classes and steps, never a count."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -120,8 +121,10 @@ def share_step(visible: int | None, wearers: int) -> float | None:
     return next((step for step in SHARE_STEPS if share <= step), None)
 
 
-def describe(sight: Sight, *, version: int, revision: int, active: int, causes: Causes) -> ZoneStatus:
-    """Return what is told of a zone; of one with too few wearers only that."""
+def describe(
+    sight: Sight, *, version: int, revision: int, active: int, causes: Callable[[Region], Causes]
+) -> ZoneStatus:
+    """Return what is told of a zone; of one with too few wearers only that and what it could see."""
     status = ZoneStatus(
         zone_id=sight.zone_id,
         name=sight.name,
@@ -145,14 +148,17 @@ def describe(sight: Sight, *, version: int, revision: int, active: int, causes: 
         coverage=coverage(sight.wearers),
         smallest_visible=share_step(sight.visible, fewest(sight.wearers)),
     )
-    if level != "too_few_wearers":
-        told = msgspec.structs.replace(told, recurrence=recurrence_words(days))
-    if best is not None and step is not None:
-        window_min = best.window_bins * BIN_MIN
-        told = msgspec.structs.replace(told, recurrence_days=step, test=best.test, window_min=window_min)
+    if level == "too_few_wearers":
+        return told
+    told = msgspec.structs.replace(told, recurrence=recurrence_words(days))
+    if best is None or step is None:
+        return told
+    window_min = best.window_bins * BIN_MIN
+    told = msgspec.structs.replace(told, recurrence_days=step, test=best.test, window_min=window_min)
     if level not in _TELLING:
         return told
-    return msgspec.structs.replace(told, labels=causes.likely, possible=causes.possible, region=sight.region)
+    found = causes(best)
+    return msgspec.structs.replace(told, labels=found.likely, possible=found.possible, region=sight.region)
 
 
 def cell_status(sight: Sight, *, active: int, flagged: int) -> CellStatus:

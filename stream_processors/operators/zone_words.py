@@ -13,11 +13,17 @@ CAUSES: Final[dict[Label, str]] = {
     "backfill": "data that came late",
     "clock_change": "a change of the clock",
 }
+_POSSIBLE: Final[dict[Label, str]] = {
+    "activity": "most of it is of people in motion",
+    "firmware": "most of it is of one firmware",
+    "backfill": "much data came late",
+    "clock_change": "the clock changed within a day",
+}
 _COVERAGE: Final = {
     "too_few": "too few wearers to tell",
-    "thin": "few wearers behind it",
-    "fair": "a fair number of wearers behind it",
-    "good": "many wearers behind it",
+    "thin": "few wearers watched",
+    "fair": "a fair number of wearers watched",
+    "good": "many wearers watched",
 }
 
 
@@ -28,25 +34,30 @@ def title(condition: str, evidence: Evidence) -> str:
     return f"{words} (likely {causes(evidence.labels)})" if evidence.labels else words
 
 
-def opened(condition: str, evidence: Evidence) -> str:
+def opened(evidence: Evidence) -> str:
     """Return the sentences of an open episode."""
     where, days = evidence.place or "a zone", evidence.recurrence_days or 0.0
     seen = f"More wearers than chance allows are in distress in {where}"
-    if condition == "zone.shift":
+    if evidence.rule == "zone.shift":
         seen = f"The wearers in {where} are all further off their usual than chance allows"
-    test = "a common shift" if condition == "zone.shift" else "a count"
+    test = "a common shift" if evidence.rule == "zone.shift" else "a count"
     words = f"{seen}: by chance {recurrence_words(days)} ({test} over {evidence.window_min} min"
     words += f"; {_COVERAGE[evidence.coverage]})." if evidence.coverage else ")."
     if evidence.labels:
         words += f" Likely cause: {causes(evidence.labels)}."
     if evidence.possible:
-        words += f" Possible cause: {causes(evidence.possible)}; nothing shows that there is no other."
+        words += f" Possible, and not shown to be the cause: {possible(evidence.possible)}."
     return words
 
 
 def causes(labels: Sequence[str]) -> str:
-    """Return causes in words."""
+    """Return likely causes in words."""
     return ", ".join(words for label, words in CAUSES.items() if label in labels)
+
+
+def possible(labels: Sequence[str]) -> str:
+    """Return possible causes in words: what is known, and no more."""
+    return ", ".join(words for label, words in _POSSIBLE.items() if label in labels)
 
 
 def recovered(evidence: Evidence, *, minutes: int) -> str:
@@ -57,7 +68,8 @@ def recovered(evidence: Evidence, *, minutes: int) -> str:
 def data_ended(evidence: Evidence, *, minutes: int) -> str:
     """Return the sentence of an episode of which nobody knows whether it goes on."""
     where = evidence.place or "a zone"
-    return f"For {minutes} min too few wearers report in {where} to tell. Not known to have recovered."
+    few = f"In the last {minutes} min too few wearers reported where it was ({where}) to tell."
+    return f"{few} Not known to have recovered."
 
 
 def withdrawn(evidence: Evidence) -> str:

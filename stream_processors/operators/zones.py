@@ -13,7 +13,7 @@ import numpy as np
 
 from inference.slots import NEVER, Ints
 from inference.zones.bins import ClosedBin
-from inference.zones.covariates import Causes, Recent
+from inference.zones.covariates import Recent
 from inference.zones.monitor import Monitor, Region
 from inference.zones.scan import BINS_KEPT
 from schemas.scores import ScoreFrame
@@ -183,13 +183,12 @@ class Zones:
         cells: tuple[CellStatus, ...] | None = None,
     ) -> None:
         told.episodes.extend(self._alarms.judge(sight, standing))
-        best = sight.rarest
         status = describe(
             sight,
             version=version,
             revision=sight.bin_ms // BIN_MS * STATUSES_A_BIN,
             active=self._alarms.active(sight.zone_id),
-            causes=Causes() if best is None else standing.causes(best),
+            causes=standing.causes,
         )
         self._keep(msgspec.structs.replace(status, cells=cells), told)
 

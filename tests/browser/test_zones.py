@@ -92,7 +92,7 @@ def test_a_zone_opens_its_card_by_mouse_and_by_keyboard(browser: Browser, city: 
     expect(page.locator("[data-zone-card=north] [data-delayed]")).to_contain_text("have not arrived")
     shape(page, "old-town").click(position={"x": 12, "y": 60})
     card = page.locator("[data-zone-card=old-town]")
-    possible = "others here are spared. Nothing shows that there is no other."
+    possible = "others here are spared. Not shown to be the cause."
     told = ("Critical", "about once a year", "30 min", "exertion", possible, "good (200 or more)", "5 % of its wearers")
     for words in told:
         expect(card).to_contain_text(words)

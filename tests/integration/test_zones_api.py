@@ -57,7 +57,8 @@ async def test_who_may_see_a_zone_sees_its_status_in_the_earlier_shape_and_more(
     """Status, list and summary tell the newest bin; what is not usual is never safe."""
     await define(api)
     at_ms = newest_bin_ms()
-    await store(api.pool, status(bin_ms=at_ms - BIN_MS, level="critical"), status(revision=2, active_episodes=1))
+    newest = status(revision=2, active_episodes=1, labels=("firmware",), possible=("activity",))
+    await store(api.pool, status(bin_ms=at_ms - BIN_MS, level="critical"), newest)
     _, token = await watcher(api, "status")
     async with api.client(token) as client:
         told = (await client.get("/community/zones/old-town/status")).json()
@@ -66,6 +67,7 @@ async def test_who_may_see_a_zone_sees_its_status_in_the_earlier_shape_and_more(
         }  # fmt: skip
         assert datetime.fromisoformat(told["last_updated"]).timestamp() * 1000 == at_ms
         assert (told["level"], told["state"], told["coverage"], told["revision"]) == ("usual", "ok", "good", 2)
+        assert (told["labels"], told["possible"]) == (["firmware"], ["activity"])
         assert "cells" not in told
         assert (await client.get("/community/summary")).json()["zones"] == [told]
         (item,) = (await client.get("/community/zones")).json()["items"]

@@ -76,14 +76,15 @@ def test_labels_know_the_two_hours_before(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_is_named_is_counted_by_how_sure_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Likely in all bins is a notice, likely or possible in all is labelled; alerts that name what is possible too."""
+    """Likely in all bins is a notice, named in the first is labelled; alerts that name what is possible are counted."""
     likely, possible, none = Causes(likely=("activity",)), Causes(possible=("activity",)), Causes()
     monkeypatch.setattr(befell, "DECOYS", {"run": DECOYS["marathon"]})
     monkeypatch.setattr(befell, "EVENTS", {"run": event(0.9)})
     for bins, labelled, notices, alerts, named in (
         ([likely, likely], 1, 1, 0, 0),
         ([likely, possible], 1, 0, 1, 1),
-        ([likely, none], 0, 0, 1, 0),
+        ([likely, none], 1, 0, 1, 0),
+        ([none, likely], 0, 0, 1, 0),
     ):
         monkeypatch.setattr(befell, "_alarms", lambda *_, told=bins, **__: [told])
         decoys, events = (

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import h3.api.basic_int as h3
 import numpy as np
+import pytest
 
 from inference.zones.bins import ClosedBin
 from inference.zones.city import BIN_MS
 from inference.zones.covariates import Causes, Recent
 from inference.zones.monitor import Region, Test
+from schemas.frame import OFFSET_UNKNOWN
 
 HERE, THERE = 1, 2
 ROWS = np.arange(200)
@@ -211,11 +213,36 @@ def test_flags_that_others_raise_as_often_as_they_should_hide_no_firmware() -> N
 
 def test_data_that_came_late_is_named() -> None:
     """Three of ten rows that came late are a back-fill."""
-    assert labels(made(backfill=np.arange(200) < 12)) == ("backfill",)
+    assert causes(made(backfill=np.arange(200) < 12)) == Causes(possible=("backfill",))
 
 
 def test_a_change_of_the_clock_is_named_for_a_day() -> None:
     """Everybody's offset from UTC moving by an hour labels what follows, and no longer after a day."""
     changed = made(offset_min=np.full(200, 120), start_ms=2 * BIN_MS)
-    assert labels(made(), changed) == ("clock_change",)
-    assert labels(made(), changed, replace(changed, start_ms=changed.start_ms + 86_400_000)) == ()
+    assert causes(made(), changed) == Causes(possible=("clock_change",))
+    assert causes(made(), changed, replace(changed, start_ms=changed.start_ms + 86_400_000)) == Causes()
+
+
+@pytest.mark.parametrize(("tell", "named"), [(100, ("clock_change",)), (99, ()), (1, ())])
+def test_few_who_travel_change_no_clock(tell: int, named: tuple[str, ...]) -> None:
+    """Less than half of all tell their offset: that it differs from before is nobody else's."""
+    before, after = (np.where(np.arange(200) < tell, one, OFFSET_UNKNOWN) for one in (60, 120))
+    found = causes(made(offset_min=before), made(offset_min=after, start_ms=2 * BIN_MS))
+    assert found == Causes(possible=named)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("movers", "named"), [(19, ("activity",)), (10, ("activity",)), (9, ())])
+def test_most_of_an_excess_makes_a_cause_possible(movers: int, named: tuple[str, ...]) -> None:
+    """Of twenty flags at least half are of those who move: that is possible; where fewer are, nothing is named."""
+    flags = (movers > ROWS) | ((ROWS >= 20) & (40 - movers > ROWS))
+    assert causes(made(moving=ROWS < 20, flag=flags), flags=20, expected=0.0001).possible == named
+
+
+@pytest.mark.parametrize(("own", "named"), [(11, ("firmware",)), (9, ("firmware",)), (7, ())])
+def test_most_of_an_excess_makes_a_firmware_possible(own: int, named: tuple[str, ...]) -> None:
+    """Of 96 flags too many 66, 54 or 42 are of one firmware that raises none elsewhere: possible, or nothing."""
+    flags = (own > ROWS) | ((ROWS >= 20) & (40 - own > ROWS))
+    same = np.where(ROWS < 20, 7, 1)
+    rate = np.where(same == 7, 0.01, 1.0)
+    found = causes(*[made(firmware=same, flag=flags, rate=rate)] * 6, flags=120, expected=24.0)
+    assert found.possible == named

@@ -122,7 +122,7 @@ def test_an_outage_of_years_is_ordered_as_a_second_is(monkeypatch: pytest.Monkey
     rare = reduced(*readings)
     for field in fields(Bins):
         np.testing.assert_array_equal(getattr(rare, field.name), getattr(usual, field.name))
-    years = reduced(*(one | {"end_ms": one["end_ms"] << 40, "sent_ms": one["sent_ms"] << 40} for one in readings))
+    years = reduced(*(one | {name: int(one[name]) << 40 for name in ("end_ms", "sent_ms")} for one in readings))
     np.testing.assert_array_equal(years.values, usual.values)
     np.testing.assert_array_equal(years.readings, usual.readings)
 

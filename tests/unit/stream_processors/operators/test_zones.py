@@ -7,6 +7,7 @@ import pytest
 from schemas.episodes import Episode
 from schemas.zones import AREA, BIN_MS, ZoneStatus
 from stream_processors.operators.packing import pack, unpack
+from stream_processors.operators.zone_alarms import UNSURE_BINS
 from stream_processors.operators.zone_bins import GRACE_MS
 from stream_processors.operators.zone_told import EARLIER, FORMAT, Definition, Told
 from stream_processors.operators.zones import STATUSES_A_BIN, Zones
@@ -145,9 +146,46 @@ def test_where_everybody_moves_nobody_says_that_it_is_movement() -> None:
     found = told(followed(OLD_TOWN), [run, Crowd(wearers=30, cells=THERE)], bins=5)
     opened = next(one for one in found.episodes if one.subject.zone == "old-town")
     assert (opened.tier, opened.evidence.labels, opened.evidence.possible) == (2, [], ["activity"])
-    assert opened.reason.endswith("Possible cause: people in motion; nothing shows that there is no other.")
+    assert opened.reason.endswith("Possible, and not shown to be the cause: most of it is of people in motion.")
     told_of = of(found, "old-town")
     assert {one.possible for one in told_of if one.level == "critical"} == {("activity",)}
+
+
+def test_who_is_seen_every_other_bin_is_not_told_to_have_recovered() -> None:
+    """After an event everybody is away in every second bin: no half hour was seen, so its data ended, in two hours."""
+    away = frozenset(range(3, 80, 2))
+    here = Crowd(wearers=40, cells=HERE, flagged_in=frozenset({1}), away_in=away)
+    found = told(followed(OLD_TOWN), [here, Crowd(wearers=30, cells=THERE)], bins=70)
+    town = [one for one in found.episodes if one.subject.zone == "old-town"]
+    assert [one.phase for one in town] == ["opened", "ended"]
+    assert town[-1].end_reason == "data_ended"
+    assert "too few wearers reported where it was (Old Town) to tell" in town[-1].reason
+    held_ms = max(one.bin_ms for one in of(found, "old-town") if one.level in {"elevated", "warning", "critical"})
+    assert town[-1].changed_ms - held_ms <= (UNSURE_BINS + 2) * BIN_MS
+
+
+def test_what_happens_after_the_end_is_another_alert() -> None:
+    """A notice of people in motion ends; forty minutes later those who stand are flagged: an alert at once."""
+    run = Crowd(wearers=40, cells=HERE, flagged_in=frozenset({1}), moving=True)
+    after = 40
+    stand = Crowd(wearers=20, cells=HERE, flagged_in=frozenset({after}))
+    found = told(followed(OLD_TOWN), [run, stand, Crowd(wearers=30, cells=THERE)], bins=after + 4)
+    town = [one for one in found.episodes if one.subject.zone == "old-town"]
+    assert [(one.phase, one.tier) for one in town] == [("opened", 1), ("ended", 1), ("opened", 2)]
+    assert town[-1].onset_ms == START_MS + after * BIN_MS
+    levels = {one.bin_ms: (one.level, one.active_episodes) for one in of(found, "old-town")}
+    assert all(active == 1 for level, active in levels.values() if level == "critical")
+
+
+def test_a_cause_is_likely_only_while_it_was_so_in_every_bin() -> None:
+    """Flags of those who stand, after those of a race, raise the notice to an alert that names movement as possible."""
+    run = Crowd(wearers=40, cells=HERE, flagged_in=frozenset({1, 3}), moving=True)
+    stand = Crowd(wearers=20, cells=HERE, flagged_in=frozenset({2}))
+    found = told(followed(OLD_TOWN), [run, stand, Crowd(wearers=30, cells=THERE)], bins=7)
+    town = [one for one in found.episodes if one.subject.zone == "old-town"]
+    assert [(one.tier, one.evidence.labels) for one in town][:2] == [(1, ["activity"]), (2, [])]
+    assert all((one.tier, one.evidence.labels) == (2, []) for one in town[1:])
+    assert any(one.evidence.possible == ["activity"] for one in town[1:])
 
 
 def test_no_episode_tells_a_count_or_a_wearer() -> None:
