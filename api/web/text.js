@@ -213,7 +213,7 @@ export const ZONES = {
   empty: {
     unshared: "No zone is shared with you. Ask an administrator to share one, or the whole area.",
     unsharedAdmin: "No zone is shared with you. Administrators see none by themselves either: make a zone below, or share the whole area with yourself.",
-    noPlace: "No wearer tells a place yet. A device sends `location` after it connects; the gateway keeps the cell of some 0.7 km² and forgets the coordinates. What it makes of them shows here by itself.",
+    noPlace: "Too few wearers tell a place yet, or none: a zone is told of from 22 on who are judged. A device sends `location` after it connects; the gateway keeps the cell of some 0.7 km² and forgets the coordinates. What it makes of them shows here by itself.",
     starting: "The first five minutes have not ended yet. A zone is told some minutes after each five minutes of the clock; this page shows it by itself.",
   },
   summary: (n, level) => `${n} ${level}`,

@@ -43,8 +43,12 @@ def zones(  # noqa: PLR0913 - each is an option of the command line
         bool, typer.Option("--common-shift", help="Instead: +6 bpm in 100 wearers at rest, through the vitals' model.")
     ] = False,
     people: Annotated[int, typer.Option(help="Of a whole system: its wearers.", min=20, max=500)] = 100,
-    event: Annotated[str, typer.Option(help="Of it: what happens (heat, smoke, crush).")] = "crush",
-    decoy: Annotated[str, typer.Option(help="Of it: what is none (firmware, backfill, activity).")] = "activity",
+    event: Annotated[
+        str | None, typer.Option(help="Of it: what happens (heat, smoke, crush); crush if not told.")
+    ] = None,
+    decoy: Annotated[
+        str | None, typer.Option(help="Of it: what is none (firmware, backfill, activity); activity if not told.")
+    ] = None,
 ) -> None:
     """Follow a made city in which nothing happens, then let things happen in it.
 
@@ -56,11 +60,15 @@ def zones(  # noqa: PLR0913 - each is an option of the command line
 
     Example: pulsera evaluate zones --end-to-end 60 --people 100 --seed 7 --json hour.json
     """
+    if end_to_end is None and (event or decoy):
+        raise typer.BadParameter("--event and --decoy are of a whole system: add --end-to-end 60.")
+    if end_to_end is not None and common_shift:
+        raise typer.BadParameter("Either --end-to-end or --common-shift: each is a run of its own.")
     check_written(json_file, page)
     if page is not None and end_to_end is None:
         _check_page(page, *((BEGIN_SHIFT, END_SHIFT) if common_shift else (BEGIN, END)))
     if end_to_end is not None:
-        _whole_system(end_to_end, people, seed, event, decoy, json_file)
+        _whole_system(end_to_end, people, seed, event or "crush", decoy or "activity", json_file)
         return
     if common_shift:
         _common_shift(seed, json_file, page)

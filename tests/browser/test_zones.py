@@ -3,16 +3,17 @@
 import json
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
 
 from schemas.zones import AREA, BIN_MS
-from tests.browser.chromium import SHOTS, SIZES, fail_on_error, signed_in
+from tests.browser.chromium import PATIENCE_MS, SHOTS, SIZES, fail_on_error, signed_in
 from tests.browser.city import PLACES, City, newest_bin_ms, status
 from tests.running_system import started
 
@@ -44,6 +45,30 @@ def at_zones(browser: Browser, city: City, size: str = "wide") -> Page:
     for zone in PLACES:
         expect(shape(page, zone)).to_be_visible(timeout=SOON_MS)
     return page
+
+
+def know_the_alerts(page: Page) -> None:
+    """Load the page anew and wait until it was told which alerts there are: only what comes then is said aloud."""
+    topics: dict[int, str] = {}
+    told: set[str | None] = set()
+
+    def ask(sent: bytes | str) -> None:
+        topics[json.loads(sent).get("id")] = json.loads(sent).get("topic")
+
+    def hear(received: bytes | str) -> None:
+        if json.loads(received)["type"] == "snapshot":
+            told.add(topics.get(json.loads(received)["id"]))
+
+    def follow(socket: WebSocket) -> None:
+        socket.on("framesent", ask)
+        socket.on("framereceived", hear)
+
+    page.on("websocket", follow)
+    page.reload()
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while "alerts" not in told:
+        assert time.monotonic() < deadline, "The page was not told which alerts there are."
+        page.wait_for_timeout(100)
 
 
 def level(page: Page, zone: str) -> Locator:
@@ -203,6 +228,7 @@ def test_without_a_zone_the_page_says_what_to_do(browser: Browser, city: City) -
 def test_an_alert_of_a_zone_names_it_and_leads_to_the_map(browser: Browser, city: City) -> None:
     """Home shows the alert under the zone's name; the name leads to the map with the zone's card, alert included."""
     page = signed_in(browser, city.system)
+    know_the_alerts(page)
     city.alarm("north")
     alert = page.locator(".alert", has=page.locator("a[href='/app/zones/north']"))
     expect(alert).to_be_visible(timeout=SOON_MS)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from infra.written_files import check_written
 from infra.zones import evaluate_commands
@@ -80,3 +81,14 @@ def test_each_table_says_of_how_many_events_its_shares_are() -> None:
     text = told(report(1.0))
     assert "share of 10 events each; flags raised" in text
     assert "share of 2 to 3 events each; everybody's deviate" in text
+
+
+@pytest.mark.parametrize(
+    "asked", [{"event": "heat"}, {"decoy": "backfill"}, {"end_to_end": 20.0, "common_shift": True}]
+)
+def test_what_does_not_go_together_is_refused(asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event without a whole system, and two runs at once, end with a sentence before anything begins."""
+    for run in ("_made_city", "_common_shift", "_whole_system"):
+        monkeypatch.setattr(evaluate_commands, run, lambda *_, **__: pytest.fail("It has begun."))
+    with pytest.raises(typer.BadParameter, match="end-to-end"):
+        zones(**asked)
