@@ -45,6 +45,7 @@ def audited_json(audited: Audited) -> dict[str, Any]:
         "pulses_doubled": audited.pulse.doubled,
         "pulses_wrong": audited.pulse.wrong,
         "zone_bins_expected": audited.zones.expected,
+        "zone_bins_judged": audited.zones.judged,
         "zone_bins_lost": audited.zones.lost,
         "zone_bins_doubled": audited.zones.doubled,
         "zone_bins_wrong": audited.zones.wrong,
@@ -108,7 +109,8 @@ def show_audit(console: Console, facts: dict[str, Any]) -> None:
         f"{facts['pulses_expected']} seconds with a pulse of a camera: {facts['pulses_lost']} lost, "
         f"{facts['pulses_doubled']} doubled, {facts['pulses_wrong']} wrong\n"
         f"{facts['zone_bins_expected']} bins of zones due: {facts['zone_bins_lost']} lost, "
-        f"{facts['zone_bins_doubled']} told in two ways, {facts['zone_bins_wrong']} wrong\n"
+        f"{facts['zone_bins_doubled']} told in two ways, {facts['zone_bins_wrong']} of {facts['zone_bins_judged']} "
+        "with enough wearers judged told as if nobody were there\n"
         f"{facts['alerts_expected']} alerts expected: {facts['alerts_missed']} missed, "
         f"{facts['alerts_doubled']} doubled ({facts['alerts_unexpected']} others)"
     )

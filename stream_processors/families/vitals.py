@@ -21,7 +21,7 @@ from stream_processors.operators.episodes import Episodes
 from stream_processors.operators.eviction import LOOK_AT, Parts, Remaining, staying
 from stream_processors.operators.floor import Floor
 from stream_processors.operators.gates import FrozenGate
-from stream_processors.operators.lateness import LATENESS_MS, Lateness, bin_end_ms
+from stream_processors.operators.lateness import Lateness, bin_end_ms, lateness_ms
 from stream_processors.operators.packing import pack_parts, unpack_parts
 from stream_processors.operators.pending import Pending
 from stream_processors.operators.placed import beats_of, facts_of
@@ -88,7 +88,7 @@ class VitalsState:
         self._corrections = Corrections()
         self._pending = Pending()
         self._beats = Beats()
-        self._lateness = Lateness()
+        self._lateness = Lateness(lateness_ms(self._partition))
         self._frozen = {"stream": FrozenGate(), "wearer": FrozenGate()}
         self._rest = {"stream": Rest(), "wearer": Rest()}
         self._floor = Floor()
@@ -229,7 +229,8 @@ class VitalsState:
 
     def _fallen_silent(self, wearers: Ints, end_ms: Ints) -> tuple[Ints, Ints]:
         silent = self._silence.table["heard_ms"][wearers] + GATHERS_MS <= self._clock.observed_ms
-        silent &= (self._lateness.wearers["waiting"][wearers] == 0) & (end_ms + LATENESS_MS <= self._clock.now_ms)
+        over = end_ms + self._lateness.wait_ms <= self._clock.now_ms
+        silent &= (self._lateness.wearers["waiting"][wearers] == 0) & over
         return wearers[silent], end_ms[silent]
 
     def _complete_of(self, wearers: Ints, until_ms: Ints, *, of_shadow: Ints, shadow_until_ms: Ints) -> None:

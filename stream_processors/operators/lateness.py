@@ -1,9 +1,10 @@
 """Watermarks, and which bins they close.
 
-A wearer's bin closes when the clock has passed its end and every live stream's watermark has passed it by 2 s; a
-stream is live while it was heard within 10 s of observed time and is at most 10 s behind the wearer's newest. With none
-live, a bin closes 2 s of observed time after the last record that put a reading into it, and after every earlier bin.
-A stream's own bin (for the clinical floor) closes by that stream's watermark alone.
+A wearer's bin closes when the clock has passed its end and every live stream's watermark has passed it by 2 s, in most
+partitions by a little more (`lateness_ms`); a stream is live while it was heard within 10 s of observed time and is at
+most 10 s behind the wearer's newest. With none live, a bin closes as much of observed time after the last record that
+put a reading into it, and after every earlier bin. A stream's own bin (for the clinical floor) closes by that stream's
+watermark alone.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,17 @@ from stream_processors.operators.wearers import Roster
 
 LATENESS_MS: Final = 2_000
 LIVE_MS: Final = 10_000
+_APART_MS: Final = 25
+_TURNS: Final = 12
+
+
+def lateness_ms(partition: int) -> int:
+    """Return how long the bins of a partition wait for what is late: 25 ms longer than those of the one before it.
+
+    Bins of all wearers end at one moment. Closed at one moment too, they would keep every reading waiting that comes
+    meanwhile (docs/adr/0026-partitions-close-one-after-the-other.md). The thirteenth partition begins anew at 2 s.
+    """
+    return LATENESS_MS + partition % _TURNS * _APART_MS
 
 
 class Lateness:
@@ -31,7 +43,9 @@ class Lateness:
         streams: `watermark_ms`, `heard_ms` (observed time), `frontier_ms`, `waiting`, `earliest_ms`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wait_ms: int) -> None:
+        """`wait_ms` is how long bins wait for what is late."""
+        self.wait_ms = wait_ms
         common = {"frontier_ms": Column("i8", NEVER), "waiting": Column("i8", 0), "earliest_ms": Column("i8", FOREVER)}
         self.wearers = Table({**common, "due_ms": Column("i8", FOREVER)})
         self.streams = Table({**common, "watermark_ms": Column("i8", NEVER), "heard_ms": Column("i8", NEVER)})
@@ -65,14 +79,14 @@ class Lateness:
         live = (heard >= clock.observed_ms - LIVE_MS) & (watermark >= newest[:, None] - LIVE_MS)
         slowest = np.where(live, watermark, FOREVER).min(axis=1)
         frontier, due_ms = self.wearers["frontier_ms"], self.wearers["due_ms"]
-        frontier[wearers] = np.maximum(frontier[wearers], np.where(slowest < FOREVER, slowest - LATENESS_MS, NEVER))
+        frontier[wearers] = np.maximum(frontier[wearers], np.where(slowest < FOREVER, slowest - self.wait_ms, NEVER))
         due_ms[wearers] = np.where(live, heard, FOREVER).min(axis=1) + (LIVE_MS + 1)
         silent = wearers[(slowest == FOREVER) & (self.wearers["waiting"][wearers] > 0)]
         if len(silent):
             self._close_silent(silent, clock, pending)
         streams = slots.ravel()
         own = self.streams["frontier_ms"]
-        own[streams] = np.maximum(own[streams], watermark.ravel() - LATENESS_MS)
+        own[streams] = np.maximum(own[streams], watermark.ravel() - self.wait_ms)
         return wearers
 
     def _close_silent(self, wearers: Ints, clock: LogClock, pending: Pending) -> None:
@@ -87,10 +101,10 @@ class Lateness:
         wearer, end, put = wearer[first], end[first], np.maximum.reduceat(put, first)
         lane = np.cumsum(np.r_[0, wearer[1:] != wearer[:-1]]) * (1 << 50)
         put = np.maximum.accumulate(put + lane) - lane
-        ready = (put + LATENESS_MS <= clock.observed_ms) & (end <= clock.now_ms)
+        ready = (put + self.wait_ms <= clock.observed_ms) & (end <= clock.now_ms)
         np.maximum.at(self.wearers["frontier_ms"], wearer[ready], end[ready])
         # What is not ready yet: by silence at a known observed time, or by the clock, which may jump at any record.
-        later = np.where(end > clock.now_ms, clock.observed_ms + 1, put + LATENESS_MS)
+        later = np.where(end > clock.now_ms, clock.observed_ms + 1, put + self.wait_ms)
         due_ms = self.wearers["due_ms"]
         due_ms[wearers] = FOREVER
         np.minimum.at(due_ms, wearer[~ready], later[~ready])
