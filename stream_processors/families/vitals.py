@@ -86,8 +86,7 @@ class VitalsState:
         self._clock = LogClock()
         self._roster = Roster()
         self._corrections = Corrections()
-        self._pending = Pending()
-        self._beats = Beats()
+        self._pending, self._beats = Pending(), Beats()
         self._lateness = Lateness(lateness_ms(self._partition))
         self._frozen = {"stream": FrozenGate(), "wearer": FrozenGate()}
         self._rest = {"stream": Rest(), "wearer": Rest()}
