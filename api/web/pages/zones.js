@@ -120,21 +120,34 @@ function shapes(view, named, status, places) {
       if (feature) found.push(shape({ key: zone.zone_id, group: "named", feature, level: hasBegun(its) ? its.level : "none", status: its, name: zone.name }));
     }
   }
-  // What lies within another is drawn after it; of what is as large, the worst last.
-  return found.sort((a, b) => b.extent - a.extent || rankOf(b.level) - rankOf(a.level) || a.key.localeCompare(b.key));
+  // What lies within another is drawn over it; beside one another the worst is drawn last.
+  const edges = view === "area" ? [] : found.map((one) => frameOf(one.feature));
+  found.forEach((one, at) => { one.depth = edges.filter((frame) => holds(frame, edges[at])).length; });
+  return found.sort((a, b) => a.depth - b.depth || rankOf(b.level) - rankOf(a.level) || a.key.localeCompare(b.key));
 }
 
-/** Size of a named zone's frame, square degrees; the cells of the area count as equal. */
-function extentOf(group, feature) {
-  if (group === AREA) return 0;
-  const flat = feature.geometry.coordinates.flat(Infinity);
-  const [across, down] = [0, 1].map((from) => flat.filter((_, at) => at % 2 === from)).map((all) => Math.max(...all) - Math.min(...all));
-  return across * down;
+const frames = new WeakMap();
+
+/** West, south, east and north of an outline, worked out once for each. */
+function frameOf(feature) {
+  if (!frames.has(feature)) {
+    const flat = feature.geometry.coordinates.flat(Infinity);
+    const [across, up] = [0, 1].map((from) => flat.filter((_, at) => at % 2 === from));
+    frames.set(feature, [Math.min(...across), Math.min(...up), Math.max(...across), Math.max(...up)]);
+  }
+  return frames.get(feature);
+}
+
+/** Does one frame hold another, and more? */
+function holds(outer, inner) {
+  const [west, south, east, north] = inner;
+  const within = outer[0] <= west && outer[1] <= south && outer[2] >= east && outer[3] >= north;
+  return within && outer.some((side, at) => side !== inner[at]);
 }
 
 function shape({ key, group, feature, level, status, name }) {
   const old = status !== null && status !== undefined && moment.value === null && isOld(status, now.value);
-  return { key, group, feature, level, old, name, extent: extentOf(group, feature), words: ZONES.shape(name, old ? ZONES.level.old : ZONES.level[level]) };
+  return { key, group, feature, level, old, name, words: ZONES.shape(name, old ? ZONES.level.old : ZONES.level[level]) };
 }
 
 /** Where each cell of the area lies, in words, by its middle. */

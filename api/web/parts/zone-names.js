@@ -80,13 +80,14 @@ export class Names {
   }
 }
 
-/** Where a name may lie, always whole: on a zone that is larger, else under or over it, at its sides, beside the buttons. */
+/** Where a name may lie, always whole: on a zone that is larger, beside the buttons too if that is still on it; else under or over it, or at its sides. */
 function places({ x, y, across, down }, { width, height }, size) {
   const under = down + height / 2 + GAP_PX;
   const beside = across + width / 2 + GAP_PX;
   const aside = size.x - BUTTONS_PX.width - width / 2 - EDGE_PX - x;
   const around = [[0, under], [0, -under], [beside, 0], [-beside, 0]];
-  const tried = 2 * across > width ? [[0, 0], [aside, 0], ...around] : [...around, [aside, under], [aside, -under]];
+  const onIt = Math.abs(aside) + width / 2 <= across ? [[0, 0], [aside, 0]] : [[0, 0]];
+  const tried = 2 * across > width ? [...onIt, ...around] : around;
   return tried.map(([right, lower]) => {
     const left = Math.min(Math.max(x + right - width / 2, EDGE_PX), size.x - width - EDGE_PX);
     const top = Math.min(Math.max(y + lower - height / 2, EDGE_PX), size.y - height - EDGE_PX);
