@@ -25,6 +25,7 @@ _PASSING_STATES: Final = frozenset(
     {
         "0A000",  # a prepared statement whose table was migrated meanwhile
         "23505",  # unique violation: two writers raced, the next try finds the other's row
+        "25001",  # a transaction is open in this session already: it is rolled back when the session goes back
         "25006",  # read-only transaction: a standby, or a full disk's safety catch
         "25P03",  # idle in transaction: the session was ended
         "3D000",  # the database is being put back

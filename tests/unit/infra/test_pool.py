@@ -16,6 +16,7 @@ from schemas.errors import ContractError, DatabaseAwayError
         asyncpg.DeadlockDetectedError,
         asyncpg.DiskFullError,
         asyncpg.OutOfMemoryError,
+        asyncpg.ActiveSQLTransactionError,
         asyncpg.ReadOnlySQLTransactionError,
         asyncpg.UniqueViolationError,
         asyncpg.UndefinedTableError,
