@@ -165,7 +165,7 @@ def test_who_is_seen_every_other_bin_is_not_told_to_have_recovered() -> None:
 
 
 def test_what_happens_after_the_end_is_another_alert() -> None:
-    """A notice of people in motion ends; forty minutes later those who stand are flagged: an alert at once."""
+    """A notice of people in motion ends; when those who stand are flagged later, that is an alert at once."""
     run = Crowd(wearers=40, cells=HERE, flagged_in=frozenset({1}), moving=True)
     after = 40
     stand = Crowd(wearers=20, cells=HERE, flagged_in=frozenset({after}))
